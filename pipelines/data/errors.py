@@ -1,0 +1,5 @@
+"""The one error type for mistakes in the user's data."""
+
+
+class DataError(ValueError):
+    """Data that cannot be used as asked: the message names the thing and, where it helps, the remedy."""

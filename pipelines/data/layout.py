@@ -1,0 +1,168 @@
+"""From the paths of a tree to labelled samples: the same rules for a folder on disk and for an archive."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from pipelines.data.class_names import class_key, order_classes
+from pipelines.data.errors import DataError
+from pipelines.data.sample import SPLITS, Sample
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def is_visible(name: str) -> bool:
+    """Whether a file or folder name is the user's own, not one that an operating system left behind."""
+    return bool(name) and not name.startswith(".") and name.casefold() not in {"__macosx", "thumbs.db", "desktop.ini"}
+
+
+@dataclass
+class Folder:
+    """A folder of the tree: its images (full names within the source) and the folders in it, hidden ones left out."""
+
+    path: str = ""
+    images: list[str] = field(default_factory=list)
+    folders: dict[str, "Folder"] = field(default_factory=dict)
+
+    def first_image(self) -> str | None:
+        """Some image in this folder or below it."""
+        below = (folder.first_image() for folder in self.folders.values())
+        return next(iter(self.images), None) or next(filter(None, below), None)
+
+
+def build_tree(files: Iterable[str], folders: Iterable[str]) -> Folder:
+    """The tree of visible folders.
+
+    Args:
+        files: Relative paths with forward slashes. Files that are no images still make their folder known.
+        folders: Relative paths of folders, which matter where a folder is empty.
+    """
+    root = Folder()
+    # sorted, so that which of two problems is reported does not depend on the file system
+    for path in sorted(folders):
+        _descend(root, PurePosixPath(path).parts)
+    for path in sorted(files):
+        pure = PurePosixPath(path)
+        folder = _descend(root, pure.parent.parts)
+        if folder is not None and is_visible(pure.name) and pure.suffix.lower() in IMAGE_SUFFIXES:
+            folder.images.append(path)
+    return root
+
+
+def label_samples(
+    tree: Folder, class_names: Sequence[str] | None, where: str
+) -> tuple[tuple[str, ...], tuple[Sample, ...]]:
+    """Class names in label order, and the samples ordered by split, label and name.
+
+    Args:
+        tree: What is there, as from `build_tree`.
+        class_names: The class order asked for, or None for the alphabetical one.
+        where: The source's name, for messages.
+
+    Raises:
+        DataError: The tree is in neither of the two layouts, a class has no image to train on, or the classes found
+            are not those asked for.
+    """
+    root = _see_through(tree)
+    if root.first_image() is None:
+        raise DataError(f"{where} holds no images ({_suffix_list()})")
+    if not root.folders:
+        raise DataError(f"{where} holds images but no class folders; put each image in a folder named after its class")
+    splits = _split_folders(root, where)
+    for folder in splits.values():
+        for class_folder in folder.folders.values():
+            _refuse_deeper_images(class_folder, where)
+    lead = next(split for split in SPLITS if split in splits)
+    leading = splits[lead]
+    ordered = order_classes(sorted(leading.folders), class_names, f"{where}: {lead}" if lead != "all" else where)
+    samples: list[Sample] = []
+    for split in SPLITS:
+        if split in splits:
+            samples += _samples_of(splits[split], split, ordered, where)
+    return ordered, tuple(samples)
+
+
+def _descend(root: Folder, parts: Sequence[str]) -> Folder | None:
+    folder = root
+    for part in parts:
+        if not is_visible(part):
+            return None
+        if part not in folder.folders:
+            folder.folders[part] = Folder(f"{folder.path}/{part}".lstrip("/"))
+        folder = folder.folders[part]
+    return folder
+
+
+def _see_through(tree: Folder) -> Folder:
+    # one folder around everything, as archives tend to have; `train` alone is a split and stays
+    while len(tree.folders) == 1:
+        name, inner = next(iter(tree.folders.items()))
+        if name.casefold() in SPLIT_FOLDERS or inner.images or not inner.folders:
+            break
+        tree = inner
+    return tree
+
+
+def _split_folders(root: Folder, where: str) -> dict[str, Folder]:
+    named = [name for name in root.folders if name.casefold() in SPLIT_FOLDERS]
+    # a class may be called `train`, beside `car` and `bus`: it has images where a split has folders
+    others = [name for name in root.folders if name not in named]
+    if not named or (others and not any(root.folders[name].folders for name in named)):
+        return {"all": root}
+    if others:
+        raise DataError(
+            f"{where}: the folder {others[0]!r} stands beside {named[0]!r} but is no split; "
+            "splits are called train, validation (or valid, val) and test"
+        )
+    splits: dict[str, Folder] = {}
+    for name in named:
+        split, folder = SPLIT_FOLDERS[name.casefold()], root.folders[name]
+        if split in splits:
+            raise DataError(
+                f"{where} has two folders for the {split} split, {splits[split].path!r} and {folder.path!r}"
+            )
+        if folder.images and not folder.folders:
+            raise DataError(f"{where}: {folder.path!r} holds images but no class folders")
+        splits[split] = folder
+    return splits
+
+
+def _refuse_deeper_images(class_folder: Folder, where: str) -> None:
+    for inner in class_folder.folders.values():
+        image = inner.first_image()
+        if image is not None:
+            raise DataError(
+                f"{where}: the layout is unknown, {image!r} lies in a folder within the class folder "
+                f"{class_folder.path!r}; images must lie directly in their class folder"
+            )
+
+
+def _samples_of(folder: Folder, split: str, class_names: tuple[str, ...], where: str) -> list[Sample]:
+    labels = {class_key(name): label for label, name in enumerate(class_names)}
+    images: dict[int, list[str]] = defaultdict(list)
+    for name, class_folder in folder.folders.items():
+        if class_key(name) not in labels:
+            raise DataError(
+                f"{where}: {class_folder.path!r} is a class folder that is not among the classes "
+                f"{', '.join(class_names)}"
+            )
+        images[labels[class_key(name)]] += class_folder.images
+    if split in {"train", "all"}:
+        for label, name in enumerate(class_names):
+            if not images[label]:
+                raise DataError(f"{where}: the class folder {name!r} holds no images to train on ({_suffix_list()})")
+    return [Sample(name, label, split) for label in sorted(images) for name in sorted(images[label])]
+
+
+def _suffix_list() -> str:
+    return ", ".join(sorted(suffix.lstrip(".") for suffix in IMAGE_SUFFIXES))

@@ -1,0 +1,45 @@
+"""What a source of labelled images offers, wherever the images come from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The order in which samples are listed; "all" is for layouts that do not divide their samples.
+SPLITS = ("train", "validation", "test", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled image, not yet read.
+
+    Args:
+        name: Unique within its source, and what a user would look for: `train/happy/17.jpg`, `fer2013.csv:17`.
+        label: Index into the source's `class_names`.
+        split: `train`, `validation` or `test`; `all` where the layout has no splits.
+    """
+
+    name: str
+    label: int
+    split: str
+
+
+class Source(Protocol):
+    """Labelled images that can be listed at once and read one by one, from several threads at a time."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in label order."""
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """Every sample, in an order that does not depend on the file system."""
+
+    @property
+    def skipped(self) -> Sequence[tuple[str, str]]:
+        """(name, reason) of entries that could not be listed as samples, because not even their label is known."""
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """Decode one image: uint8, (height, width) grey or (height, width, 3) RGB; `DataError` if it is broken."""

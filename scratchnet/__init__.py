@@ -1,0 +1,54 @@
+"""scratchnet: a CNN framework written from scratch in Python and Numba, with Keras's names.
+
+>>> import numpy as np
+>>> import scratchnet as sn
+>>> sn.set_random_seed(0)
+>>> model = sn.Sequential([sn.layers.Input((8, 8, 1)), sn.layers.Flatten(), sn.layers.Dense(2, activation="softmax")])
+>>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+>>> history = model.fit(np.zeros((4, 8, 8, 1)), np.array([0, 1, 0, 1]), epochs=1, verbose=0)
+>>> model.predict(np.zeros((1, 8, 8, 1))).shape
+(1, 2)
+"""
+
+from scratchnet import (
+    activations,
+    callbacks,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    regularizers,
+    schedules,
+)
+from scratchnet.formats import ModelFileError, load_model
+from scratchnet.layers import Input
+from scratchnet.models import Model, Sequential
+from scratchnet.random import set_random_seed
+from scratchnet.tensor import Parameter, Tensor, no_grad
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Input",
+    "Model",
+    "ModelFileError",
+    "Parameter",
+    "Sequential",
+    "Tensor",
+    "__version__",
+    "activations",
+    "callbacks",
+    "initializers",
+    "layers",
+    "load_model",
+    "losses",
+    "metrics",
+    "no_grad",
+    "ops",
+    "optimizers",
+    "regularizers",
+    "schedules",
+    "set_random_seed",
+]

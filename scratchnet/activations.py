@@ -1,0 +1,59 @@
+"""Activation functions by name, as layers' `activation=` takes them."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+from scratchnet import ops
+from scratchnet.tensor import Tensor, as_tensor
+
+Activation: TypeAlias = Callable[[Any], Tensor]
+
+
+def linear(x: Any) -> Tensor:
+    """`x` itself."""
+    return as_tensor(x)
+
+
+_BY_NAME: dict[str, Activation] = {
+    "elu": ops.elu,
+    "gelu": partial(ops.gelu, approximate=False),
+    "leaky_relu": ops.leaky_relu,
+    "linear": linear,
+    "log_softmax": ops.log_softmax,
+    "relu": ops.relu,
+    "relu6": ops.relu6,
+    "sigmoid": ops.sigmoid,
+    "silu": ops.silu,
+    "softmax": ops.softmax,
+    "softplus": ops.softplus,
+    "swish": ops.silu,
+    "tanh": ops.tanh,
+}
+
+
+def get(identifier: str | Activation | None) -> Activation:
+    """The function of a name; a function is returned as it is, None means `linear`.
+
+    Raises:
+        ValueError: there is no activation of this name.
+    """
+    if identifier is None:
+        return linear
+    if callable(identifier):
+        return identifier
+    if identifier not in _BY_NAME:
+        raise ValueError(f"activation must be one of {', '.join(sorted(_BY_NAME))}, got {identifier!r}")
+    return _BY_NAME[identifier]
+
+
+def name_of(activation: Activation) -> str:
+    """The name under which `get` finds the function again.
+
+    Raises:
+        ValueError: the function has no name here, so a model that uses it cannot be saved.
+    """
+    for name, function in _BY_NAME.items():
+        if function is activation:
+            return name
+    raise ValueError(f"activation {activation!r} has no name, so it cannot be saved; use one of {', '.join(_BY_NAME)}")

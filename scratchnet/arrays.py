@@ -1,0 +1,27 @@
+"""Array types and their conversion, shared by every floor of the engine."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
+AnyArray: TypeAlias = npt.NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+
+FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def as_float_array(value: Any, name: str = "value") -> FloatArray:
+    """An array of float32 or float64: floats of those widths stay as they are, all other numbers become float32.
+
+    Raises:
+        TypeError: `value` does not hold numbers.
+    """
+    array = np.asarray(value)
+    if array.dtype in FLOAT_TYPES:
+        return array
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be an array of numbers, got {type(value).__name__} of dtype {array.dtype}")
+    return array.astype(np.float32)

@@ -1,0 +1,89 @@
+"""Arrays and a description in one safetensors file, written whole or not at all, and checked when read."""
+
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import AnyArray
+from scratchnet.formats.errors import ModelFileError
+
+
+def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> None:
+    """Write to a temporary name beside `path`, then rename: a crash or a full disk leaves the old file as it was.
+
+    Args:
+        path: of the file.
+        arrays: by name.
+        meta: what JSON can hold.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    dense = {name: np.asarray(value, order="C") for name, value in arrays.items()}
+    content = save(dense, {"meta": json.dumps(meta), "checksum": _checksum(dense)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[str, Any]]:
+    """Read what `write_container` wrote.
+
+    Args:
+        path: of the file.
+        remedy: what the user can do about a damaged file; ends the error's message.
+
+    Raises:
+        ModelFileError: there is no such file, it is damaged, or it is of another kind.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ModelFileError(f"{path} is not a file; check the path")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise ModelFileError(f"{path} cannot be read as a safetensors file ({error}); {remedy}") from error
+    if "meta" not in header or "checksum" not in header:
+        raise ModelFileError(f"{path} is a safetensors file, but scratchnet did not write it; {remedy}")
+    if header["checksum"] != _checksum(arrays):
+        raise ModelFileError(f"{path} is damaged: its contents do not match its checksum; {remedy}")
+    try:
+        meta = json.loads(header["meta"])
+    except ValueError as error:
+        raise ModelFileError(f"{path} is damaged: its description is not JSON ({error}); {remedy}") from error
+    if not isinstance(meta, dict):
+        raise ModelFileError(f"{path} is damaged: its description is not an object; {remedy}")
+    return arrays, meta
+
+
+def _checksum(arrays: Mapping[str, AnyArray]) -> str:
+    total = 0
+    for name in sorted(arrays):
+        total = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data, zlib.crc32(name.encode(), total))
+    return f"{total:08x}"
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,140 @@
+"""scratchnet's own model file: safetensors, with the architecture and everything else as JSON in its header."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from scratchnet import losses, metrics, optimizers
+from scratchnet.arrays import AnyArray
+from scratchnet.formats.container import read_container, write_container
+from scratchnet.formats.errors import ModelFileError
+from scratchnet.layers.base import Layer
+from scratchnet.models.building import build_layer, custom_layers
+from scratchnet.models.model import Model, describe
+
+FORMAT = "scratchnet model"
+VERSION = 1
+REMEDY = "save the model again, or use another copy of the file"
+
+
+def _checked_path(path: str | Path) -> Path:
+    if Path(path).suffix != ".safetensors":
+        raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
+    return Path(path)
+
+
+def _weights(model: Model) -> dict[str, AnyArray]:
+    return {f"weights/{name}": weight.data for name, weight in model.named_weights().items()}
+
+
+def save_model(model: Model, path: str | Path) -> None:
+    """Write a model; see `Model.save`."""
+    target = _checked_path(path)
+    arrays = _weights(model)
+    training = _describe_training(model)
+    if training is not None and model.optimizer.built:
+        arrays |= {f"optimizer/{name}": value for name, value in model.optimizer.variables().items()}
+    meta = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": describe(model),
+        "class_names": model.class_names,
+        "preprocessing": model.preprocessing,
+        "training": training,
+    }
+    write_container(target, arrays, meta)
+
+
+def save_weights(model: Model, path: str | Path) -> None:
+    """Write the weights alone; see `Model.save_weights`."""
+    write_container(_checked_path(path), _weights(model), {"format": FORMAT, "version": VERSION})
+
+
+def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | None = None) -> Model:
+    """Read a model that `Model.save` wrote: ready to predict, and compiled as it was when it was saved.
+
+    Nothing in the file is executed: it can only name layers that scratchnet has, or that are handed in.
+
+    Args:
+        path: of the file.
+        custom_objects: the caller's own layer classes by name.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, not a model, or uses an unknown layer.
+    """
+    source = Path(path)
+    arrays, meta = _read(source)
+    if not isinstance(meta.get("model"), dict):
+        raise ModelFileError(f"{source} holds weights without a model; build the model and call load_weights")
+    try:
+        with custom_layers(custom_objects):
+            model = build_layer(meta["model"])
+    except ValueError as error:
+        raise ModelFileError(f"{source} describes a model that cannot be built: {error}") from error
+    if not isinstance(model, Model):
+        raise ModelFileError(f"{source} describes a {type(model).__name__}, not a model; {REMEDY}")
+    _assign(model, arrays, source)
+    model.class_names = tuple(meta["class_names"]) if meta.get("class_names") else None
+    model.preprocessing = meta.get("preprocessing")
+    if meta.get("training"):
+        _compile(model, meta["training"], arrays, source)
+    return model
+
+
+def load_weights(model: Model, path: str | Path) -> None:
+    """Take over weights; see `Model.load_weights`."""
+    arrays, _ = _read(Path(path))
+    _assign(model, arrays, Path(path))
+
+
+def _read(path: Path) -> tuple[dict[str, AnyArray], dict[str, Any]]:
+    arrays, meta = read_container(path, REMEDY)
+    if meta.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is not a scratchnet model; {REMEDY}")
+    if meta.get("version") != VERSION:
+        raise ModelFileError(f"{path} has version {meta.get('version')}, this scratchnet reads {VERSION}; update it")
+    return arrays, meta
+
+
+def _assign(model: Model, arrays: Mapping[str, AnyArray], path: Path) -> None:
+    own = {f"weights/{name}": weight for name, weight in model.named_weights().items()}
+    given = {name for name in arrays if name.startswith("weights/")}
+    for problem, names in {"lacks": own.keys() - given, "has surplus": given - own.keys()}.items():
+        if names:
+            raise ModelFileError(f"{path} {problem} weights {', '.join(sorted(names))}; is it of another model?")
+    for name, weight in own.items():
+        if arrays[name].shape != weight.shape or arrays[name].dtype.kind != "f":
+            raise ModelFileError(
+                f"{path}: {name} must hold floats of shape {weight.shape}, "
+                f"got {arrays[name].dtype} of shape {arrays[name].shape}"
+            )
+    for name, weight in own.items():
+        weight.assign(arrays[name])
+
+
+def _describe_training(model: Model) -> dict[str, Any] | None:
+    """Optimiser, loss and metrics; None if the model is not compiled or its loss is the caller's own function."""
+    loss = losses.serialize(model.loss) if model.compiled else None
+    if loss is None:
+        return None
+    plain, weighted = (
+        [wanted if isinstance(wanted, str) else metrics.serialize(cast(metrics.Metric, wanted)) for wanted in group]
+        for group in model._metrics_wanted
+    )
+    return {
+        "optimizer": optimizers.serialize(model.optimizer),
+        "loss": loss,
+        "metrics": plain,
+        "weighted_metrics": weighted,
+    }
+
+
+def _compile(model: Model, training: Mapping[str, Any], arrays: Mapping[str, AnyArray], path: Path) -> None:
+    try:
+        model.compile(training["optimizer"], training["loss"], training["metrics"], training["weighted_metrics"])
+        slots = {name.removeprefix("optimizer/"): a for name, a in arrays.items() if name.startswith("optimizer/")}
+        if slots:
+            model.optimizer.build([weight for weight in model.weights if weight.learned])
+            model.optimizer.load_variables(slots)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelFileError(f"{path} describes a training that cannot be restored: {error}") from error

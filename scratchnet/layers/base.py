@@ -1,0 +1,225 @@
+"""Layer: a named piece of a network that owns its weights."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, cast
+
+import numpy as np
+
+from scratchnet import initializers, regularizers
+from scratchnet.arrays import AnyArray, Shape
+from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor
+from scratchnet.tensor import Parameter, Tensor, as_tensor
+
+_names: Counter[str] = Counter()
+
+
+def unique_name(base: str) -> str:
+    """`base` for the first caller, then `base_1`, `base_2`, ..."""
+    count = _names[base]
+    _names[base] += 1
+    return f"{base}_{count}" if count else base
+
+
+def snake_case(name: str) -> str:
+    """`MaxPooling2D` -> `max_pooling2d`, as Keras names its layers."""
+    separated = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()
+
+
+class Layer:
+    """The base of all layers. A subclass states its weights in `build` and its function in `call`.
+
+    Args:
+        name: unique in a model; made from the class's name by default.
+        trainable: whether training changes the weights.
+        dtype: of weights and results, `float32` or `float64`.
+    """
+
+    takes_list = False  # whether `call` takes a list of tensors
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = "float32") -> None:
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(f"name must be a non-empty string without '/', got {name!r}")
+        self.name = name or unique_name(snake_case(type(self).__name__))
+        self.dtype = np.dtype(dtype).name
+        if self.dtype not in {"float32", "float64"}:
+            raise ValueError(f"dtype must be float32 or float64, got {self.dtype}")
+        self.built = False
+        self._parameters: list[Parameter] = []
+        self._trainable = bool(trainable)
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weights for inputs of this shape, (None, ...) with None for the batch."""
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """The layer's function."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(inputs, training)")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The output's shape for inputs of this shape; the same by default."""
+        return input_shape
+
+    def __call__(self, inputs: Any, training: bool = False) -> Any:
+        """Apply the layer to arrays or tensors, or connect it to symbolic ones.
+
+        Args:
+            inputs: one array, `Tensor` or symbolic tensor, or a list of them where the layer merges several.
+            training: whether dropout drops and batch normalisation uses the batch's statistics.
+
+        Returns:
+            A `Tensor` for arrays and tensors, a symbolic tensor for symbolic ones.
+
+        Raises:
+            ValueError: the inputs' shapes do not fit the layer.
+        """
+        several = isinstance(inputs, list | tuple) and (
+            self.takes_list or any(isinstance(x, Tensor | SymbolicTensor | np.ndarray) for x in inputs)
+        )
+        if several and not self.takes_list:
+            raise ValueError(f"{self.name} takes one input, got a list of {len(inputs)}")
+        if self.takes_list and not several:
+            raise ValueError(f"{self.name} takes a list of inputs, got one {type(inputs).__name__}")
+        values = list(inputs) if several else [inputs]
+        if any(isinstance(value, SymbolicTensor) for value in values):
+            return self._connect(values, several)
+        tensors = [self._cast(as_tensor(value)) for value in values]
+        self._ensure_built([(None, *tensor.shape[1:]) for tensor in tensors])
+        return self.call(tensors if several else tensors[0], training=training)
+
+    def _connect(self, inputs: list[SymbolicTensor], as_list: bool) -> Any:
+        if not all(isinstance(value, SymbolicTensor) for value in inputs):
+            raise ValueError(f"{self.name} got symbolic tensors and arrays together")
+        shapes = [value.shape for value in inputs]
+        self._ensure_built(shapes)
+        out = self.compute_output_shape(shapes if as_list else shapes[0])
+        several = isinstance(out, list)
+        node = Node(self, inputs, out if several else [out], as_list)
+        return node.outputs if several else node.outputs[0]
+
+    def _ensure_built(self, shapes: list[BatchShape]) -> None:
+        if not self.built:
+            self.build(shapes if self.takes_list else shapes[0])
+            self.built = True
+            self.trainable = self._trainable
+
+    def _cast(self, tensor: Tensor) -> Tensor:
+        if tensor.dtype == self.dtype or tensor.requires_grad:
+            return tensor
+        return Tensor(tensor.data.astype(self.dtype))
+
+    def add_weight(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: Any = "glorot_uniform",
+        regularizer: Any = None,
+        trainable: bool = True,
+    ) -> Parameter:
+        """Create a weight; called in `build`.
+
+        Raises:
+            ValueError: the initialiser is unknown, or an axis is not positive.
+        """
+        if any(not isinstance(size, int) or size < 1 for size in shape):
+            raise ValueError(f"weight {name!r} of {self.name} would have the shape {shape}; every axis must be positive")
+        initial = cast(initializers.Initializer, initializers.get(initializer))
+        parameter = Parameter(initial(shape, self.dtype), name, trainable)
+        parameter.regularizer = regularizers.get(regularizer)
+        self._parameters.append(parameter)
+        return parameter
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights. A frozen batch normalisation also keeps to its moving statistics."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for parameter in self._parameters:
+            parameter.requires_grad = self._trainable and parameter.learned
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All weights: first those of the layer's function, then statistics, in Keras's order."""
+        return list(self._parameters)
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The weights that training changes."""
+        return [weight for weight in self.weights if weight.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The weights that training leaves alone."""
+        return [weight for weight in self.weights if not weight.trainable]
+
+    def get_weights(self) -> list[AnyArray]:
+        """Copies of all weights, in the order of `weights`."""
+        return [weight.data.copy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Overwrite all weights.
+
+        Raises:
+            ValueError: there are too few or too many, or one has another shape.
+        """
+        own = self.weights
+        if len(weights) != len(own):
+            raise ValueError(f"{self.name} has {len(own)} weights, got {len(weights)}")
+        values = [np.asarray(value) for value in weights]
+        for weight, value in zip(own, values, strict=True):  # all are checked before one is changed
+            if weight.shape != value.shape:
+                raise ValueError(f"{self.name}: {weight.name} has shape {weight.shape}, got {value.shape}")
+        for weight, value in zip(own, values, strict=True):
+            weight.assign(value)
+
+    def count_params(self) -> int:
+        """The number of all weights' elements.
+
+        Raises:
+            ValueError: the layer has not seen an input's shape yet.
+        """
+        if not self.built:
+            raise ValueError(f"{self.name} has no weights yet: call it, or build it with an input shape, first")
+        return sum(weight.size for weight in self.weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON can hold them."""
+        return {"name": self.name, "trainable": self._trainable, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The layer that `get_config` described, with fresh weights."""
+        return cls(**config)
+
+    def counters(self) -> dict[str, int]:
+        """State besides the weights that a resumed training needs; see `Dropout`."""
+        return {}
+
+    def set_counters(self, counters: Mapping[str, int]) -> None:
+        """Restore what `counters` returned."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def check_positive(value: Any, name: str) -> int:
+    """Raise a ValueError unless `value` is a positive int."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a positive int, got {value!r}")
+    return value
+
+
+def known_channels(input_shape: BatchShape, layer: Layer) -> int:
+    """The last axis of NHWC images.
+
+    Raises:
+        ValueError: the shape is not that of images.
+    """
+    if len(input_shape) != 4 or input_shape[-1] is None:
+        raise ValueError(f"{layer.name} needs images of shape (batch, height, width, channels), got {input_shape}")
+    return input_shape[-1]

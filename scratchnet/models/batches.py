@@ -1,0 +1,174 @@
+"""What `fit`, `evaluate` and `predict` accept, turned into batches."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from scratchnet.arrays import AnyArray
+
+
+class Batch(NamedTuple):
+    """Inputs (an array, or a list of them for several inputs), targets and weights of some samples."""
+
+    x: Any
+    y: Any = None
+    sample_weight: AnyArray | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of samples."""
+        return len(self.x[0]) if isinstance(self.x, list) else len(self.x)
+
+
+class Batches(Protocol):
+    """Batches of one epoch after the other."""
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of an epoch; their order depends on nothing but its number."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class ArrayBatches:
+    """Batches cut from arrays.
+
+    Args:
+        x: (samples, ...), or a list of such arrays for several inputs.
+        y: (samples, ...) or None.
+        sample_weight: (samples,) or None.
+        batch_size: the last batch may be smaller.
+        shuffle_seed: None keeps the order; otherwise each epoch has its own, made of the seed and its number.
+
+    Raises:
+        ValueError: lengths differ, there is no sample, or the batch size is not positive.
+    """
+
+    def __init__(
+        self, x: Any, y: Any = None, sample_weight: Any = None, batch_size: int = 32, shuffle_seed: int | None = None
+    ) -> None:
+        self.x = [_array(part) for part in x] if isinstance(x, list | tuple) else _array(x)
+        self.y = None if y is None else _array(y)
+        self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+        self.shuffle_seed = shuffle_seed
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"batch_size must be a positive int, got {batch_size!r}")
+        self.batch_size = batch_size
+        lengths = {"x": [len(part) for part in self.x] if isinstance(self.x, list) else [len(self.x)]}
+        lengths |= {
+            name: [len(value)] for name, value in {"y": self.y, "sample_weight": self.sample_weight}.items()
+            if value is not None
+        }  # fmt: skip
+        if len({n for counts in lengths.values() for n in counts}) > 1:
+            told = ", ".join(f"{name} has {counts[0] if len(counts) == 1 else counts}" for name, counts in lengths.items())
+            raise ValueError(f"x, y and sample_weight must have as many samples: {told}")
+        self.samples = lengths["x"][0]
+        if not self.samples:
+            raise ValueError("x holds no samples")
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        order = None
+        if self.shuffle_seed is not None:
+            order = np.random.default_rng([self.shuffle_seed, number]).permutation(self.samples)
+        for start in range(0, self.samples, self.batch_size):
+            chosen = slice(start, start + self.batch_size) if order is None else order[start : start + self.batch_size]
+            x = [part[chosen] for part in self.x] if isinstance(self.x, list) else self.x[chosen]
+            yield Batch(
+                x,
+                None if self.y is None else self.y[chosen],
+                None if self.sample_weight is None else self.sample_weight[chosen],
+            )
+
+    def __len__(self) -> int:
+        return -(-self.samples // self.batch_size)
+
+
+class IterableBatches:
+    """Batches from any object that can be iterated over once per epoch.
+
+    If it has a method `set_epoch(number)`, that is called first, so that it can shuffle repeatably.
+
+    Args:
+        source: yields `x`, `(x, y)` or `(x, y, sample_weight)`.
+    """
+
+    def __init__(self, source: Iterable[Any]) -> None:
+        if iter(source) is source:
+            raise ValueError(
+                "x is an iterator, which can be read only once; pass an object that starts anew in each epoch "
+                "(a class with __iter__)"
+            )
+        self.source = source
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        set_epoch = getattr(self.source, "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(number)
+        empty = True
+        for item in self.source:
+            empty = False
+            yield as_batch(item)
+        if empty:
+            raise ValueError("x yielded no batch")
+
+    def __len__(self) -> int:
+        length = getattr(self.source, "__len__", None)
+        return 0 if length is None else int(length())
+
+
+def as_batch(item: Any) -> Batch:
+    """What an iterable of batches yielded, checked.
+
+    Raises:
+        ValueError: a tuple of another length, or lengths that differ.
+    """
+    parts = item if isinstance(item, tuple) else (item,)
+    if not 1 <= len(parts) <= 3:
+        raise ValueError(f"a batch must be x, (x, y) or (x, y, sample_weight), got a tuple of {len(parts)}")
+    batch = Batch(*parts)
+    for name, value in {"y": batch.y, "sample_weight": batch.sample_weight}.items():
+        if value is not None and len(value) != batch.size:
+            raise ValueError(f"a batch has {batch.size} samples in x, but {len(value)} in {name}")
+    return batch
+
+
+def make_batches(
+    x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle_seed: int | None = None
+) -> Batches:
+    """Batches of arrays or of an iterable of batches.
+
+    Raises:
+        ValueError: targets or a batch size beside an iterable, which has its own.
+    """
+    is_arrays = isinstance(x, list | tuple) or hasattr(x, "__array__")
+    if is_arrays:
+        return ArrayBatches(x, y, sample_weight, batch_size or 32, shuffle_seed)
+    if not isinstance(x, Iterable):
+        raise ValueError(f"x must be an array, a list of arrays or an iterable of batches, got {type(x).__name__}")
+    for name, value in {"y": y, "sample_weight": sample_weight, "batch_size": batch_size}.items():
+        if value is not None:
+            raise ValueError(f"{name} cannot be given beside an iterable of batches, which brings its own")
+    return IterableBatches(x)
+
+
+def class_weights(y: Any, class_weight: Mapping[int, float]) -> AnyArray:
+    """The weight of each sample's class; 1 for classes that are not named.
+
+    Args:
+        y: class numbers (samples,) or (samples, 1), or one-hot (samples, classes).
+        class_weight: weight by class number.
+    """
+    labels = np.asarray(y)
+    labels = labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(-1)
+    known = np.unique(labels)
+    weights = np.array([class_weight.get(int(label), 1.0) for label in known], np.float32)
+    result: AnyArray = weights[np.searchsorted(known, labels)]
+    return result
+
+
+def _array(value: Any) -> AnyArray:
+    array = np.asarray(value)
+    if array.ndim == 0:
+        raise ValueError(f"x and y must be arrays with one row per sample, got {value!r:.80}")
+    return array

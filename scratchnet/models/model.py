@@ -1,0 +1,269 @@
+"""Model: a graph of layers with one or more inputs and outputs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from scratchnet.arrays import AnyArray
+from scratchnet.layers.base import Layer
+from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor, trace
+from scratchnet.models.summary import summary_text
+from scratchnet.models.training import Trainer
+from scratchnet.tensor import Parameter, Tensor, as_tensor
+
+Symbolic = SymbolicTensor | Sequence[SymbolicTensor]
+
+
+class Model(Trainer, Layer):
+    """A network of any acyclic shape: branches, residuals, shared layers, models within models.
+
+    Args:
+        inputs: what `Input` returned, one or a list.
+        outputs: what calling layers on it returned, one or a list.
+        name: made up by default.
+        trainable: whether training changes the weights.
+
+    Attributes:
+        class_names: the classes in the order of the output, or None. Saved with the model.
+        preprocessing: how images become inputs, as the caller wants it described, or None. Saved with the model.
+
+    Raises:
+        ValueError: an output does not depend on the inputs given, or two layers have one name.
+
+    >>> from scratchnet import layers
+    >>> x = layers.Input((8, 8, 3))
+    >>> y = layers.Conv2D(3, 3, padding="same", activation="relu")(x)
+    >>> model = Model(x, layers.Add()([x, y]))
+    >>> model.count_params()
+    84
+    """
+
+    def __init__(
+        self, inputs: Symbolic, outputs: Symbolic, *, name: str | None = None, trainable: bool = True
+    ) -> None:
+        super().__init__(name=name)
+        self.class_names: tuple[str, ...] | None = None
+        self.preprocessing: dict[str, Any] | None = None
+        self._connect_graph(inputs, outputs)
+        if not trainable:
+            self.trainable = False
+
+    def _connect_graph(self, inputs: Symbolic, outputs: Symbolic) -> None:
+        for role, value in {"inputs": inputs, "outputs": outputs}.items():
+            tensors = [value] if isinstance(value, SymbolicTensor) else list(value)
+            if not tensors or not all(isinstance(tensor, SymbolicTensor) for tensor in tensors):
+                raise ValueError(f"{role} must be symbolic tensors, made by Input and by calling layers, got {value!r}")
+            setattr(self, role, tensors)
+        self.inputs: list[SymbolicTensor]
+        self.outputs: list[SymbolicTensor]
+        self.nodes = trace(self.outputs, self.inputs)
+        self._single = isinstance(outputs, SymbolicTensor)
+        names = [layer.name for layer in self.layers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"layer names must be unique in a model, these are not: {', '.join(twice)}")
+        self._last_use = self._plan_release()
+        self.takes_list = len(self.inputs) > 1
+        self.dtype = self.inputs[0].dtype
+        self.built = True
+
+    def _plan_release(self) -> dict[int, list[int]]:
+        """For each node, the tensors that nothing needs after it."""
+        last: dict[int, int] = {}
+        for position, node in enumerate(self.nodes):
+            last.update({id(tensor): position for tensor in [*node.inputs, *node.outputs]})
+        kept = {id(tensor) for tensor in self.outputs}
+        release: dict[int, list[int]] = {}
+        for tensor, position in last.items():
+            if tensor not in kept:
+                release.setdefault(position, []).append(tensor)
+        return release
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, each once, in the order in which data reaches them."""
+        return list({id(node.layer): node.layer for node in self.nodes}.values())
+
+    def get_layer(self, name: str) -> Layer:
+        """The layer of a name.
+
+        Raises:
+            ValueError: there is none.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"{self.name} has no layer {name!r}; it has {', '.join(layer.name for layer in self.layers)}")
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of the input, with None for the batch; a list where there are several."""
+        return self.inputs[0].shape if len(self.inputs) == 1 else [tensor.shape for tensor in self.inputs]
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output, with None for the batch; a list where there are several."""
+        return self.outputs[0].shape if self._single else [tensor.shape for tensor in self.outputs]
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        if len(given) != len(self.inputs):
+            raise ValueError(f"{self.name} has {len(self.inputs)} inputs, got {len(given)}")
+        values: dict[int, Tensor] = {}
+        for symbol, value in zip(self.inputs, given, strict=True):
+            tensor = self._cast(as_tensor(value))
+            _check_shape(tensor.shape, symbol.shape, self.name)
+            values[id(symbol)] = tensor
+        for position, node in enumerate(self.nodes):
+            results = node.run([values[id(tensor)] for tensor in node.inputs], training)
+            values.update({id(symbol): result for symbol, result in zip(node.outputs, results, strict=True)})
+            for tensor_id in self._last_use.get(position, ()):
+                del values[tensor_id]
+        results = [values[id(tensor)] for tensor in self.outputs]
+        return results[0] if self._single else results
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        given = [input_shape] if len(self.inputs) == 1 else list(input_shape)
+        shapes: dict[int, BatchShape] = {}
+        for symbol, shape in zip(self.inputs, given, strict=True):
+            _check_shape(shape, symbol.shape, self.name)
+            shapes[id(symbol)] = shape
+        for node in self.nodes:
+            arguments = [shapes[id(tensor)] for tensor in node.inputs]
+            out = node.layer.compute_output_shape(arguments if node.as_list else arguments[0])
+            results = out if isinstance(out, list) else [out]
+            shapes.update({id(symbol): shape for symbol, shape in zip(node.outputs, results, strict=True)})
+        results = [shapes[id(tensor)] for tensor in self.outputs]
+        return results[0] if self._single else results
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All weights, layer by layer, each once."""
+        return list({id(weight): weight for layer in self.layers for weight in layer.weights}.values())
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it sets it on every layer."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self.layers:
+            layer.trainable = value
+
+    def named_weights(self) -> dict[str, Parameter]:
+        """All weights by `layer/weight`, models within models spelled out."""
+        named: dict[str, Parameter] = {}
+        for layer in self.layers:
+            own = layer.named_weights() if isinstance(layer, Model) else {w.name: w for w in layer.weights}
+            named.update({f"{layer.name}/{name}": weight for name, weight in own.items()})
+        return named
+
+    def counters(self) -> dict[str, Any]:
+        """State besides the weights that a resumed training needs, by layer."""
+        return {layer.name: state for layer in self.layers if (state := layer.counters())}
+
+    def set_counters(self, counters: Mapping[str, Any]) -> None:
+        """Restore what `counters` returned."""
+        for name, state in counters.items():
+            self.get_layer(name).set_counters(state)
+
+    def summary(self, print_fn: Callable[[str], None] = print) -> None:
+        """Print the layers with their output shapes and numbers of weights."""
+        print_fn(summary_text(self))
+
+    def save(self, path: str | Path) -> None:
+        """Write everything into one safetensors file: architecture, weights, class names, preprocessing, and how it is
+        trained.
+
+        The file appears under its name only when it is complete.
+
+        Args:
+            path: ends in `.safetensors`.
+
+        Raises:
+            ValueError: another extension, or a layer that cannot be described.
+            OSError: the file cannot be written.
+        """
+        from scratchnet.formats.native import save_model
+
+        save_model(self, path)
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write only the weights, as a safetensors file; see `load_weights`."""
+        from scratchnet.formats.native import save_weights
+
+        save_weights(self, path)
+
+    def load_weights(self, path: str | Path) -> None:
+        """Take the weights from a file that `save` or `save_weights` wrote.
+
+        Raises:
+            ModelFileError: the file cannot be read, or its weights are not this model's.
+        """
+        from scratchnet.formats.native import load_weights
+
+        load_weights(self, path)
+
+    def get_config(self) -> dict[str, Any]:
+        place: dict[int, list[Any]] = {id(tensor): ["input", i] for i, tensor in enumerate(self.inputs)}
+        for position, node in enumerate(self.nodes):
+            place.update({id(tensor): [position, i] for i, tensor in enumerate(node.outputs)})
+        return {
+            "name": self.name,
+            "trainable": self._trainable,
+            "inputs": [{"shape": list(t.shape[1:]), "name": t.name, "dtype": t.dtype} for t in self.inputs],
+            "layers": [describe(layer) for layer in self.layers],
+            "calls": [_describe_call(node, place) for node in self.nodes],
+            "outputs": place[id(self.outputs[0])] if self._single else [place[id(t)] for t in self.outputs],
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        from scratchnet.models.building import functional_arguments
+
+        inputs, outputs = functional_arguments(config)
+        return cls(inputs, outputs, name=config["name"], trainable=config["trainable"])
+
+    def training_state(self) -> tuple[dict[str, AnyArray], dict[str, Any]]:
+        """Weights, optimiser and counters: what a training that goes on later needs. Arrays, and values for JSON."""
+        arrays = {f"weights/{name}": weight.data for name, weight in self.named_weights().items()}
+        arrays |= {f"optimizer/{name}": value for name, value in self.optimizer.variables().items()}
+        return arrays, {"counters": self.counters(), "shuffle_seed": self._shuffle_seed}
+
+    def load_training_state(self, arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> None:
+        """Restore what `training_state` returned.
+
+        Raises:
+            ValueError: the state is of another model or optimiser.
+        """
+        own = {f"weights/{name}": weight for name, weight in self.named_weights().items()}
+        given = {name for name in arrays if name.startswith("weights/")}
+        if given != own.keys() or any(arrays[name].shape != weight.shape for name, weight in own.items()):
+            raise ValueError("the saved training is of a model with other layers or shapes")
+        self.optimizer.load_variables(
+            {name.removeprefix("optimizer/"): value for name, value in arrays.items() if name.startswith("optimizer/")}
+        )
+        for name, weight in own.items():
+            weight.assign(arrays[name])
+        self.set_counters(meta["counters"])
+        self._shuffle_seed = meta["shuffle_seed"]
+
+
+def describe(layer: Layer) -> dict[str, Any]:
+    """A layer as JSON can hold it."""
+    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+
+
+def _describe_call(node: Node, place: Mapping[int, list[Any]]) -> dict[str, Any]:
+    return {"layer": node.layer.name, "inputs": [place[id(t)] for t in node.inputs], "as_list": node.as_list}
+
+
+def _check_shape(shape: BatchShape, expected: BatchShape, name: str) -> None:
+    fits = len(shape) == len(expected) and all(
+        wanted is None or size is None or size == wanted for size, wanted in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in expected[1:])
+        raise ValueError(f"{name} takes inputs of shape (batch, {wanted}), got {tuple(shape)}")

@@ -1,0 +1,126 @@
+"""Activation functions; each derivative stands beside its value."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import FloatArray
+from scratchnet.kernels import pointwise
+from scratchnet.tensor import Tensor, as_tensor, record
+
+
+def _logistic(x: FloatArray) -> FloatArray:
+    """1 / (1 + exp(-x)) without overflow on either side."""
+    decay = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, decay) / (1 + decay)
+
+
+def relu(x: Any) -> Tensor:
+    """`max(x, 0)`."""
+    x = as_tensor(x)
+    y = pointwise.relu(np.ascontiguousarray(x.data))
+    return record(y, "relu", (x,), lambda dy: (pointwise.relu_gradient(np.ascontiguousarray(dy), y),))
+
+
+def relu6(x: Any) -> Tensor:
+    """`min(max(x, 0), 6)`."""
+    x = as_tensor(x)
+    y = np.clip(x.data, 0, 6)
+    return record(y, "relu6", (x,), lambda dy: (dy * ((x.data > 0) & (x.data < 6)),))
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
+    """`x` where it is positive, else `negative_slope * x`."""
+    x = as_tensor(x)
+    slope = x.dtype.type(negative_slope)
+    y = np.where(x.data > 0, x.data, slope * x.data)
+    return record(y, "leaky_relu", (x,), lambda dy: (np.where(x.data > 0, dy, slope * dy),))
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """`x` where it is positive, else `alpha * (exp(x) - 1)` (Clevert et al., 2015, https://arxiv.org/abs/1511.07289)."""
+    x = as_tensor(x)
+    alpha = x.dtype.type(alpha)
+    below = alpha * np.expm1(np.minimum(x.data, 0))
+    y = np.where(x.data > 0, x.data, below)
+    return record(y, "elu", (x,), lambda dy: (np.where(x.data > 0, dy, dy * (below + alpha)),))
+
+
+def gelu(x: Any, approximate: bool = True) -> Tensor:
+    """`x` times the normal distribution function (Hendrycks & Gimpel, 2016, https://arxiv.org/abs/1606.08415).
+
+    Args:
+        x: any shape.
+        approximate: through tanh, or exactly, through the error function. Layers' `activation="gelu"` is the exact one.
+    """
+    x = as_tensor(x)
+    value = x.data
+    if approximate:
+        a, b = x.dtype.type(math.sqrt(2 / math.pi)), x.dtype.type(0.044715)
+        t = np.tanh(a * (value + b * value**3))
+        below = (1 + t) / 2
+        slope = below + value * (1 - t * t) / 2 * a * (1 + 3 * b * value * value)
+    else:
+        below = (1 + pointwise.erf(np.ascontiguousarray(value) / x.dtype.type(math.sqrt(2)))) / 2
+        density = np.exp(-value * value / 2) / x.dtype.type(math.sqrt(2 * math.pi))
+        slope = below + value * density
+    return record(value * below, "gelu", (x,), lambda dy: (dy * slope,))
+
+
+def silu(x: Any) -> Tensor:
+    """`x * sigmoid(x)`, also called swish."""
+    x = as_tensor(x)
+    s = _logistic(x.data)
+    return record(x.data * s, "silu", (x,), lambda dy: (dy * s * (1 + x.data * (1 - s)),))
+
+
+def sigmoid(x: Any) -> Tensor:
+    """`1 / (1 + exp(-x))`."""
+    x = as_tensor(x)
+    y = _logistic(x.data)
+    result = record(y, "sigmoid", (x,), lambda dy: (dy * y * (1 - y),))
+    result.logits = ("sigmoid", x)
+    return result
+
+
+def softplus(x: Any) -> Tensor:
+    """`log(1 + exp(x))`."""
+    x = as_tensor(x)
+    y = np.logaddexp(x.data, x.dtype.type(0))
+    return record(y, "softplus", (x,), lambda dy: (dy * _logistic(x.data),))
+
+
+def tanh(x: Any) -> Tensor:
+    """The hyperbolic tangent."""
+    x = as_tensor(x)
+    y = np.tanh(x.data)
+    return record(y, "tanh", (x,), lambda dy: (dy * (1 - y * y),))
+
+
+def softmax(x: Any, axis: int = -1) -> Tensor:
+    """Exponentials divided by their sum along `axis`."""
+    x = as_tensor(x)
+    y = np.exp(x.data - x.data.max(axis=axis, keepdims=True))
+    y /= y.sum(axis=axis, keepdims=True)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        # dy_i/dx_j = y_i (1[i = j] - y_j)
+        return (y * (dy - (dy * y).sum(axis=axis, keepdims=True)),)
+
+    result = record(y, "softmax", (x,), backward)
+    if axis in {-1, x.ndim - 1}:
+        result.logits = ("softmax", x)
+    return result
+
+
+def log_softmax(x: Any, axis: int = -1) -> Tensor:
+    """The logarithm of `softmax`, computed without overflow."""
+    x = as_tensor(x)
+    shifted = x.data - x.data.max(axis=axis, keepdims=True)
+    y = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (dy - np.exp(y) * dy.sum(axis=axis, keepdims=True),)
+
+    return record(y, "log_softmax", (x,), backward)

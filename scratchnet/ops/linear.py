@@ -1,0 +1,55 @@
+"""Matrix products."""
+
+from typing import Any
+
+import numpy as np
+
+from scratchnet.arrays import FloatArray
+from scratchnet.kernels import gemm
+from scratchnet.ops.arithmetic import unbroadcast
+from scratchnet.tensor import Tensor, as_tensor, record
+
+
+def _product(a: FloatArray, b: FloatArray) -> FloatArray:
+    """`a @ b` for any leading axes, on our own kernel: its bits depend neither on the threads nor on a BLAS."""
+    if b.ndim == 2:
+        return gemm.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+    leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    left = np.broadcast_to(a, leading + a.shape[-2:]).reshape(-1, *a.shape[-2:])
+    right = np.broadcast_to(b, leading + b.shape[-2:]).reshape(-1, *b.shape[-2:])
+    y = np.empty((len(left), a.shape[-2], b.shape[-1]), np.result_type(a, b))
+    for i in range(len(left)):
+        y[i] = gemm.matmul(left[i], right[i])
+    return y.reshape(*leading, *y.shape[1:])
+
+
+def matmul(a: Any, b: Any) -> Tensor:
+    """The matrix product over the last two axes, with the leading ones broadcast; vectors are rejected.
+
+    Args:
+        a: (..., rows, depth).
+        b: (..., depth, columns).
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"matmul needs shapes (..., m, k) and (..., k, n), got {a.shape} and {b.shape}")
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        # d(ab) = da b + a db  =>  by a: dy b^T, by b: a^T dy
+        if a.ndim == b.ndim == 2:
+            return (
+                gemm.matmul(dy, b.data, transpose_b=True).astype(a.dtype, copy=False) if a.requires_grad else None,
+                gemm.matmul(a.data, dy, transpose_a=True).astype(b.dtype, copy=False) if b.requires_grad else None,
+            )
+        by_a = unbroadcast(_product(dy, b.data.swapaxes(-1, -2)), a) if a.requires_grad else None
+        by_b = unbroadcast(_product(a.data.swapaxes(-1, -2), dy), b) if b.requires_grad else None
+        return by_a, by_b
+
+    try:
+        y = _product(a.data, b.data)
+    except ValueError:
+        raise ValueError(f"the leading axes of {a.shape} and {b.shape} cannot be broadcast together") from None
+    return record(y, "matmul", (a, b), backward)
