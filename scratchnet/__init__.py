@@ -22,7 +22,8 @@ from scratchnet import (
     regularizers,
     schedules,
 )
-from scratchnet.formats import ModelFileError, load_model
+from scratchnet.formats.errors import ModelFileError
+from scratchnet.formats.native import load_model
 from scratchnet.layers import Input
 from scratchnet.models import Model, Sequential
 from scratchnet.random import set_random_seed

@@ -1,7 +1,7 @@
 """Losses: how far predictions are from the truth, as one number to be made small."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -56,7 +56,9 @@ class Loss:
         if sample_weight is not None:
             weights = np.asarray(sample_weight, values.dtype).reshape(-1)
             if weights.shape != values.shape:
-                raise ValueError(f"sample_weight must hold one number for each of {len(values)} samples, got {weights.shape}")
+                raise ValueError(
+                    f"sample_weight must hold one number for each of {len(values)} samples, got {weights.shape}"
+                )
             values = values * Tensor(weights)
         return values.mean()
 
@@ -238,7 +240,7 @@ def get(identifier: Loss | str | Mapping[str, Any] | LossFunction) -> Loss:
     """
     if not isinstance(identifier, Loss) and callable(identifier):
         return CustomLoss(identifier)
-    return cast(Loss, serialization.deserialize("loss", _REGISTRY, identifier, Loss))
+    return serialization.deserialize("loss", _REGISTRY, identifier, Loss)
 
 
 def serialize(loss: Loss) -> dict[str, Any] | None:

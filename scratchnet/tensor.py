@@ -122,7 +122,9 @@ class Tensor:
             raise RuntimeError("backward() on a tensor that does not require a gradient: nothing to differentiate")
         if cotangent is None:
             if self.size != 1:
-                raise ValueError(f"backward() needs a cotangent for a tensor of shape {self.shape}; only one element is 1")
+                raise ValueError(
+                    f"backward() needs a cotangent for a tensor of shape {self.shape}; only one element is 1"
+                )
             seed = np.ones(self.shape, self.dtype)
         else:
             seed = np.array(cotangent, self.dtype)  # a copy: it may become a leaf's gradient

@@ -1,9 +1,16 @@
-"""Fixtures for all tests."""
+"""Fixtures and settings for all tests."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is imported
+
+# Every run draws the same examples, and a kernel that is compiled during a test may take its time.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

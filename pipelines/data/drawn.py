@@ -1,11 +1,13 @@
 """A dataset out of nothing: faces with the seven expressions, drawn with OpenCV, for trying everything without data."""
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.data.class_names import class_key, order_classes
 from pipelines.data.drawn_canvas import Canvas, Colour, Dice, View
 from pipelines.data.drawn_expressions import CLASS_NAMES, act
 from pipelines.data.drawn_face import Looks, draw_face
@@ -30,8 +32,10 @@ class DrawnFaces:
         seed: Another seed, other faces.
         test_fraction: The share of the images in the split `test`, 0 for none; the others are in `train`.
 
+        class_names: The seven classes in label order; alphabetical if left out.
+
     Raises:
-        DataError: An argument is out of range.
+        DataError: An argument is out of range, or the class names are not the seven.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class DrawnFaces:
         colour: bool = False,
         seed: int = 0,
         test_fraction: float = 0.2,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         """List the samples; nothing is drawn before `read`."""
         height, width = (size, size) if isinstance(size, int) else size
@@ -53,13 +58,15 @@ class DrawnFaces:
             raise DataError(f"seed must be at least 0, got {seed}")
         if not 0 <= test_fraction < 1:
             raise DataError(f"test_fraction must be at least 0 and below 1, got {test_fraction}")
-        self.class_names = CLASS_NAMES
+        self.class_names = order_classes(CLASS_NAMES, class_names, "the drawn faces")
         self.skipped: tuple[tuple[str, str], ...] = ()
         self._size = (int(height), int(width))
         self._colour, self._seed = colour, seed
-        labels = np.arange(count) % len(CLASS_NAMES)
+        label_of = {class_key(name): label for label, name in enumerate(self.class_names)}
+        # the expression of image i never depends on the order of the classes
+        labels = np.array([label_of[class_key(CLASS_NAMES[i % len(CLASS_NAMES)])] for i in range(count)])
         held = set(stratified_split(labels, test_fraction, seed)[1].tolist()) if test_fraction else set()
-        self._indices = {f"drawn/{CLASS_NAMES[label]}/{i}": i for i, label in enumerate(labels)}
+        self._indices = {f"drawn/{self.class_names[label]}/{i}": i for i, label in enumerate(labels)}
         every = [Sample(name, int(labels[i]), "test" if i in held else "train") for name, i in self._indices.items()]
         self.samples = tuple(sorted(every, key=lambda sample: sample.split == "test"))
 

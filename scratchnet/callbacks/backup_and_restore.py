@@ -1,8 +1,6 @@
 """Training that survives an interruption."""
 
-import json
 import os
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,13 @@ import numpy as np
 from scratchnet import random
 from scratchnet.arrays import AnyArray
 from scratchnet.callbacks.base import Callback, Logs
+from scratchnet.formats.container import read_container, write_container
 
 __all__ = ["BackupAndRestore"]
 
 FILE_NAME = "backup.safetensors"
 VERSION = 1
+REMEDY = "delete it to start over"
 
 
 class BackupAndRestore(Callback):
@@ -59,7 +59,9 @@ class BackupAndRestore(Callback):
         """
         if not self.path.exists():
             return
-        arrays, meta = _read(self.path)
+        arrays, meta = read_container(self.path, REMEDY)
+        if meta.get("version") != VERSION:
+            raise ValueError(f"backup {self.path} is of another version of scratchnet; {REMEDY}")
         others = self._others()
         names = [type(callback).__name__ for callback in others]
         saved = [entry["class_name"] for entry in meta["callbacks"]]
@@ -92,13 +94,12 @@ class BackupAndRestore(Callback):
             "callbacks": callbacks,
             "random": random.get_random_state(),
         }
-        _write(self.path, arrays, meta)
+        write_container(self.path, arrays, meta)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if not self.delete_checkpoint:
             return
-        for path in (self.path, _temporary(self.path)):
-            path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
         folder = Path(self.backup_dir)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -106,46 +107,6 @@ class BackupAndRestore(Callback):
     def _others(self) -> list[Callback]:
         callbacks = self.callback_list.callbacks if self.callback_list is not None else []
         return [callback for callback in callbacks if not isinstance(callback, BackupAndRestore)]
-
-
-def _write(path: Path, arrays: Mapping[str, AnyArray], meta: dict[str, Any]) -> None:
-    # To a temporary file first, on disk before it takes the name: at every moment one whole backup is there.
-    from safetensors.numpy import save_file
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dense = {key: np.asarray(value, order="C") for key, value in arrays.items()}
-    temporary = _temporary(path)
-    save_file(dense, temporary, {"meta": json.dumps(meta), "checksum": _checksum(dense)})
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _read(path: Path) -> tuple[dict[str, AnyArray], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a dict
-        meta = json.loads(header["meta"])
-        intact = header["checksum"] == _checksum(arrays) and meta["version"] == VERSION
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"backup {path} is damaged ({error}); delete it to start over") from error
-    if not intact:
-        raise ValueError(f"backup {path} is damaged (its contents do not match); delete it to start over")
-    return arrays, meta
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(path.name + ".tmp")
-
-
-def _checksum(arrays: Mapping[str, AnyArray]) -> str:
-    total = 0
-    for key in sorted(arrays):
-        total = zlib.crc32(np.ascontiguousarray(arrays[key]).view(np.uint8).data, zlib.crc32(key.encode(), total))
-    return f"{total:08x}"
 
 
 def _pack(value: Any, key: str, arrays: dict[str, AnyArray]) -> Any:

@@ -110,4 +110,5 @@ class CallbackList(Callback):
 
 def _plain(value: Any) -> Any:
     # Numbers become Python floats, so that logs can be written as JSON; one score per class stays an array.
-    return float(value) if np.ndim(value) == 0 and not isinstance(value, str) else value
+    is_number = isinstance(value, (int, float, np.generic)) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    return float(value) if is_number else value

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,16 +29,15 @@ def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[st
     dense = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     content = save(dense, {"meta": json.dumps(meta), "checksum": _checksum(dense)})
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.tmp")  # one name, so that what a crash leaves is overwritten
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -62,7 +60,7 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
             header = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise ModelFileError(f"{path} cannot be read as a safetensors file ({error}); {remedy}") from error
+        raise ModelFileError(f"{path} is damaged or not a safetensors file ({error}); {remedy}") from error
     if "meta" not in header or "checksum" not in header:
         raise ModelFileError(f"{path} is a safetensors file, but scratchnet did not write it; {remedy}")
     if header["checksum"] != _checksum(arrays):
@@ -79,11 +77,6 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
 def _checksum(arrays: Mapping[str, AnyArray]) -> str:
     total = 0
     for name in sorted(arrays):
-        total = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data, zlib.crc32(name.encode(), total))
+        content = np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8)
+        total = zlib.crc32(content.data, zlib.crc32(name.encode(), total))
     return f"{total:08x}"
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

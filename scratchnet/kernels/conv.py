@@ -8,6 +8,8 @@ passes share it:
     d_x      = scatter(dy @ kernel^T)      scatter adds each patch back to where it was gathered
 """
 
+from typing import Any
+
 import numpy as np
 from numba import get_num_threads, prange
 
@@ -26,7 +28,10 @@ PARTIAL_BYTES = 64 * 2**20
 def _gather(x, image, first, count, out_width, window, channel, channels, patches):  # type: ignore[no-untyped-def]
     """Row p of `patches` becomes the (height, width, channels) patch under output pixel first + p."""
     height, width = x.shape[1], x.shape[2]
+    flat, row_size = x.reshape(-1), width * x.shape[3]
     run = window.width * channels
+    step = window.dilation_w * x.shape[3]
+    contiguous = step == channels  # the taps of one kernel row lie side by side
     for p in range(count):
         at = p * window.height * run
         top = (first + p) // out_width * window.stride_h - window.pad_top
@@ -35,14 +40,21 @@ def _gather(x, image, first, count, out_width, window, channel, channels, patche
         for kh in range(window.height):
             row = top + kh * window.dilation_h
             if row < 0 or row >= height:
-                patches[at : at + run] = 0
+                for i in range(run):
+                    patches[at + i] = 0
             else:
-                patches[at : at + tap_from * channels] = 0
-                for kw in range(tap_from, tap_end):
-                    column = left + kw * window.dilation_w
-                    for c in range(channels):
-                        patches[at + kw * channels + c] = x[image, row, column, channel + c]
-                patches[at + tap_end * channels : at + run] = 0
+                start = (image * height + row) * row_size + left * x.shape[3] + channel
+                for i in range(tap_from * channels):
+                    patches[at + i] = 0
+                if contiguous:
+                    for i in range(tap_from * channels, tap_end * channels):
+                        patches[at + i] = flat[start + i]
+                else:
+                    for kw in range(tap_from, tap_end):
+                        for c in range(channels):
+                            patches[at + kw * channels + c] = flat[start + kw * step + c]
+                for i in range(tap_end * channels, run):
+                    patches[at + i] = 0
             at += run
 
 
@@ -50,7 +62,10 @@ def _gather(x, image, first, count, out_width, window, channel, channels, patche
 def _scatter(patches, image, first, count, out_width, window, channel, channels, dx):  # type: ignore[no-untyped-def]
     """Add row p of `patches` to the pixels it was gathered from."""
     height, width = dx.shape[1], dx.shape[2]
+    flat, row_size = dx.reshape(-1), width * dx.shape[3]
     run = window.width * channels
+    step = window.dilation_w * dx.shape[3]
+    contiguous = step == channels
     for p in range(count):
         at = p * window.height * run
         top = (first + p) // out_width * window.stride_h - window.pad_top
@@ -59,10 +74,14 @@ def _scatter(patches, image, first, count, out_width, window, channel, channels,
         for kh in range(window.height):
             row = top + kh * window.dilation_h
             if 0 <= row < height:
-                for kw in range(tap_from, tap_end):
-                    column = left + kw * window.dilation_w
-                    for c in range(channels):
-                        dx[image, row, column, channel + c] += patches[at + kw * channels + c]
+                start = (image * height + row) * row_size + left * dx.shape[3] + channel
+                if contiguous:
+                    for i in range(tap_from * channels, tap_end * channels):
+                        flat[start + i] += patches[at + i]
+                else:
+                    for kw in range(tap_from, tap_end):
+                        for c in range(channels):
+                            flat[start + kw * step + c] += patches[at + kw * channels + c]
             at += run
 
 
@@ -155,7 +174,7 @@ def _block_pixels(depth: int, itemsize: int, pixels: int) -> int:
     return min(fitting, -(-pixels // ROWS) * ROWS)
 
 
-def _edges(workers: int, dtype: np.dtype) -> FloatArray:  # type: ignore[type-arg]
+def _edges(workers: int, dtype: np.dtype[np.floating[Any]]) -> FloatArray:
     return np.empty((workers, ROWS * VECTORS * VECTOR_BYTES // dtype.itemsize), dtype)
 
 

@@ -103,4 +103,5 @@ def depthwise_kernel_gradient(x: FloatArray, dy: FloatArray, kernel_shape: Shape
     """The loss's gradient by the kernel; one partial sum per image, so the threads do not change its bits."""
     partial = np.empty((x.shape[0], *kernel_shape), x.dtype)
     _kernel_gradient(x, dy, partial, window)
-    return partial.sum(axis=0)
+    total: FloatArray = partial.sum(axis=0)
+    return total

@@ -60,7 +60,22 @@ def _tile(vectors, a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, 
 
 @kernel
 def panel_product(  # type: ignore[no-untyped-def]
-    a, a_at, a_row, a_col, rows, packed, packed_depth, depth_from, depth, first, columns, c, c_at, c_row, accumulate, edge
+    a,
+    a_at,
+    a_row,
+    a_col,
+    rows,
+    packed,
+    packed_depth,
+    depth_from,
+    depth,
+    first,
+    columns,
+    c,
+    c_at,
+    c_row,
+    accumulate,
+    edge,
 ):
     """C[0:rows, first:first + panel] (+)= A @ one panel of B, over `depth` steps from `depth_from`.
 

@@ -80,9 +80,7 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
 @overload
 def kernel(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]: ...
 @overload
-def kernel(
-    *, parallel: bool = False
-) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]: ...
+def kernel(*, parallel: bool = False) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]: ...
 def kernel(function: Any = None, *, parallel: bool = False) -> Any:
     """Compile a function over arrays at its first call; keep the machine code for later processes.
 

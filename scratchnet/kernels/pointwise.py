@@ -14,15 +14,18 @@ BLOCK = 16384
 @kernel(parallel=True)
 def _relu(x, y):  # type: ignore[no-untyped-def]
     for block in prange(-(-x.size // BLOCK)):
-        for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK)):
-            y[i] = x.dtype.type(0) if x[i] <= 0 else x[i]  # a NaN is not <= 0, so it passes
+        source, target = x[block * BLOCK : (block + 1) * BLOCK], y[block * BLOCK : (block + 1) * BLOCK]
+        for i in range(source.size):
+            target[i] = x.dtype.type(0) if source[i] <= 0 else source[i]  # a NaN is not <= 0, so it passes
 
 
 @kernel(parallel=True)
 def _relu_gradient(dy, y, dx):  # type: ignore[no-untyped-def]
     for block in prange(-(-y.size // BLOCK)):
-        for i in range(block * BLOCK, min(y.size, (block + 1) * BLOCK)):
-            dx[i] = dy[i] if y[i] > 0 else dy.dtype.type(0)
+        at = slice(block * BLOCK, (block + 1) * BLOCK)
+        source, value, target = dy[at], y[at], dx[at]
+        for i in range(source.size):
+            target[i] = source[i] if value[i] > 0 else dy.dtype.type(0)
 
 
 @kernel(parallel=True)

@@ -55,9 +55,7 @@ def _make_tile(vectors: int) -> Any:
 
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate = arguments
-            a, b, c = (
-                context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 5, 8)
-            )
+            a, b, c = (context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 5, 8))
             _emit_tile(
                 builder, context.get_value_type(signature.args[0].dtype), vectors,
                 (a, a_at, a_row, a_col, rows), (b, b_at, depth), (c, c_at, c_row, accumulate),

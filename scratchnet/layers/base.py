@@ -124,7 +124,9 @@ class Layer:
             ValueError: the initialiser is unknown, or an axis is not positive.
         """
         if any(not isinstance(size, int) or size < 1 for size in shape):
-            raise ValueError(f"weight {name!r} of {self.name} would have the shape {shape}; every axis must be positive")
+            raise ValueError(
+                f"weight {name!r} of {self.name} would have the shape {shape}; every axis must be positive"
+            )
         initial = cast(initializers.Initializer, initializers.get(initializer))
         parameter = Parameter(initial(shape, self.dtype), name, trainable)
         parameter.regularizer = regularizers.get(regularizer)

@@ -241,9 +241,7 @@ class SeparableConv2D(_WithDepthwiseKernel):
         self._add_bias(self.filters)
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        mid = ops.depthwise_conv2d(
-            inputs, self.depthwise_kernel, None, self.strides, self.padding, self.dilation_rate
-        )
+        mid = ops.depthwise_conv2d(inputs, self.depthwise_kernel, None, self.strides, self.padding, self.dilation_rate)
         return self.activation(ops.conv2d(mid, self.pointwise_kernel, self.bias))
 
     def _output_filters(self, channels: int) -> int:

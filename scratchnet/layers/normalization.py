@@ -99,6 +99,10 @@ class BatchNormalization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            **{f"{name}_initializer": initializers.serialize(value) for name, value in self.initializers.items() if value},
+            **{
+                f"{name}_initializer": initializers.serialize(value)
+                for name, value in self.initializers.items()
+                if value
+            },
             **{f"{name}_regularizer": regularizers.serialize(value) for name, value in self.regularizers.items()},
         }

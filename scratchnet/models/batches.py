@@ -61,7 +61,9 @@ class ArrayBatches:
             if value is not None
         }  # fmt: skip
         if len({n for counts in lengths.values() for n in counts}) > 1:
-            told = ", ".join(f"{name} has {counts[0] if len(counts) == 1 else counts}" for name, counts in lengths.items())
+            told = ", ".join(
+                f"{name} has {counts[0] if len(counts) == 1 else counts}" for name, counts in lengths.items()
+            )
             raise ValueError(f"x, y and sample_weight must have as many samples: {told}")
         self.samples = lengths["x"][0]
         if not self.samples:

@@ -61,9 +61,10 @@ def functional_arguments(config: Mapping[str, Any]) -> tuple[list[SymbolicTensor
     def at(place: Any) -> SymbolicTensor:
         source, index = place
         try:
-            return inputs[index] if source == "input" else made[source][index]
+            found: SymbolicTensor = inputs[index] if source == "input" else made[source][index]
         except (IndexError, TypeError):
             raise ValueError(f"the graph refers to {place!r}, which does not exist before it is used") from None
+        return found
 
     for call in config["calls"]:
         if call["layer"] not in by_name:

@@ -14,7 +14,7 @@ from scratchnet.tensor import Parameter, Tensor, as_tensor
 Symbolic = SymbolicTensor | Sequence[SymbolicTensor]
 
 
-class Model(Trainer, Layer):
+class Model(Trainer):
     """A network of any acyclic shape: branches, residuals, shared layers, models within models.
 
     Args:
@@ -38,9 +38,7 @@ class Model(Trainer, Layer):
     84
     """
 
-    def __init__(
-        self, inputs: Symbolic, outputs: Symbolic, *, name: str | None = None, trainable: bool = True
-    ) -> None:
+    def __init__(self, inputs: Symbolic, outputs: Symbolic, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name=name)
         self.class_names: tuple[str, ...] | None = None
         self.preprocessing: dict[str, Any] | None = None
@@ -174,10 +172,10 @@ class Model(Trainer, Layer):
         print_fn(summary_text(self))
 
     def save(self, path: str | Path) -> None:
-        """Write everything into one safetensors file: architecture, weights, class names, preprocessing, and how it is
-        trained.
+        """Write everything into one safetensors file.
 
-        The file appears under its name only when it is complete.
+        That is the architecture, the weights, class names, preprocessing, and how the model is trained. The file
+        appears under its name only when it is complete.
 
         Args:
             path: ends in `.safetensors`.

@@ -77,7 +77,9 @@ class Sequential(Model):
 
     def _require_graph(self) -> None:
         if not self.built:
-            raise ValueError(f"{self.name} has no weights yet: begin with an Input, call build(input_shape) or fit first")
+            raise ValueError(
+                f"{self.name} has no weights yet: begin with an Input, call build(input_shape) or fit first"
+            )
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         self._require_graph()

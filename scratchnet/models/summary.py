@@ -32,7 +32,10 @@ def summary_text(model: Model) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(columns)]
     lines = [f"Model: {model.name}"]
     for row in rows:
-        cells = [cell.rjust(width) if i == 2 else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=False))]
+        cells = [
+            cell.rjust(width) if i == 2 else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
         lines.append("  ".join(cells).rstrip())
     rule = "-" * max(map(len, lines))
     lines = [lines[0], rule, lines[1], rule, *lines[2:], rule]

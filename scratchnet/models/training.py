@@ -2,36 +2,33 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from scratchnet import losses, metrics, optimizers
+from scratchnet import losses, optimizers
+from scratchnet import metrics as metric_classes
 from scratchnet.arrays import AnyArray
 from scratchnet.callbacks import Callback, CallbackList, History
+from scratchnet.layers.base import Layer
 from scratchnet.models.batches import ArrayBatches, Batch, Batches, as_batch, class_weights, make_batches
 from scratchnet.random import next_seed
-from scratchnet.tensor import Parameter, Tensor, no_grad
+from scratchnet.tensor import Tensor, no_grad
 
 Logs: TypeAlias = dict[str, Any]
-MetricLike: TypeAlias = metrics.Metric | str | Mapping[str, Any]
+MetricLike: TypeAlias = metric_classes.Metric | str | Mapping[str, Any]
 
 
-class Trainer:
-    """The part of `Model` that trains it. A subclass is callable and has `trainable_weights`, `weights` and `name`."""
-
-    name: str
-    weights: list[Parameter]
-    trainable_weights: list[Parameter]
-    __call__: Callable[..., Any]
+class Trainer(Layer):
+    """The part of `Model` that trains it."""
 
     stop_training = False
     history: History | None = None
     _optimizer: optimizers.Optimizer | None = None
     _loss: losses.Loss | None = None
     _metrics_wanted: tuple[list[MetricLike], list[MetricLike]] = ([], [])
-    _metrics: tuple[list[metrics.Metric], list[metrics.Metric]] | None = None
+    _metrics: tuple[list[metric_classes.Metric], list[metric_classes.Metric]] | None = None
     _shuffle_seed: int | None = None
 
     def compile(
@@ -85,6 +82,12 @@ class Trainer:
         return self._loss
 
     @property
+    def metrics(self) -> list[metric_classes.Metric]:
+        """The metrics of `compile`, known once the first data have come."""
+        plain, weighted = self._metrics or ([], [])
+        return [*plain, *weighted]
+
+    @property
     def compiled(self) -> bool:
         """Whether `compile` was called with a loss."""
         return self._loss is not None
@@ -132,7 +135,9 @@ class Trainer:
         if not self.compiled:
             _ = self.loss  # says what is missing
         if class_weight is not None and sample_weight is not None:
-            raise ValueError("class_weight and sample_weight cannot be given together; multiply them into sample_weight")
+            raise ValueError(
+                "class_weight and sample_weight cannot be given together; multiply them into sample_weight"
+            )
         if validation_split:
             if validation_data is not None:
                 raise ValueError("validation_split and validation_data cannot be given together")
@@ -232,7 +237,9 @@ class Trainer:
             RuntimeError: the model is not compiled.
         """
         if class_weight is not None and sample_weight is not None:
-            raise ValueError("class_weight and sample_weight cannot be given together; multiply them into sample_weight")
+            raise ValueError(
+                "class_weight and sample_weight cannot be given together; multiply them into sample_weight"
+            )
         batch = _one_batch(x, y, sample_weight)
         self._prepare(batch)
         self._reset_metrics()
@@ -250,7 +257,7 @@ class Trainer:
 
     def _prepare(self, batch: Batch) -> None:
         """Create what the first data decide: weights, the optimiser's slots, the kind of accuracy."""
-        if not getattr(self, "built", True):
+        if not self.built:
             part = np.asarray(batch.x[0] if isinstance(batch.x, list) else batch.x)
             self.build((None, *part.shape[1:]))
         if batch.y is None:
@@ -262,20 +269,16 @@ class Trainer:
             if isinstance(shape, list):
                 raise ValueError(f"{self.name} has {len(shape)} outputs; training needs a model of one")
             plain, weighted = (
-                [metrics.resolve(wanted, shape, np.ndim(batch.y), self.loss.name) for wanted in group]
+                [metric_classes.resolve(wanted, shape, np.ndim(batch.y), self.loss.name) for wanted in group]
                 for group in self._metrics_wanted
             )
             self._metrics = (plain, weighted)
-
-    def build(self, input_shape: Any) -> None:
-        """Create all weights; see `Layer.build`."""
-        raise NotImplementedError
 
     def _train_epoch(
         self, batches: Batches, epoch: int, class_weight: Mapping[int, float] | None, watchers: CallbackList
     ) -> Logs:
         self._reset_metrics()
-        mean_loss = metrics.Mean("loss")
+        mean_loss = metric_classes.Mean("loss")
         logs: Logs = {}
         for number, batch in enumerate(batches.epoch(epoch)):
             watchers.on_train_batch_begin(number)
@@ -288,7 +291,7 @@ class Trainer:
 
     def _evaluate(self, batches: Batches, watchers: CallbackList) -> Logs:
         watchers.on_test_begin()
-        mean_loss = metrics.Mean("loss")
+        mean_loss = metric_classes.Mean("loss")
         for number, batch in enumerate(batches.epoch(0)):
             if number == 0:
                 self._prepare(batch)
@@ -339,15 +342,15 @@ class Trainer:
             metric.update_state(batch.y, output.data, batch.sample_weight)
 
     def _reset_metrics(self) -> None:
-        for metric in sum(self._metrics or ([], []), []):
+        for metric in self.metrics:
             metric.reset_state()
 
     def _results(self) -> Logs:
-        return {metric.name: metric.result() for metric in sum(self._metrics or ([], []), [])}
+        return {metric.name: metric.result() for metric in self.metrics}
 
 
 def _known_metric(wanted: MetricLike) -> None:
-    metrics.resolve(wanted, (None, 1))
+    metric_classes.resolve(wanted, (None, 1))
 
 
 def _one_batch(x: Any, y: Any, sample_weight: Any) -> Batch:

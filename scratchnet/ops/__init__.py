@@ -14,7 +14,7 @@ from scratchnet.ops.activations import (
     tanh,
 )
 from scratchnet.ops.arithmetic import (
-    abs,  # noqa: A004  # the field's own name
+    abs,  # the field's own name
     add,
     clip,
     divide,
@@ -36,9 +36,9 @@ from scratchnet.ops.linear import matmul
 from scratchnet.ops.norm import batch_normalization, batch_normalization_training
 from scratchnet.ops.pool import average_pool2d, global_average_pool2d, global_max_pool2d, max_pool2d
 from scratchnet.ops.reduction import (
-    max,  # noqa: A004
+    max,
     mean,
-    sum,  # noqa: A004
+    sum,
 )
 from scratchnet.ops.shape import concatenate, getitem, pad, reshape, transpose
 

@@ -13,7 +13,8 @@ from scratchnet.tensor import Tensor, as_tensor, record
 def _logistic(x: FloatArray) -> FloatArray:
     """1 / (1 + exp(-x)) without overflow on either side."""
     decay = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, decay) / (1 + decay)
+    result: FloatArray = np.where(x >= 0, 1, decay) / (1 + decay)
+    return result
 
 
 def relu(x: Any) -> Tensor:

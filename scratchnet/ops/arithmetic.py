@@ -109,7 +109,7 @@ def square(x: Any) -> Tensor:
     return record(np.square(x.data), "square", (x,), lambda dy: (2 * x.data * dy,))
 
 
-def abs(x: Any) -> Tensor:  # noqa: A001  # the field's own name
+def abs(x: Any) -> Tensor:  # the field's own name
     """The absolute value; its gradient at zero is zero."""
     x = as_tensor(x)
     return record(np.abs(x.data), "abs", (x,), lambda dy: (dy * np.sign(x.data),))

@@ -60,7 +60,7 @@ def conv2d(
         )
     _check_bias(bias, filters)
     window, out_size = slide(
-        x.shape[1:3], kernel.shape[:2], pair(strides, "strides"), check_padding(padding),
+        (x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1]), pair(strides, "strides"), check_padding(padding),
         pair(dilation_rate, "dilation_rate"),
     )  # fmt: skip
     parents = (x, kernel) if bias is None else (x, kernel, bias)
@@ -112,7 +112,7 @@ def depthwise_conv2d(
         )
     _check_bias(bias, kernel.shape[2] * kernel.shape[3])
     window, out_size = slide(
-        x.shape[1:3], kernel.shape[:2], pair(strides, "strides"), check_padding(padding),
+        (x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1]), pair(strides, "strides"), check_padding(padding),
         pair(dilation_rate, "dilation_rate"),
     )  # fmt: skip
     parents = (x, kernel) if bias is None else (x, kernel, bias)

@@ -24,9 +24,9 @@ def dropout(x: Any, rate: float, seed: int | None = None) -> Tensor:
         rate: at least 0 and below 1.
         seed: the same seed drops the same elements, for any number of threads; drawn when it is None.
     """
-    x, rate = as_tensor(x), check_rate(rate)
+    tensor, rate = as_tensor(x), check_rate(rate)
     if rate == 0:
-        return x
-    y, kept = pointwise.dropout(np.ascontiguousarray(x.data), rate, next_seed() if seed is None else seed)
-    scale = x.dtype.type(1 / (1 - rate))
-    return record(y, "dropout", (x,), lambda dy: (dy * kept * scale,))
+        return tensor
+    y, kept = pointwise.dropout(np.ascontiguousarray(tensor.data), rate, next_seed() if seed is None else seed)
+    scale = tensor.dtype.type(1 / (1 - rate))
+    return record(y, "dropout", (tensor,), lambda dy: (dy * kept * scale,))

@@ -14,7 +14,7 @@ from scratchnet.tensor import Tensor, as_tensor, record
 def _window(x: Tensor, pool_size: Pair, strides: Pair | None, padding: str) -> tuple[Window, tuple[int, int]]:
     size = pair(pool_size, "pool_size")
     steps = size if strides is None else pair(strides, "strides")
-    return slide(x.shape[1:3], size, steps, check_padding(padding))
+    return slide((x.shape[1], x.shape[2]), size, steps, check_padding(padding))
 
 
 def max_pool2d(x: Any, pool_size: Pair = 2, strides: Pair | None = None, padding: str = "valid") -> Tensor:

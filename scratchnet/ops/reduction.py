@@ -17,7 +17,7 @@ def _spread(gradient: FloatArray, x: Tensor, axis: Axis, keepdims: bool) -> Floa
     return np.broadcast_to(gradient, x.shape)
 
 
-def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:  # noqa: A001  # the field's own name
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:  # the field's own name
     """The sum over `axis`, all axes by default."""
     x = as_tensor(x)
     y = np.asarray(x.data.sum(axis=axis, keepdims=keepdims))
@@ -32,7 +32,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return record(y, "mean", (x,), lambda dy: (_spread(dy / count, x, axis, keepdims),))
 
 
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:  # noqa: A001  # the field's own name
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:  # the field's own name
     """The maximum over `axis`, all axes by default; equal maxima share the gradient equally, as in TensorFlow."""
     x = as_tensor(x)
     y = np.asarray(x.data.max(axis=axis, keepdims=True))

@@ -62,7 +62,9 @@ def pad(x: Any, pad_width: Sequence[Sequence[int]], constant_values: float = 0.0
     """Surround `x` with a constant.
 
     Args:
+        x: any shape.
         pad_width: for each axis, how much to add before and after.
+        constant_values: the constant.
 
     Raises:
         ValueError: `pad_width` is not one pair of non-negative numbers per axis.

@@ -1,0 +1,178 @@
+"""The `scratchnet` command: what each subcommand takes, and how mistakes end."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import scratchnet as sn
+from pipelines.console import console, errors, report_skipped, table
+from pipelines.data.dataset import Dataset
+from pipelines.data.opening import DRAWN, open_data, resolve_name
+from pipelines.data.preprocessing import Preprocessing
+from pipelines.errors import UserError
+
+app = typer.Typer(
+    name="scratchnet",
+    help="Train, evaluate and use CNNs for facial expressions, on an engine written from scratch.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DataOption = Annotated[
+    str,
+    typer.Option(
+        help="Labelled images: a folder with a folder per class, the same below train/ and test/, a .zip of either, "
+        "or a .csv like fer2013.csv. 'drawn' stands for faces that the program draws itself.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result, bit for bit.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"scratchnet {sn.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo writes.")] = Path("runs/demo"),
+    images: Annotated[int, typer.Option(min=70, help="How many faces to draw; a fifth of them is the test.")] = 2800,
+    epochs: Annotated[int, typer.Option(min=1, help="How often to go through the training images.")] = 6,
+    seed: SeedOption = 0,
+) -> None:
+    """Draw faces, train on them, evaluate, and use the model; beside Keras where TensorFlow is installed.
+
+    Nothing is downloaded. An earlier demo in the same folder is replaced.
+    """
+    from pipelines.demo import run_demo
+
+    run_demo(out, images, epochs, seed)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="The name of a recipe, such as fer-small, or a .toml file.")],
+    data: DataOption = DRAWN,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many training images, for a quick try.")] = None,
+    seed: SeedOption = 0,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete an earlier run in that folder.")] = False,
+) -> None:
+    """Train a recipe on labelled images.
+
+    A part of the training images is held back for validation and chooses the best epoch; test images are not touched.
+    After an interruption the same command goes on where it stopped.
+    """
+    from pipelines.recipe import load_recipe
+    from pipelines.training import train as train_recipe
+
+    loaded = load_recipe(recipe)
+    source = open_data(data, loaded.preprocessing)
+    folder = out or Path("runs") / loaded.name
+    run = train_recipe(
+        loaded, source, resolve_name(data), folder, epochs=epochs, limit=limit, seed=seed, overwrite=overwrite
+    )
+    measured = run.metrics()
+    console.print(
+        f"best epoch {measured['training']['best_epoch']} of {measured['training']['epochs']}, "
+        f"{measured['training']['seconds_per_epoch']:.1f} s per epoch; validation accuracy "
+        f"{measured['validation']['accuracy']:.4f}, macro F1 {measured['validation']['macro_f1']:.4f}"
+    )
+    console.print(f"everything is in {folder}; next: scratchnet evaluate {folder}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or a .safetensors model.")],
+    data: Annotated[str | None, typer.Option(help="Labelled images as in train; the run's own by default.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, validation, test or all; by default the test images, or all if none are set aside."),
+    ] = None,
+) -> None:
+    """Print accuracy, macro F1 and the figures of each class."""
+    from pipelines import evaluation
+    from pipelines.run import Run, load_run_model
+
+    model = load_run_model(run)
+    folder = Run(run) if run.is_dir() else None
+    if data is None:
+        if folder is None:
+            raise UserError(f"{run} is a model file, which does not say its data; pass --data")
+        data = str(folder.config()["data"])
+    preprocessing = Preprocessing.from_config(model.preprocessing or {})
+    source = open_data(data, preprocessing, model.class_names)
+    samples, part = evaluation.choose_samples(source, split, folder)
+    dataset = Dataset(source, samples, preprocessing)
+    report_skipped(source, [dataset])
+    result = evaluation.evaluate_model(model, dataset)
+    evaluation.print_evaluation(result, f"{run} on {data}, {part}")
+    if folder is not None:
+        same_data = resolve_name(data) == folder.config()["data"]
+        seen = evaluation.seen_in_training(samples, folder) if same_data else 0
+        if seen:
+            errors.print(f"{seen:,} of these images were trained on, so the figures are too good")
+        name = part if same_data else f"{part}-{Path(data).stem}"
+        folder.add_metrics(**{name: result.to_json()})
+        evaluation.save_matrix(folder, name, result)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A run's folder, or a .safetensors model.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files of any format, size and colour.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Print the class probabilities of each image; faces should fill it, as in the training images."""
+    from pipelines.predict import predict_images
+    from pipelines.run import load_run_model
+
+    loaded = load_run_model(model)
+    predictions = predict_images(loaded, images)
+    if as_json:
+        print(json.dumps([prediction.to_json() for prediction in predictions], indent=2, ensure_ascii=False))
+    else:
+        readable = [prediction for prediction in predictions if prediction.probabilities]
+        rows = [
+            [p.image, str(p.best), *(f"{value:.3f}" for value in (p.probabilities or {}).values())] for p in readable
+        ]
+        if rows:
+            console.print(table("", ["image", "class", *(loaded.class_names or ())], rows))
+    failed = [prediction for prediction in predictions if prediction.error]
+    for prediction in failed:
+        errors.print(f"{prediction.image}: {prediction.error}", markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def run() -> None:
+    """Run the command; a mistake ends in one sentence and a non-zero exit status, without a traceback."""
+    try:
+        app()
+    except (UserError, sn.ModelFileError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on where a training stopped", 130)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}")
+
+
+def _fail(sentence: str, status: int = 1) -> None:
+    errors.print(f"scratchnet: {sentence}", markup=False)
+    sys.exit(status)

@@ -1,0 +1,88 @@
+"""What the command prints, and the progress bars that long work shows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pipelines.data.dataset import Dataset
+from pipelines.data.sample import Source
+from scratchnet.callbacks import Callback
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+SHOWN_SKIPPED = 10
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+    )
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is told (done, total) and disappears at the end."""
+    with _bar() as bar:
+        task = bar.add_task(description, total=None, note="")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def report_skipped(source: Source, datasets: list[Dataset]) -> None:
+    """Name the images that could not be read."""
+    skipped = [*source.skipped, *(entry for dataset in datasets for entry in dataset.skipped)]
+    for name, reason in skipped[:SHOWN_SKIPPED]:
+        errors.print(f"[yellow]skipped[/] {name}: {reason}", markup=True)
+    if len(skipped) > SHOWN_SKIPPED:
+        errors.print(f"skipped {len(skipped) - SHOWN_SKIPPED} more")
+
+
+class TrainingProgress(Callback):
+    """A bar per epoch, and a line when it has ended."""
+
+    def __init__(self, label: str = "") -> None:
+        super().__init__()
+        self.label = label
+        self._bar: Progress | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._bar = _bar()
+        self._bar.start()
+        name = f"{self.label}epoch {epoch + 1}/{self.params['epochs']}"
+        self._task = self._bar.add_task(name, total=self.params["steps"], note="")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=batch + 1, note=f"loss {(logs or {}).get('loss', 0):.4f}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.close()
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items() if np.ndim(value) == 0)
+        console.print(f"{self.label}epoch {epoch + 1}/{self.params['epochs']}  {figures}")
+
+    def close(self) -> None:
+        """Take the bar away, also after an interruption."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
+    """A table whose first column is text and whose others are figures."""
+    result = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        result.add_column(column, justify="left" if number == 0 else "right")
+    for row in rows:
+        result.add_row(*row)
+    return result

@@ -1,0 +1,59 @@
+"""Which samples are trained on, which select, and which only measure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.data.sample import Sample, Source
+from pipelines.data.split import limit_per_class, stratified_split
+
+
+class Parts(NamedTuple):
+    """Three disjoint lists of samples; `test` may be empty."""
+
+    train: list[Sample]
+    validation: list[Sample]
+    test: list[Sample]
+
+
+def divide(source: Source, validation: float, test: float, seed: int, limit: int | None = None) -> Parts:
+    """Divide a source's samples: by its own splits as far as it has them, and for the rest by lot, class by class.
+
+    A source with a training split alone, or with training and test, has its validation part taken from the training
+    split. A source without splits is divided in three.
+
+    Args:
+        source: where the samples come from.
+        validation: the share held back for validation where the source has no validation split.
+        test: the share held back for the test where the source has no splits at all.
+        seed: decides the lots.
+        limit: the largest number of samples to train on and to validate with, together.
+    """
+    by_split: dict[str, list[Sample]] = {}
+    for sample in source.samples:
+        by_split.setdefault(sample.split, []).append(sample)
+    held_for_test = by_split.get("test", [])
+    training = by_split.get("train", [])
+    if "all" in by_split:
+        training, held_for_test = _hold_back(by_split["all"], test, seed)
+    held = by_split.get("validation", [])
+    if limit is not None:
+        training = _pick(training, limit_per_class(_labels(training), limit, seed))
+        held = _pick(held, limit_per_class(_labels(held), limit, seed)) if held else held
+    if not held:
+        training, held = _hold_back(training, validation, seed)
+    return Parts(training, held, held_for_test)
+
+
+def _labels(samples: Sequence[Sample]) -> list[int]:
+    return [sample.label for sample in samples]
+
+
+def _pick(samples: Sequence[Sample], indices: Sequence[int] | np.ndarray) -> list[Sample]:  # type: ignore[type-arg]
+    return [samples[int(index)] for index in indices]
+
+
+def _hold_back(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    kept, held = stratified_split(_labels(samples), share, seed)
+    return _pick(samples, kept), _pick(samples, held)

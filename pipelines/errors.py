@@ -1,0 +1,5 @@
+"""Mistakes that a user can mend. The command prints the sentence, without a traceback."""
+
+
+class UserError(ValueError):
+    """One sentence that names the thing and the remedy."""

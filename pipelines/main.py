@@ -1,0 +1,21 @@
+"""The entry point of `scratchnet`; it must run where only the engine is installed."""
+
+import sys
+from importlib.util import find_spec
+
+NEEDED = ("cv2", "matplotlib", "pydantic", "rich", "sklearn", "typer")
+
+
+def main() -> None:
+    """Run the command line, or say in one sentence what is missing for it."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        print(
+            "The scratchnet command needs the extra 'pipelines', which is not installed "
+            f'(missing: {", ".join(missing)}): pip install "scratchnet[pipelines]"',
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    from pipelines.cli import run
+
+    run()

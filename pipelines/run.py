@@ -1,0 +1,162 @@
+"""A run folder: everything that one training leaves behind.
+
+config.json            the resolved recipe, seed, data and versions
+split.csv              which sample was in which part
+history.csv            losses and metrics of every epoch
+curves.png             the same as a picture
+model.safetensors      the model of the best epoch, with its classes and preprocessing
+metrics.json           what was measured, on which part
+confusion_matrix_*.png
+backup/                while training is under way: where it goes on after an interruption
+"""
+
+import csv
+import io
+import json
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import scratchnet as sn
+from pipelines.data.parts import Parts
+from pipelines.errors import UserError
+from pipelines.files import write_json, write_text
+
+PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
+
+
+class Run:
+    """The files of one training.
+
+    Args:
+        folder: where they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.model_path = folder / "model.safetensors"
+        self.history_path = folder / "history.csv"
+        self.metrics_path = folder / "metrics.json"
+        self.config_path = folder / "config.json"
+        self.split_path = folder / "split.csv"
+        self.backup_folder = folder / "backup"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training has come to its end."""
+        return self.metrics_path.exists()
+
+    def start(self, config: dict[str, Any], overwrite: bool) -> bool:
+        """Make the folder ready for a training of this configuration.
+
+        Args:
+            config: what decides the training's result.
+            overwrite: whether an earlier run in this folder may be deleted.
+
+        Returns:
+            Whether an interrupted training of the same configuration goes on.
+
+        Raises:
+            UserError: the folder holds a finished run, a run of another configuration, or something else.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is a file; choose another --out")
+        if self.folder.is_dir() and any(self.folder.iterdir()):
+            if not self.config_path.exists():
+                raise UserError(f"{self.folder} is not empty and is not a run; choose another --out")
+            if overwrite:
+                shutil.rmtree(self.folder)
+            elif self.finished:
+                raise UserError(f"{self.folder} holds a finished run; choose another --out, or pass --overwrite")
+            else:
+                self._check_same(config)
+                return True
+        write_json(self.config_path, {**config, "versions": versions()})
+        return False
+
+    def _check_same(self, config: dict[str, Any]) -> None:
+        earlier = self.config()
+        for key, value in json.loads(json.dumps(config)).items():
+            if earlier.get(key) != value:
+                raise UserError(
+                    f"{self.folder} holds an unfinished run with another {key}; "
+                    "repeat its command to go on, choose another --out, or pass --overwrite"
+                )
+
+    def config(self) -> dict[str, Any]:
+        """The configuration the run was started with.
+
+        Raises:
+            UserError: the folder is not a run.
+        """
+        try:
+            content: dict[str, Any] = json.loads(self.config_path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{self.folder} is not a run: it has no readable {self.config_path.name}") from error
+        except ValueError as error:
+            raise UserError(f"{self.config_path} is damaged: {error}") from error
+        return content
+
+    def write_split(self, parts: Parts, class_names: tuple[str, ...]) -> None:
+        """Record which sample is in which part."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["name", "class", "part"])
+        for part, samples in parts._asdict().items():
+            writer.writerows([sample.name, class_names[sample.label], part] for sample in samples)
+        write_text(self.split_path, text.getvalue())
+
+    def part_of(self, part: str) -> set[str]:
+        """The names of the samples of a part; empty if none was recorded."""
+        if not self.split_path.exists():
+            return set()
+        with self.split_path.open(encoding="utf-8", newline="") as file:
+            return {row["name"] for row in csv.DictReader(file) if row["part"] == part}
+
+    def metrics(self) -> dict[str, Any]:
+        """What has been measured so far."""
+        if not self.metrics_path.exists():
+            return {}
+        try:
+            content: dict[str, Any] = json.loads(self.metrics_path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{self.metrics_path} is damaged: {error}") from error
+        return content
+
+    def add_metrics(self, **measured: Any) -> None:
+        """Put more figures into metrics.json."""
+        write_json(self.metrics_path, {**self.metrics(), **measured})
+
+
+def load_run_model(path: Path) -> sn.Model:
+    """The model of a run folder, or of a model file.
+
+    Raises:
+        UserError: the run has no model yet, the path does not exist, or the model does not know its classes.
+        ModelFileError: the file cannot be used.
+    """
+    if path.is_dir():
+        run = Run(path)
+        run.config()
+        if not run.model_path.exists():
+            raise UserError(f"{path} has no model yet: its training was interrupted in the first epoch; train it again")
+        path = run.model_path
+    elif not path.exists():
+        raise UserError(f"{path} does not exist; give a run folder or a .safetensors model")
+    model = sn.load_model(path)
+    if not model.class_names or not model.preprocessing:
+        raise UserError(f"{path} does not say its classes and preprocessing; train it with `scratchnet train`")
+    return model
+
+
+def versions() -> dict[str, str]:
+    """What the figures of a run may depend on besides its configuration."""
+    found = {"scratchnet": sn.__version__, "python": platform.python_version(), "machine": platform.machine()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,96 @@
+"""The number of threads changes the time a kernel takes, never a bit of its result."""
+
+import numba
+import numpy as np
+import pytest
+
+from scratchnet.kernels import conv, depthwise, gemm, norm, pointwise, pool
+from scratchnet.kernels.window import Window
+
+pytestmark = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
+
+WINDOW = Window(3, 3, 2, 2, 1, 1, 0, 1)
+OUT = (9, 10)
+X, KERNEL, DY = (5, 19, 20, 6), (3, 3, 3, 22), (5, *OUT, 22)
+DEPTHWISE, DY_DEPTHWISE = (3, 3, 6, 2), (5, *OUT, 12)
+
+
+def convolution(d):
+    x, kernel, dy = d(*X), d(*KERNEL), d(*DY)
+    return (
+        conv.conv2d_forward(x, kernel, d(22), WINDOW, OUT, 2),
+        conv.conv2d_kernel_gradient(x, dy, KERNEL, WINDOW, 2),
+        conv.conv2d_input_gradient(dy, kernel, X, WINDOW, 2),
+    )
+
+
+def depthwise_convolution(d):
+    x, kernel, dy = d(*X), d(*DEPTHWISE), d(*DY_DEPTHWISE)
+    return (
+        depthwise.depthwise_forward(x, kernel, WINDOW, OUT),
+        depthwise.depthwise_kernel_gradient(x, dy, DEPTHWISE, WINDOW),
+        depthwise.depthwise_input_gradient(dy, kernel, X, WINDOW),
+    )
+
+
+def matrix_products(d):
+    a, b = d(130, 300), d(300, 700)
+    return (
+        gemm.matmul(a, b),
+        gemm.matmul(d(300, 130), b, transpose_a=True),
+        gemm.matmul(a, d(700, 300), transpose_b=True),
+        gemm.matmul(d(3, 300), b),
+        gemm.matmul(d(1, 300), d(300, 2000)),
+    )
+
+
+def pools(d):
+    x, dy = d(*X), d(5, *OUT, 6)
+    y, winner = pool.max_pool_forward(x, WINDOW, OUT)
+    return (
+        y,
+        winner,
+        pool.max_pool_backward(dy, winner, X, WINDOW),
+        pool.average_pool_forward(x, WINDOW, OUT),
+        pool.average_pool_backward(dy, X, WINDOW),
+    )
+
+
+def batch_norm(d):
+    x, dy, scale = d(3001, 7), d(3001, 7), d(7)
+    mean, variance = norm.moments(x)
+    sums = norm.gradient_sums(x, dy, mean)
+    deviation = 1 / np.sqrt(variance)
+    return (
+        mean,
+        variance,
+        norm.scale_and_shift(x, scale, mean),
+        *sums,
+        norm.training_input_gradient(x, dy, mean, deviation, scale, sums),
+    )
+
+
+def elementwise(d):
+    x = d(50_000)
+    y = pointwise.relu(x)
+    return (y, pointwise.relu_gradient(d(50_000), y), pointwise.erf(x), *pointwise.dropout(x, 0.4, 99))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "kernels", [convolution, depthwise_convolution, matrix_products, pools, batch_norm, elementwise]
+)
+def test_results_do_not_depend_on_the_number_of_threads(kernels, dtype):
+    def compute(threads):
+        rng = np.random.default_rng(3)
+        numba.set_num_threads(threads)
+        return kernels(lambda *shape: rng.standard_normal(shape).astype(dtype))
+
+    before = numba.get_num_threads()
+    try:
+        one, many = compute(1), [compute(n) for n in range(2, numba.config.NUMBA_NUM_THREADS + 1)]
+    finally:
+        numba.set_num_threads(before)
+    for results in many:
+        for expected, result in zip(one, results, strict=True):
+            assert expected.tobytes() == result.tobytes()
