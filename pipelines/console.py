@@ -28,6 +28,7 @@ def _bar() -> Progress:
         TextColumn("{task.fields[note]}"),
         console=console,
         transient=True,
+        disable=not console.is_terminal,  # in a log file a bar would be noise
     )
 
 

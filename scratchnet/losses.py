@@ -147,7 +147,8 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
                 f"got {labels.shape}; for one-hot targets use categorical_crossentropy"
             )
         classes = y_pred.shape[-1]
-        numbers = labels.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # a NaN is found below
+            numbers = labels.astype(np.int64)
         if (numbers != labels).any() or (labels.size and (numbers.min() < 0 or numbers.max() >= classes)):
             wrong = labels[(numbers != labels) | (numbers < 0) | (numbers >= classes)].flat[0]
             raise ValueError(f"class numbers must be whole and lie in 0..{classes - 1}, got {wrong}")

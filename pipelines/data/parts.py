@@ -50,7 +50,7 @@ def _labels(samples: Sequence[Sample]) -> list[int]:
     return [sample.label for sample in samples]
 
 
-def _pick(samples: Sequence[Sample], indices: Sequence[int] | np.ndarray) -> list[Sample]:  # type: ignore[type-arg]
+def _pick(samples: Sequence[Sample], indices: Sequence[int] | np.ndarray) -> list[Sample]:
     return [samples[int(index)] for index in indices]
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from scratchnet import losses, metrics, optimizers
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.container import read_container, write_container
 from scratchnet.formats.errors import ModelFileError
@@ -31,7 +30,7 @@ def save_model(model: Model, path: str | Path) -> None:
     """Write a model; see `Model.save`."""
     target = _checked_path(path)
     arrays = _weights(model)
-    training = _describe_training(model)
+    training = model.get_compile_config()
     if training is not None and model.optimizer.built:
         arrays |= {f"optimizer/{name}": value for name, value in model.optimizer.variables().items()}
     meta = {
@@ -110,23 +109,6 @@ def _assign(model: Model, arrays: Mapping[str, AnyArray], path: Path) -> None:
             )
     for name, weight in own.items():
         weight.assign(arrays[name])
-
-
-def _describe_training(model: Model) -> dict[str, Any] | None:
-    """Optimiser, loss and metrics; None if the model is not compiled or its loss is the caller's own function."""
-    loss = losses.serialize(model.loss) if model.compiled else None
-    if loss is None:
-        return None
-    plain, weighted = (
-        [wanted if isinstance(wanted, str) else metrics.serialize(cast(metrics.Metric, wanted)) for wanted in group]
-        for group in model._metrics_wanted
-    )
-    return {
-        "optimizer": optimizers.serialize(model.optimizer),
-        "loss": loss,
-        "metrics": plain,
-        "weighted_metrics": weighted,
-    }
 
 
 def _compile(model: Model, training: Mapping[str, Any], arrays: Mapping[str, AnyArray], path: Path) -> None:

@@ -25,6 +25,19 @@ PARTIAL_BYTES = 64 * 2**20
 
 
 @kernel
+def _copy(source, target):  # type: ignore[no-untyped-def]
+    # slices that begin at 0 let the compiler drop its checks for negative indices, and so use vectors
+    for i in range(target.size):
+        target[i] = source[i]
+
+
+@kernel
+def _add(source, target):  # type: ignore[no-untyped-def]
+    for i in range(source.size):
+        target[i] += source[i]
+
+
+@kernel
 def _gather(x, image, first, count, out_width, window, channel, channels, patches):  # type: ignore[no-untyped-def]
     """Row p of `patches` becomes the (height, width, channels) patch under output pixel first + p."""
     height, width = x.shape[1], x.shape[2]
@@ -39,22 +52,20 @@ def _gather(x, image, first, count, out_width, window, channel, channels, patche
         tap_from, tap_end = covered(left, window.dilation_w, window.width, width)
         for kh in range(window.height):
             row = top + kh * window.dilation_h
+            taps = patches[at : at + run]
             if row < 0 or row >= height:
-                for i in range(run):
-                    patches[at + i] = 0
+                taps[:] = 0
             else:
-                start = (image * height + row) * row_size + left * x.shape[3] + channel
-                for i in range(tap_from * channels):
-                    patches[at + i] = 0
+                # of the first tap that lies inside the image
+                start = (image * height + row) * row_size + left * x.shape[3] + tap_from * step + channel
+                taps[: tap_from * channels] = 0
                 if contiguous:
-                    for i in range(tap_from * channels, tap_end * channels):
-                        patches[at + i] = flat[start + i]
+                    _copy(flat[start:], taps[tap_from * channels : tap_end * channels])
                 else:
-                    for kw in range(tap_from, tap_end):
-                        for c in range(channels):
-                            patches[at + kw * channels + c] = flat[start + kw * step + c]
-                for i in range(tap_end * channels, run):
-                    patches[at + i] = 0
+                    for tap in range(tap_end - tap_from):
+                        first_channel = (tap_from + tap) * channels
+                        _copy(flat[start + tap * step :], taps[first_channel : first_channel + channels])
+                taps[tap_end * channels :] = 0
             at += run
 
 
@@ -74,14 +85,14 @@ def _scatter(patches, image, first, count, out_width, window, channel, channels,
         for kh in range(window.height):
             row = top + kh * window.dilation_h
             if 0 <= row < height:
-                start = (image * height + row) * row_size + left * dx.shape[3] + channel
+                taps = patches[at : at + run]
+                start = (image * height + row) * row_size + left * dx.shape[3] + tap_from * step + channel
                 if contiguous:
-                    for i in range(tap_from * channels, tap_end * channels):
-                        flat[start + i] += patches[at + i]
+                    _add(taps[tap_from * channels : tap_end * channels], flat[start:])
                 else:
-                    for kw in range(tap_from, tap_end):
-                        for c in range(channels):
-                            flat[start + kw * step + c] += patches[at + kw * channels + c]
+                    for tap in range(tap_end - tap_from):
+                        first_channel = (tap_from + tap) * channels
+                        _add(taps[first_channel : first_channel + channels], flat[start + tap * step :])
             at += run
 
 
@@ -118,8 +129,7 @@ def _forward(x, packed, bias, y, window, groups, block, patches, edges):  # type
                     group_filters, flat, start + group * group_filters, filters, False, edges[worker],
                 )  # fmt: skip
             for p in range(count):
-                for f in range(filters):
-                    flat[start + p * filters + f] += bias[f]
+                _add(bias, flat[start + p * filters :])
 
 
 @kernel(parallel=True)

@@ -13,7 +13,7 @@ from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, tile_1, tile_2, tile_3, tile_4
 
 ROW_BLOCK = 8 * ROWS  # rows of the result per task
-DEPTH_BLOCK = 256  # a panel of this depth stays in the second-level cache
+DEPTH_BLOCK = 512
 STREAMED_ROWS = 4  # up to so many rows, packing would cost more than it saves
 STREAMED_COLUMNS = 512
 

@@ -38,15 +38,24 @@ def _max_forward(x, y, winner, window):  # type: ignore[no-untyped-def]
 @kernel(parallel=True)
 def _max_backward(dy, winner, dx, window):  # type: ignore[no-untyped-def]
     batch, out_height, out_width, channels = dy.shape
+    height, width = dx.shape[1], dx.shape[2]
+    zero = dy.dtype.type(0)
     for image in prange(batch):
         dx[image] = 0
         for i in range(out_height):
             top = i * window.stride_h - window.pad_top
+            row_from, row_end = covered(top, 1, window.height, height)
             for j in range(out_width):
                 left = j * window.stride_w - window.pad_left
-                for c in range(channels):
-                    tap = np.int64(winner[image, i, j, c])
-                    dx[image, top + tap // window.width, left + tap % window.width, c] += dy[image, i, j, c]
+                tap_from, tap_end = covered(left, 1, window.width, width)
+                gradient, tap_of = dy[image, i, j], winner[image, i, j]
+                # every tap looks at every channel: more comparisons than channels, but whole vectors of them
+                for kh in range(row_from, row_end):
+                    for kw in range(tap_from, tap_end):
+                        tap = winner.dtype.type(kh * window.width + kw)
+                        target = dx[image, top + kh, left + kw]
+                        for c in range(channels):
+                            target[c] += gradient[c] if tap_of[c] == tap else zero
 
 
 @kernel(parallel=True)

@@ -40,8 +40,9 @@ class ReLU(Layer):
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in {"max_value": max_value, "negative_slope": negative_slope, "threshold": threshold}.items():
-            if value is not None and not value >= 0:
+        limit = 0.0 if max_value is None else max_value
+        for name, value in {"max_value": limit, "negative_slope": negative_slope, "threshold": threshold}.items():
+            if value is None or not value >= 0:
                 raise ValueError(f"{name} must not be negative, got {value!r}")
         self.max_value = max_value
         self.negative_slope = negative_slope

@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any, Self, cast
 
 import numpy as np
@@ -28,6 +29,17 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()
 
 
+def _once(build: Callable[["Layer", Any], None]) -> Callable[["Layer", Any], None]:
+    @wraps(build)
+    def build_once(self: "Layer", input_shape: Any) -> None:
+        if not self.built:
+            build(self, input_shape)
+            self.built = True
+            self._freeze_or_thaw()
+
+    return build_once
+
+
 class Layer:
     """The base of all layers. A subclass states its weights in `build` and its function in `call`.
 
@@ -49,6 +61,12 @@ class Layer:
         self.built = False
         self._parameters: list[Parameter] = []
         self._trainable = bool(trainable)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let every `build` make the weights once only, whether the user calls it or the first input does."""
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _once(cls.build)  # type: ignore[method-assign]
 
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape, (None, ...) with None for the batch."""
@@ -102,8 +120,6 @@ class Layer:
     def _ensure_built(self, shapes: list[BatchShape]) -> None:
         if not self.built:
             self.build(shapes if self.takes_list else shapes[0])
-            self.built = True
-            self.trainable = self._trainable
 
     def _cast(self, tensor: Tensor) -> Tensor:
         if tensor.dtype == self.dtype or tensor.requires_grad:
@@ -141,6 +157,9 @@ class Layer:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        self._freeze_or_thaw()
+
+    def _freeze_or_thaw(self) -> None:
         for parameter in self._parameters:
             parameter.requires_grad = self._trainable and parameter.learned
 
@@ -172,7 +191,7 @@ class Layer:
         own = self.weights
         if len(weights) != len(own):
             raise ValueError(f"{self.name} has {len(own)} weights, got {len(weights)}")
-        values = [np.asarray(value) for value in weights]
+        values = [np.asarray(value, weight.dtype) for weight, value in zip(own, weights, strict=True)]
         for weight, value in zip(own, values, strict=True):  # all are checked before one is changed
             if weight.shape != value.shape:
                 raise ValueError(f"{self.name}: {weight.name} has shape {weight.shape}, got {value.shape}")

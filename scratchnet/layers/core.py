@@ -154,8 +154,8 @@ class ZeroPadding2D(Layer):
 
     def __init__(self, padding: Any = (1, 1), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        sides = [padding, padding] if isinstance(padding, int) else list(padding)
-        pairs = [(side, side) if isinstance(side, int) else tuple(side) for side in sides]
+        sides = list(padding) if isinstance(padding, Sequence) else [padding, padding]
+        pairs = [tuple(side) if isinstance(side, Sequence) else (side, side) for side in sides]
         if len(pairs) != 2 or any(
             len(pair) != 2 or any(not isinstance(n, int) or n < 0 for n in pair) for pair in pairs
         ):

@@ -15,6 +15,9 @@ class Add(Layer):
 
     takes_list = True
 
+    def build(self, input_shape: Sequence[BatchShape]) -> None:
+        self.compute_output_shape(input_shape)  # for its errors
+
     def call(self, inputs: Sequence[Tensor], training: bool = False) -> Tensor:
         return reduce(ops.add, inputs)
 

@@ -87,6 +87,18 @@ class Trainer(Layer):
         plain, weighted = self._metrics or ([], [])
         return [*plain, *weighted]
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What `compile` was told, as JSON can hold it; None without `compile`, or if the loss is a user's function."""
+        loss = None if self._loss is None else losses.serialize(self._loss)
+        if loss is None:
+            return None
+        plain, weighted = (
+            [wanted if isinstance(wanted, str) else _described(wanted) for wanted in group]
+            for group in self._metrics_wanted
+        )
+        optimizer = optimizers.serialize(self.optimizer)
+        return {"optimizer": optimizer, "loss": loss, "metrics": plain, "weighted_metrics": weighted}
+
     @property
     def compiled(self) -> bool:
         """Whether `compile` was called with a loss."""
@@ -347,6 +359,10 @@ class Trainer(Layer):
 
     def _results(self) -> Logs:
         return {metric.name: metric.result() for metric in self.metrics}
+
+
+def _described(wanted: metric_classes.Metric | Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return metric_classes.serialize(wanted) if isinstance(wanted, metric_classes.Metric) else wanted
 
 
 def _known_metric(wanted: MetricLike) -> None:

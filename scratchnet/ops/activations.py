@@ -88,7 +88,7 @@ def sigmoid(x: Any) -> Tensor:
 def softplus(x: Any) -> Tensor:
     """`log(1 + exp(x))`."""
     x = as_tensor(x)
-    y = np.logaddexp(x.data, x.dtype.type(0))
+    y = np.maximum(x.data, 0) + np.log1p(np.exp(-np.abs(x.data)))  # no overflow, and no warning at NaN
     return record(y, "softplus", (x,), lambda dy: (dy * _logistic(x.data),))
 
 

@@ -79,7 +79,7 @@ def depthwise_convolutions(d):
 
 
 def products(d):
-    for rows, depth, columns in [(1, 1, 1), (3, 5, 7), (5, 5, 7), (13, 40, 33), (49, 257, 65), (6, 3, 64)]:
+    for rows, depth, columns in [(1, 1, 1), (3, 5, 7), (5, 5, 7), (13, 40, 33), (49, gemm.DEPTH_BLOCK + 1, 65), (6, 3, 64)]:
         yield gemm.matmul(d(rows, depth), d(depth, columns))
         yield gemm.matmul(d(depth, rows), d(depth, columns), transpose_a=True)
         yield gemm.matmul(d(rows, depth), d(columns, depth), transpose_b=True)

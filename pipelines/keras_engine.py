@@ -1,0 +1,80 @@
+"""Training and using the Keras twin on the batches that our own engine gets."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pipelines.console import console
+from pipelines.data.dataset import Batch, Dataset
+from pipelines.recipe import Recipe
+from pipelines.twin import import_keras
+from scratchnet.arrays import FloatArray
+
+
+def fit_keras(
+    model: Any, training: Dataset, validation: Dataset, recipe: Recipe, epochs: int
+) -> dict[str, list[float]]:
+    """Train a compiled Keras model as `pipelines.training.train` trains ours: same batches, same callbacks.
+
+    Args:
+        model: from `pipelines.twin.to_keras`. It ends with the weights of its best epoch.
+        training: its epochs are gone through in their order.
+        validation: looked at after each epoch.
+        recipe: for early stopping and the learning rate on a plateau.
+        epochs: how often to go through the training data.
+
+    Returns:
+        The figures of each epoch, `seconds` among them.
+    """
+    keras = import_keras()
+    seconds: list[float] = []
+
+    def line(epoch: int, logs: dict[str, float]) -> None:
+        seconds.append(time.perf_counter() - clock[0])
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        console.print(f"Keras epoch {epoch + 1}/{epochs}  {figures}  seconds {seconds[-1]:.2f}")
+
+    clock = [0.0]
+    settings = recipe.training
+    stopping = settings.early_stopping
+    callbacks: list[Any] = [
+        keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: clock.__setitem__(0, time.perf_counter()), on_epoch_end=line
+        ),
+        keras.callbacks.EarlyStopping(
+            settings.checkpoint.monitor if stopping is None else stopping.monitor,
+            patience=epochs if stopping is None else stopping.patience,
+            restore_best_weights=True,
+        ),
+    ]
+    if settings.reduce_lr_on_plateau:
+        plateau = settings.reduce_lr_on_plateau
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                plateau.monitor, factor=plateau.factor, patience=plateau.patience, min_lr=plateau.min_learning_rate
+            )
+        )
+    # one stream of all epochs' batches: Keras asks for `len(training)` of them per epoch
+    history = model.fit(
+        _epochs(training, epochs),
+        steps_per_epoch=len(training),
+        epochs=epochs,
+        validation_data=_epochs(validation, epochs),
+        validation_steps=len(validation),
+        callbacks=callbacks,
+        verbose=0,
+    )
+    return {**{name: [float(v) for v in values] for name, values in history.history.items()}, "seconds": seconds}
+
+
+def predict_keras(model: Any, dataset: Dataset) -> FloatArray:
+    """A Keras model's output for every sample of a dataset, in its order."""
+    return np.concatenate([np.asarray(model(x, training=False)) for x, _ in dataset])
+
+
+def _epochs(dataset: Dataset, epochs: int) -> Iterator[Batch]:
+    for epoch in range(epochs):
+        dataset.set_epoch(epoch)
+        yield from dataset
