@@ -27,6 +27,7 @@ from scratchnet.callbacks import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
+from scratchnet.kernels.jit import has_compiled_kernels
 
 
 class EpochClock(Callback):
@@ -115,6 +116,8 @@ def train(
     )
     if goes_on:
         console.print(f"going on with the interrupted run in {folder}")
+    if not has_compiled_kernels():
+        console.print("compiling kernels, first run only: the first epoch takes about half a minute longer")
     bar = TrainingProgress()
     try:
         history = model.fit(

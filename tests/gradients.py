@@ -46,4 +46,6 @@ def check_gradients(function: Callable[..., Tensor], arrays: Sequence[np.ndarray
 
         expected = numeric_gradient(weighted, arrays[position])
         scale = max(1.0, np.abs(expected).max(initial=0.0))
-        np.testing.assert_allclose(tensor.grad / scale, expected / scale, rtol=0, atol=1e-7, err_msg=f"argument {position}")
+        np.testing.assert_allclose(
+            tensor.grad / scale, expected / scale, rtol=0, atol=1e-7, err_msg=f"argument {position}"
+        )

@@ -84,9 +84,7 @@ def tf_conv2d(
     """Convolution with everything that TensorFlow cannot differentiate on a CPU made of what it can."""
     kernels = tf.split(spread_taps(kernel, dilation), groups, axis=3)
     images = tf.split(x, groups, axis=3)
-    parts = [
-        tf.nn.conv2d(image, part, strides, padding.upper()) for image, part in zip(images, kernels, strict=True)
-    ]
+    parts = [tf.nn.conv2d(image, part, strides, padding.upper()) for image, part in zip(images, kernels, strict=True)]
     y = tf.concat(parts, axis=3)
     return y if bias is None else y + bias
 

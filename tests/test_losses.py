@@ -135,7 +135,9 @@ def test_a_softmax_is_not_taken_for_a_sigmoid():
     expected = -np.log(p.data[0, 0]) / 2 - np.log(1 - p.data[0, 1]) / 2
     assert BinaryCrossentropy()(np.array([[1, 0]]), p).item() == pytest.approx(expected)
     p = ops.sigmoid(z)
-    assert CategoricalCrossentropy()(np.array([[1, 0]]), p).item() == pytest.approx(-np.log(p.data[0, 0] / p.data.sum()))
+    assert CategoricalCrossentropy()(np.array([[1, 0]]), p).item() == pytest.approx(
+        -np.log(p.data[0, 0] / p.data.sum())
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -266,5 +268,5 @@ def test_arguments_out_of_range_are_named():
             CategoricalCrossentropy(label_smoothing=smoothing)
     with pytest.raises(ValueError, match=r"sample_weight must hold one number for each of 2 samples, got \(3,\)"):
         MeanSquaredError()(SOFT, SOFT, np.ones(3))
-    with pytest.raises(ValueError, match="loss must be one of .*, got 'hinge'"):
+    with pytest.raises(ValueError, match=r"loss must be one of .*, got 'hinge'"):
         losses.get("hinge")

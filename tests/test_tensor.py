@@ -217,6 +217,27 @@ def test_a_cotangent_takes_the_dtype_of_the_tensor():
     np.testing.assert_array_equal(x.grad, [2, 4, 6])
 
 
+def test_precision_may_change_along_the_way():
+    kernel, x = leaf(3, 3, 1, 5, dtype=np.float32), leaf(1, 6, 6, 1, dtype=np.float32, seed=1)
+    wide = leaf(1, 4, 4, 2, seed=2)
+    y = ops.concatenate([ops.conv2d(x, kernel), wide])  # the convolution is narrow, what comes back is wide
+    cotangent = np.random.default_rng(3).standard_normal(y.shape)
+    y.backward(cotangent)
+    assert [t.grad.dtype.name for t in (kernel, x, wide)] == ["float32", "float32", "float64"]
+    narrow = [Tensor(t.data, requires_grad=True) for t in (x, kernel)]
+    ops.conv2d(*narrow).backward(cotangent[..., :5])
+    np.testing.assert_array_equal(x.grad, narrow[0].grad)
+    np.testing.assert_array_equal(kernel.grad, narrow[1].grad)
+
+
+def test_the_gradient_of_a_number_is_an_array():
+    x = Tensor(3.0, requires_grad=True)
+    (x * x * 2).backward()
+    assert isinstance(x.grad, np.ndarray)
+    assert x.grad.shape == ()
+    assert x.grad == 12
+
+
 # no_grad
 
 

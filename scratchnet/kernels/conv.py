@@ -25,20 +25,20 @@ PARTIAL_BYTES = 64 * 2**20
 
 
 @kernel
-def _copy(source, target):  # type: ignore[no-untyped-def]
+def _copy(source, target):
     # slices that begin at 0 let the compiler drop its checks for negative indices, and so use vectors
     for i in range(target.size):
         target[i] = source[i]
 
 
 @kernel
-def _add(source, target):  # type: ignore[no-untyped-def]
+def _add(source, target):
     for i in range(source.size):
         target[i] += source[i]
 
 
 @kernel
-def _gather(x, image, first, count, out_width, window, channel, channels, patches):  # type: ignore[no-untyped-def]
+def _gather(x, image, first, count, out_width, window, channel, channels, patches):
     """Row p of `patches` becomes the (height, width, channels) patch under output pixel first + p."""
     height, width = x.shape[1], x.shape[2]
     flat, row_size = x.reshape(-1), width * x.shape[3]
@@ -70,7 +70,7 @@ def _gather(x, image, first, count, out_width, window, channel, channels, patche
 
 
 @kernel
-def _scatter(patches, image, first, count, out_width, window, channel, channels, dx):  # type: ignore[no-untyped-def]
+def _scatter(patches, image, first, count, out_width, window, channel, channels, dx):
     """Add row p of `patches` to the pixels it was gathered from."""
     height, width = dx.shape[1], dx.shape[2]
     flat, row_size = dx.reshape(-1), width * dx.shape[3]
@@ -97,7 +97,7 @@ def _scatter(patches, image, first, count, out_width, window, channel, channels,
 
 
 @kernel
-def _product(a, a_row, a_col, rows, packed, depth, columns, c, c_at, c_row, accumulate, edge):  # type: ignore[no-untyped-def]
+def _product(a, a_row, a_col, rows, packed, depth, columns, c, c_at, c_row, accumulate, edge):
     """C (+)= A @ B for one block, B packed."""
     width = VECTOR_BYTES // packed.itemsize * VECTORS
     for k in range(0, depth, DEPTH_BLOCK):
@@ -110,7 +110,7 @@ def _product(a, a_row, a_col, rows, packed, depth, columns, c, c_at, c_row, accu
 
 
 @kernel(parallel=True)
-def _forward(x, packed, bias, y, window, groups, block, patches, edges):  # type: ignore[no-untyped-def]
+def _forward(x, packed, bias, y, window, groups, block, patches, edges):
     batch, out_height, out_width, filters = y.shape
     channels, group_filters = x.shape[3] // groups, filters // groups
     depth, pixels = window.height * window.width * channels, out_height * out_width
@@ -133,7 +133,7 @@ def _forward(x, packed, bias, y, window, groups, block, patches, edges):  # type
 
 
 @kernel(parallel=True)
-def _kernel_gradient(x, dy, window, groups, block, partial, patches, packed, edges):  # type: ignore[no-untyped-def]
+def _kernel_gradient(x, dy, window, groups, block, partial, patches, packed, edges):
     """partial[chunk, group] = sum of patches^T @ dy over the chunk's blocks."""
     batch, out_height, out_width, filters = dy.shape
     channels, group_filters = x.shape[3] // groups, filters // groups
@@ -156,7 +156,7 @@ def _kernel_gradient(x, dy, window, groups, block, partial, patches, packed, edg
 
 
 @kernel(parallel=True)
-def _input_gradient(dy, packed, dx, window, groups, block, patches, edges):  # type: ignore[no-untyped-def]
+def _input_gradient(dy, packed, dx, window, groups, block, patches, edges):
     """One image per task, because the patches of neighbouring blocks overlap."""
     batch, out_height, out_width, filters = dy.shape
     channels, group_filters = dx.shape[3] // groups, filters // groups

@@ -9,7 +9,7 @@ from scratchnet.kernels.window import Window, covered
 
 
 @kernel(parallel=True)
-def _forward(x, weights, y, window):  # type: ignore[no-untyped-def]
+def _forward(x, weights, y, window):
     batch, out_height, out_width, _ = y.shape
     height, width, channels = x.shape[1:]
     multiplier = weights.shape[3]
@@ -34,7 +34,7 @@ def _forward(x, weights, y, window):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _input_gradient(dy, weights, dx, window):  # type: ignore[no-untyped-def]
+def _input_gradient(dy, weights, dx, window):
     batch, out_height, out_width, _ = dy.shape
     height, width, channels = dx.shape[1:]
     multiplier = weights.shape[3]
@@ -55,7 +55,7 @@ def _input_gradient(dy, weights, dx, window):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _kernel_gradient(x, dy, partial, window):  # type: ignore[no-untyped-def]
+def _kernel_gradient(x, dy, partial, window):
     batch, out_height, out_width, _ = dy.shape
     height, width, channels = x.shape[1:]
     multiplier = partial.shape[4]

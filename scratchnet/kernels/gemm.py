@@ -25,7 +25,7 @@ def packed_size(depth: int, columns: int, itemsize: int) -> int:
 
 
 @kernel
-def pack(b, b_at, b_row, b_col, depth, columns, packed):  # type: ignore[no-untyped-def]
+def pack(b, b_at, b_row, b_col, depth, columns, packed):
     """Copy the matrix b[b_at + k * b_row + n * b_col] into panels [depth][panel's width], one after the other."""
     lanes = VECTOR_BYTES // b.itemsize
     width = lanes * VECTORS
@@ -47,7 +47,7 @@ def pack(b, b_at, b_row, b_col, depth, columns, packed):  # type: ignore[no-unty
 
 
 @kernel
-def _tile(vectors, a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate):  # type: ignore[no-untyped-def]
+def _tile(vectors, a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate):
     if vectors == 4:
         tile_4(a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate)
     elif vectors == 3:
@@ -59,7 +59,7 @@ def _tile(vectors, a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, 
 
 
 @kernel
-def panel_product(  # type: ignore[no-untyped-def]
+def panel_product(
     a,
     a_at,
     a_row,
@@ -103,7 +103,7 @@ def panel_product(  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _product(a, a_row, a_col, packed, c, rows, depth, columns):  # type: ignore[no-untyped-def]
+def _product(a, a_row, a_col, packed, c, rows, depth, columns):
     width = VECTOR_BYTES // packed.itemsize * VECTORS
     row_blocks, panels = -(-rows // ROW_BLOCK), -(-columns // width)
     for task in prange(row_blocks * panels):
@@ -119,7 +119,7 @@ def _product(a, a_row, a_col, packed, c, rows, depth, columns):  # type: ignore[
 
 
 @kernel(parallel=True)
-def _streamed_product(a, b, c, rows, depth, columns):  # type: ignore[no-untyped-def]
+def _streamed_product(a, b, c, rows, depth, columns):
     """A few rows times a large matrix: B is read once, as it lies in memory."""
     for block in prange(-(-columns // STREAMED_COLUMNS)):
         first = block * STREAMED_COLUMNS
@@ -134,7 +134,7 @@ def _streamed_product(a, b, c, rows, depth, columns):  # type: ignore[no-untyped
 
 
 @kernel(parallel=True)
-def _pack_in_parallel(b, b_row, b_col, depth, columns, packed):  # type: ignore[no-untyped-def]
+def _pack_in_parallel(b, b_row, b_col, depth, columns, packed):
     width = VECTOR_BYTES // packed.itemsize * VECTORS
     for panel in prange(-(-columns // width)):
         first = panel * width

@@ -50,6 +50,12 @@ def cache_folder() -> Path | None:
     return folder
 
 
+def has_compiled_kernels() -> bool:
+    """Whether an earlier process has left compiled kernels, so that this one need not wait for them."""
+    folder = cache_folder()
+    return folder is not None and any(folder.glob("*.nbi"))
+
+
 class _KernelLocator(caching._CacheLocator):  # type: ignore[misc]  # numba has no type information
     def __init__(self, function: Callable[..., Any], path: str) -> None:
         self._py_file = path

@@ -14,7 +14,7 @@ ROW_BLOCK = 256
 
 
 @kernel(parallel=True)
-def _sums(x, center, partial):  # type: ignore[no-untyped-def]
+def _sums(x, center, partial):
     """partial[chunk] = sums of x and of (x - center)^2."""
     rows, channels = x.shape
     chunks = partial.shape[0]
@@ -28,7 +28,7 @@ def _sums(x, center, partial):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _scale_and_shift(x, scale, shift, y):  # type: ignore[no-untyped-def]
+def _scale_and_shift(x, scale, shift, y):
     rows, channels = x.shape
     for block in prange(-(-rows // ROW_BLOCK)):
         for r in range(block * ROW_BLOCK, min(rows, (block + 1) * ROW_BLOCK)):
@@ -37,7 +37,7 @@ def _scale_and_shift(x, scale, shift, y):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _gradient_sums(x, dy, mean, partial):  # type: ignore[no-untyped-def]
+def _gradient_sums(x, dy, mean, partial):
     """partial[chunk] = sums of dy and of dy * (x - mean)."""
     rows, channels = x.shape
     chunks = partial.shape[0]
@@ -50,7 +50,7 @@ def _gradient_sums(x, dy, mean, partial):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _input_gradient(x, dy, mean, by_dy, by_x, constant, dx):  # type: ignore[no-untyped-def]
+def _input_gradient(x, dy, mean, by_dy, by_x, constant, dx):
     rows, channels = x.shape
     for block in prange(-(-rows // ROW_BLOCK)):
         for r in range(block * ROW_BLOCK, min(rows, (block + 1) * ROW_BLOCK)):

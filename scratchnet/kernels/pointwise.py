@@ -12,7 +12,7 @@ BLOCK = 16384
 
 
 @kernel(parallel=True)
-def _relu(x, y):  # type: ignore[no-untyped-def]
+def _relu(x, y):
     for block in prange(-(-x.size // BLOCK)):
         source, target = x[block * BLOCK : (block + 1) * BLOCK], y[block * BLOCK : (block + 1) * BLOCK]
         for i in range(source.size):
@@ -20,7 +20,7 @@ def _relu(x, y):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _relu_gradient(dy, y, dx):  # type: ignore[no-untyped-def]
+def _relu_gradient(dy, y, dx):
     for block in prange(-(-y.size // BLOCK)):
         at = slice(block * BLOCK, (block + 1) * BLOCK)
         source, value, target = dy[at], y[at], dx[at]
@@ -29,14 +29,14 @@ def _relu_gradient(dy, y, dx):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _erf(x, y):  # type: ignore[no-untyped-def]
+def _erf(x, y):
     for block in prange(-(-x.size // BLOCK)):
         for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK)):
             y[i] = math.erf(x[i])
 
 
 @kernel(parallel=True)
-def _dropout(x, seed, threshold, scale, y, kept):  # type: ignore[no-untyped-def]
+def _dropout(x, seed, threshold, scale, y, kept):
     for block in prange(-(-x.size // BLOCK)):
         for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK)):
             # splitmix64 of the element's number: no state, so every thread draws what one thread would

@@ -9,7 +9,7 @@ from scratchnet.kernels.window import Window, covered
 
 
 @kernel(parallel=True)
-def _max_forward(x, y, winner, window):  # type: ignore[no-untyped-def]
+def _max_forward(x, y, winner, window):
     batch, out_height, out_width, channels = y.shape
     height, width = x.shape[1], x.shape[2]
     for line in prange(batch * out_height):
@@ -36,7 +36,7 @@ def _max_forward(x, y, winner, window):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _max_backward(dy, winner, dx, window):  # type: ignore[no-untyped-def]
+def _max_backward(dy, winner, dx, window):
     batch, out_height, out_width, channels = dy.shape
     height, width = dx.shape[1], dx.shape[2]
     zero = dy.dtype.type(0)
@@ -59,7 +59,7 @@ def _max_backward(dy, winner, dx, window):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _average_forward(x, y, window):  # type: ignore[no-untyped-def]
+def _average_forward(x, y, window):
     batch, out_height, out_width, channels = y.shape
     height, width = x.shape[1], x.shape[2]
     for line in prange(batch * out_height):
@@ -80,7 +80,7 @@ def _average_forward(x, y, window):  # type: ignore[no-untyped-def]
 
 
 @kernel(parallel=True)
-def _average_backward(dy, dx, window):  # type: ignore[no-untyped-def]
+def _average_backward(dy, dx, window):
     batch, out_height, out_width, channels = dy.shape
     height, width = dx.shape[1], dx.shape[2]
     for image in prange(batch):

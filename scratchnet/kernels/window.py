@@ -19,7 +19,7 @@ class Window(NamedTuple):
 
 
 @kernel
-def covered(start, dilation, taps, length):  # type: ignore[no-untyped-def]
+def covered(start, dilation, taps, length):
     """The taps [first, end) of a window that lie inside an axis of `length`, when tap 0 is at `start`."""
     first = 0 if start >= 0 else min(taps, -(start // dilation))
     end = min(taps, -(-(length - start) // dilation)) if start < length else 0

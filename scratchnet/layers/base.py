@@ -66,7 +66,7 @@ class Layer:
         """Let every `build` make the weights once only, whether the user calls it or the first input does."""
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
-            cls.build = _once(cls.build)  # type: ignore[method-assign]
+            cls.build = _once(cls.build)  # type: ignore[assignment, method-assign]
 
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape, (None, ...) with None for the batch."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from scratchnet import ops
 from scratchnet.layers.base import Layer
-from scratchnet.ops.dropout import check_rate
+from scratchnet.ops.dropout import check_rate, check_seed
 from scratchnet.random import next_seed
 from scratchnet.tensor import Tensor
 
@@ -26,7 +26,7 @@ class Dropout(Layer):
         super().__init__(**kwargs)
         self.rate = check_rate(rate)
         self.seed = seed
-        self._key = next_seed() if seed is None else seed
+        self._key = next_seed() if seed is None else check_seed(seed)
         self._calls = 0
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:

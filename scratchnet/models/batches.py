@@ -145,7 +145,7 @@ def make_batches(
     """
     is_arrays = isinstance(x, list | tuple) or hasattr(x, "__array__")
     if is_arrays:
-        return ArrayBatches(x, y, sample_weight, batch_size or 32, shuffle_seed)
+        return ArrayBatches(x, y, sample_weight, 32 if batch_size is None else batch_size, shuffle_seed)
     if not isinstance(x, Iterable):
         raise ValueError(f"x must be an array, a list of arrays or an iterable of batches, got {type(x).__name__}")
     for name, value in {"y": y, "sample_weight": sample_weight, "batch_size": batch_size}.items():

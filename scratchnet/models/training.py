@@ -212,13 +212,14 @@ class Trainer(Layer):
             print(_values(logs), flush=True)
         return logs if return_dict else _flat(logs)
 
-    def predict(self, x: Any, batch_size: int | None = None) -> Any:
+    def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> Any:
         """The model's output for some inputs, batch by batch.
 
         Args:
             x: an array (samples, ...), a list of arrays for several inputs, or an iterable of batches, whose targets
                 are ignored.
             batch_size: 32 by default; left out where `x` yields batches.
+            verbose: taken so that Keras's calls work; nothing is ever printed.
 
         Returns:
             An array (samples, ...), or a list of them for several outputs.

@@ -10,6 +10,11 @@ from scratchnet.ops.geometry import Pair, check_images, check_padding, pair, sli
 from scratchnet.tensor import Tensor, as_tensor, record
 
 
+def _check_kernel(kernel: Tensor, axes: str) -> None:
+    if kernel.ndim != 4 or 0 in kernel.shape:
+        raise ValueError(f"kernel must have shape {axes}, none of them 0, got {kernel.shape}")
+
+
 def _check_bias(bias: Tensor | None, filters: int) -> None:
     if bias is not None and bias.shape != (filters,):
         raise ValueError(f"bias must have shape ({filters},), got {bias.shape}")
@@ -50,10 +55,11 @@ def conv2d(
     x, kernel = as_tensor(x), as_tensor(kernel)
     bias = None if bias is None else as_tensor(bias)
     check_images(x.shape, "conv2d")
+    _check_kernel(kernel, "(height, width, channels / groups, filters)")
     channels, filters = x.shape[3], kernel.shape[-1]
     if not isinstance(groups, int) or groups < 1 or channels % groups or filters % groups:
         raise ValueError(f"groups must divide {channels} channels and {filters} filters, got {groups}")
-    if kernel.ndim != 4 or kernel.shape[2] * groups != channels:
+    if kernel.shape[2] * groups != channels:
         raise ValueError(
             f"kernel must have shape (height, width, {channels // groups}, filters) for images of shape {x.shape} "
             f"and groups={groups}, got {kernel.shape}"
@@ -105,7 +111,8 @@ def depthwise_conv2d(
     x, kernel = as_tensor(x), as_tensor(kernel)
     bias = None if bias is None else as_tensor(bias)
     check_images(x.shape, "depthwise_conv2d")
-    if kernel.ndim != 4 or kernel.shape[2] != x.shape[3]:
+    _check_kernel(kernel, "(height, width, channels, depth_multiplier)")
+    if kernel.shape[2] != x.shape[3]:
         raise ValueError(
             f"kernel must have shape (height, width, {x.shape[3]}, depth_multiplier) for images of shape {x.shape}, "
             f"got {kernel.shape}"

@@ -16,6 +16,13 @@ def check_rate(rate: Any) -> float:
     return float(rate)
 
 
+def check_seed(seed: Any) -> int:
+    """Raise a ValueError unless `seed` is a non-negative int; of a longer one the lowest 64 bits count."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a non-negative int or None, got {seed!r}")
+    return int(seed) % 2**64
+
+
 def dropout(x: Any, rate: float, seed: int | None = None) -> Tensor:
     """Zero each element with probability `rate` and scale the rest by 1 / (1 - rate).
 

@@ -1,5 +1,6 @@
 """Matrix products."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from scratchnet.tensor import Tensor, as_tensor, record
 def _product(a: FloatArray, b: FloatArray) -> FloatArray:
     """`a @ b` for any leading axes, on our own kernel: its bits depend neither on the threads nor on a BLAS."""
     if b.ndim == 2:
-        return gemm.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+        rows = math.prod(a.shape[:-1])  # -1 would not do: it is ambiguous where an axis is empty
+        return gemm.matmul(a.reshape(rows, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    left = np.broadcast_to(a, leading + a.shape[-2:]).reshape(-1, *a.shape[-2:])
-    right = np.broadcast_to(b, leading + b.shape[-2:]).reshape(-1, *b.shape[-2:])
-    y = np.empty((len(left), a.shape[-2], b.shape[-1]), np.result_type(a, b))
-    for i in range(len(left)):
+    count = math.prod(leading)
+    left = np.broadcast_to(a, leading + a.shape[-2:]).reshape(count, *a.shape[-2:])
+    right = np.broadcast_to(b, leading + b.shape[-2:]).reshape(count, *b.shape[-2:])
+    y = np.empty((count, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+    for i in range(count):
         y[i] = gemm.matmul(left[i], right[i])
     return y.reshape(*leading, *y.shape[1:])
 

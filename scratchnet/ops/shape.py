@@ -24,10 +24,19 @@ def reshape(x: Any, newshape: Sequence[int]) -> Tensor:
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
-    """The axes in the order given; reversed by default."""
+    """The axes in the order given; reversed by default.
+
+    Raises:
+        ValueError: `axes` does not name each axis once.
+    """
     x = as_tensor(x)
-    order = tuple(range(x.ndim))[::-1] if axes is None else tuple(axis % x.ndim for axis in axes)
-    return record(x.data.transpose(order), "transpose", (x,), lambda dy: (dy.transpose(np.argsort(order)),))
+    order = tuple(range(x.ndim))[::-1] if axes is None else tuple(axes)
+    try:
+        y = x.data.transpose(order)
+    except ValueError:
+        raise ValueError(f"axes must name each of the {x.ndim} axes of shape {x.shape} once, got {order}") from None
+    back = np.argsort([axis % x.ndim for axis in order])
+    return record(y, "transpose", (x,), lambda dy: (dy.transpose(back),))
 
 
 def getitem(x: Any, index: Any) -> Tensor:

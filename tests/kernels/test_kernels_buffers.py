@@ -1,8 +1,8 @@
 """No kernel reads or writes an element outside its arrays.
 
 Inputs lie between NaN, which would show in the results. Every array that a kernel's wrapper allocates, results and
-scratch alike, lies between canaries that must survive; it starts full of NaN, which would show if it were read before it
-is written.
+scratch alike, lies between canaries that must survive; it starts full of NaN, which would show if it were read before
+it is written.
 """
 
 from contextlib import contextmanager
@@ -79,7 +79,14 @@ def depthwise_convolutions(d):
 
 
 def products(d):
-    for rows, depth, columns in [(1, 1, 1), (3, 5, 7), (5, 5, 7), (13, 40, 33), (49, gemm.DEPTH_BLOCK + 1, 65), (6, 3, 64)]:
+    for rows, depth, columns in [
+        (1, 1, 1),
+        (3, 5, 7),
+        (5, 5, 7),
+        (13, 40, 33),
+        (49, gemm.DEPTH_BLOCK + 1, 65),
+        (6, 3, 64),
+    ]:
         yield gemm.matmul(d(rows, depth), d(depth, columns))
         yield gemm.matmul(d(depth, rows), d(depth, columns), transpose_a=True)
         yield gemm.matmul(d(rows, depth), d(columns, depth), transpose_b=True)

@@ -42,9 +42,7 @@ def test_average_pool_equals_the_loops(seed, dtype, batch, geometry, channels):
     dy = rng.standard_normal(y.shape).astype(dtype)
     dx = pool.average_pool_backward(dy, x.shape, window)
     assert dx.dtype == dtype
-    np.testing.assert_allclose(
-        dx, loops.average_pool_backward(dy, x.shape, window), rtol=0, atol=10 * TOLERANCE[dtype]
-    )
+    np.testing.assert_allclose(dx, loops.average_pool_backward(dy, x.shape, window), rtol=0, atol=10 * TOLERANCE[dtype])
 
 
 def test_the_winner_of_a_window_of_more_than_256_taps_is_found():

@@ -108,9 +108,7 @@ def test_arguments_and_defaults_are_those_of_keras(name):
 def test_names_follow_keras(name, monkeypatch):
     monkeypatch.setattr(base, "_names", Counter())
     keras.backend.clear_session()
-    config = {
-        key: value for key, value in CONFIGS[name].items() if not key.endswith(("initializer", "regularizer"))
-    }
+    config = {key: value for key, value in CONFIGS[name].items() if not key.endswith(("initializer", "regularizer"))}
     for _ in range(3):
         assert make(name).name == getattr(keras.layers, name)(**config).name
 
@@ -201,9 +199,9 @@ def test_weights_need_positive_axes(shape):
 
 
 def test_weights_need_known_initializers_and_regularizers():
-    with pytest.raises(ValueError, match="initializer must be one of .* got 'bad'"):
+    with pytest.raises(ValueError, match=r"initializer must be one of .* got 'bad'"):
         Layer().add_weight("w", (2,), "bad")
-    with pytest.raises(ValueError, match="regularizer must be one of .* got 'bad'"):
+    with pytest.raises(ValueError, match=r"regularizer must be one of .* got 'bad'"):
         Layer().add_weight("w", (2,), regularizer="bad")
 
 

@@ -14,15 +14,13 @@ shapes = st.sampled_from([(2, 3), (6, 1), (3, 4, 5, 2), (2, 3, 7), (16, 2, 2, 3)
 
 @settings(max_examples=40)
 @given(
-    drawn.seeds, drawn.dtypes, shapes, st.booleans(), st.booleans(), st.booleans(), st.sampled_from([0.99, 0.5, 0.0, 1.0]),
-    st.sampled_from([1e-3, 1e-5, 0.1]),
+    drawn.seeds, drawn.dtypes, shapes, st.booleans(), st.booleans(), st.booleans(),
+    st.sampled_from([0.99, 0.5, 0.0, 1.0]), st.sampled_from([1e-3, 1e-5, 0.1]),
 )  # fmt: skip
 def test_outputs_gradients_and_moving_averages_equal_keras(
     seed, dtype, shape, training, center, scale, momentum, epsilon
 ):
-    ours, theirs = twins(
-        "BatchNormalization", dtype, center=center, scale=scale, momentum=momentum, epsilon=epsilon
-    )
+    ours, theirs = twins("BatchNormalization", dtype, center=center, scale=scale, momentum=momentum, epsilon=epsilon)
     (x,) = draw(seed, dtype, shape)
     compare_layers(ours, theirs, 2 * x + x.dtype.type(0.5), training=training, seed=seed)
     for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):

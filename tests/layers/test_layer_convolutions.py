@@ -96,7 +96,9 @@ def test_counts_must_be_positive_ints():
 
 
 def test_inputs_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match=r"c needs images of shape \(batch, height, width, channels\), got \(None, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"c needs images of shape \(batch, height, width, channels\), got \(None, 5\)"
+    ):
         layers.Conv2D(2, 3, name="c")(np.ones((2, 5)))
     with pytest.raises(ValueError, match=r"c: groups must divide 5 channels and 4 filters, got 2"):
         layers.Conv2D(4, 3, groups=2, name="c")(np.ones((1, 5, 5, 5)))

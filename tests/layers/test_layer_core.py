@@ -66,7 +66,9 @@ def test_zero_padding_is_one_pixel_by_default():
     compare_layers(*twins("ZeroPadding2D"), *draw(1, "float32", (2, 4, 5, 3)))
 
 
-@pytest.mark.parametrize("shapes", [[(2, 3, 4)] * 2, [(2, 3, 4)] * 3, [(2, 3, 4), (2, 1, 4)], [(2, 1, 4), (2, 3, 1)]], ids=str)
+@pytest.mark.parametrize(
+    "shapes", [[(2, 3, 4)] * 2, [(2, 3, 4)] * 3, [(2, 3, 4), (2, 1, 4)], [(2, 1, 4), (2, 3, 1)]], ids=str
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_add_equals_keras(shapes, dtype):
     compare_layers(*twins("Add", dtype), *draw(1, dtype, *shapes))
@@ -126,7 +128,10 @@ def symbolic(*shape):
         (lambda: layers.Add(name="a")([symbolic(2), symbolic(3, 2)]), r"a cannot add shapes .* number of axes"),
         (lambda: layers.Add(name="a")(np.ones((1, 2))), r"a takes a list of inputs, got one ndarray"),
         (lambda: layers.Flatten(name="f")([np.ones((1, 2))] * 2), r"f takes one input, got a list of 2"),
-        (lambda: layers.Concatenate(name="c")([symbolic(2, 3), symbolic(3, 3)]), r"c cannot join shapes .* along axis -1"),
+        (
+            lambda: layers.Concatenate(name="c")([symbolic(2, 3), symbolic(3, 3)]),
+            r"c cannot join shapes .* along axis -1",
+        ),
         (lambda: layers.Concatenate(name="c")([symbolic(2, 3), symbolic(3)]), r"c cannot join shapes"),
         (lambda: layers.Add(name="a")([symbolic(2), np.ones((1, 2))]), r"a got symbolic tensors and arrays together"),
         (lambda: layers.Input((0, 3)), r"shape must be a sequence of positive ints or None, .* got \(0, 3\)"),

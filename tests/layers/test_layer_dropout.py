@@ -46,9 +46,7 @@ def test_layers_of_one_seed_drop_the_same_and_calls_differ():
 def test_inference_in_between_does_not_move_the_random_numbers():
     first, second = layers.Dropout(0.5, seed=3), layers.Dropout(0.5, seed=3)
     first(ones(5, 5))
-    np.testing.assert_array_equal(
-        first(ones(100, 100), training=True).data, second(ones(100, 100), training=True).data
-    )
+    np.testing.assert_array_equal(first(ones(100, 100), training=True).data, second(ones(100, 100), training=True).data)
 
 
 def test_layers_without_a_seed_differ_and_repeat_with_the_global_one():
@@ -65,12 +63,16 @@ def test_counters_resume_where_another_layer_stopped():
     first, second = layers.Dropout(0.5), layers.Dropout(0.5)
     first(ones(2, 2), training=True)
     second.set_counters(first.counters())
-    np.testing.assert_array_equal(
-        first(ones(100, 100), training=True).data, second(ones(100, 100), training=True).data
-    )
+    np.testing.assert_array_equal(first(ones(100, 100), training=True).data, second(ones(100, 100), training=True).data)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 2, "a", None, True, float("nan")])
 def test_a_rate_out_of_range_is_named(rate):
     with pytest.raises(ValueError, match=f"rate must be a number of at least 0 and below 1, got {rate!r}"):
         layers.Dropout(rate)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_a_seed_that_is_none_is_named(seed):
+    with pytest.raises(ValueError, match=f"seed must be a non-negative int or None, got {seed!r}"):
+        layers.Dropout(0.5, seed=seed)

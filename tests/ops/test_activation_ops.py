@@ -12,7 +12,6 @@ from scratchnet import activations, ops
 from scratchnet.tensor import Tensor
 
 
-
 # TensorFlow's own versions of these round their constants to float32 even for float64.
 def tf_leaky_relu(x, slope):
     return tf.where(x > 0, x, tf.constant(slope, x.dtype) * x)

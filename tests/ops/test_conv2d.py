@@ -58,9 +58,7 @@ def test_strides_and_even_kernels_equal_tensorflow(padding, kernel, stride, size
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_gradients_equal_finite_differences(groups, padding):
     arrays = draw(3, "float64", (2, 5, 4, 2), (3, 2, 2 // groups, 4), (4,))
-    gradients.check_gradients(
-        lambda x, k, b: ops.conv2d(x, k, b, (2, 1), padding, (1, 2), groups), arrays
-    )
+    gradients.check_gradients(lambda x, k, b: ops.conv2d(x, k, b, (2, 1), padding, (1, 2), groups), arrays)
 
 
 def test_an_even_kernel_with_same_padding_pads_below_and_to_the_right():
@@ -130,8 +128,13 @@ X, KERNEL = np.ones((1, 5, 5, 4)), np.ones((3, 3, 4, 6))
         ({"groups": 2}, r"kernel must have shape \(height, width, 2, filters\) .* groups=2, got \(3, 3, 4, 6\)"),
         ({"kernel": np.ones((3, 3, 5, 6))}, r"kernel must have shape \(height, width, 4, filters\).*\(3, 3, 5, 6\)"),
         ({"kernel": np.ones((3, 4, 6))}, r"kernel must have shape .* got \(3, 4, 6\)"),
+        ({"kernel": np.ones((0, 3, 4, 6))}, r"kernel must have shape .* none of them 0, got \(0, 3, 4, 6\)"),
+        ({"kernel": np.ones(())}, r"kernel must have shape .* got \(\)"),
         ({"bias": np.ones(5)}, r"bias must have shape \(6,\), got \(5,\)"),
-        ({"x": np.ones((5, 5, 4))}, r"conv2d needs images of shape \(batch, height, width, channels\), got \(5, 5, 4\)"),
+        (
+            {"x": np.ones((5, 5, 4))},
+            r"conv2d needs images of shape \(batch, height, width, channels\), got \(5, 5, 4\)",
+        ),
         ({"x": np.ones((1, 2, 5, 4))}, r"a window of \(3, 3\) with dilation \(1, 1\) does not fit into .* \(2, 5\)"),
         ({"dilation_rate": 3}, r"a window of \(3, 3\) with dilation \(3, 3\) does not fit into an image of \(5, 5\)"),
     ],
@@ -142,4 +145,15 @@ def test_errors_name_the_argument_the_rule_and_the_value(arguments, message):
 
 
 def test_padding_may_be_in_capitals():
-    np.testing.assert_array_equal(ops.conv2d(X, KERNEL, padding="SAME").data, ops.conv2d(X, KERNEL, padding="same").data)
+    np.testing.assert_array_equal(
+        ops.conv2d(X, KERNEL, padding="SAME").data, ops.conv2d(X, KERNEL, padding="same").data
+    )
+
+
+def test_an_empty_batch_has_an_empty_result_and_no_gradient():
+    x, kernel = Tensor(np.ones((0, 5, 5, 4)), True), Tensor(KERNEL, True)
+    y = ops.conv2d(x, kernel)
+    assert y.shape == (0, 3, 3, 6)
+    y.backward(np.ones(y.shape))
+    assert x.grad.shape == x.shape
+    np.testing.assert_array_equal(kernel.grad, 0)

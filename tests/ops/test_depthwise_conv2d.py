@@ -33,9 +33,7 @@ def test_the_oracle_itself_is_tensorflows_depthwise_convolution(padding, stride,
     theirs = tf.nn.depthwise_conv2d(x, kernel, (1, stride, stride, 1), padding.upper()).numpy()
     oracle = tf_depthwise_conv2d(x, kernel, strides=(stride, stride), padding=padding).numpy()
     np.testing.assert_allclose(oracle, theirs, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(
-        ops.depthwise_conv2d(x, kernel, None, stride, padding).data, theirs, rtol=0, atol=1e-12
-    )
+    np.testing.assert_allclose(ops.depthwise_conv2d(x, kernel, None, stride, padding).data, theirs, rtol=0, atol=1e-12)
 
 
 def test_gradients_equal_finite_differences():
@@ -58,7 +56,11 @@ X, KERNEL = np.ones((1, 5, 5, 4)), np.ones((3, 3, 4, 2))
         ({"strides": (2, 0)}, r"strides must be a positive int or a pair of them, got \(2, 0\)"),
         ({"dilation_rate": 0}, r"dilation_rate must be .* got 0"),
         ({"padding": "causal"}, r"padding must be 'valid' or 'same', got 'causal'"),
-        ({"kernel": np.ones((3, 3, 3, 2))}, r"kernel must have shape \(height, width, 4, depth_multiplier\).*\(3, 3, 3, 2\)"),
+        (
+            {"kernel": np.ones((3, 3, 3, 2))},
+            r"kernel must have shape \(height, width, 4, depth_multiplier\).*\(3, 3, 3, 2\)",
+        ),
+        ({"kernel": np.ones((3, 0, 4, 2))}, r"kernel must have shape .* none of them 0, got \(3, 0, 4, 2\)"),
         ({"bias": np.ones(4)}, r"bias must have shape \(8,\), got \(4,\)"),
         ({"x": np.ones((5, 4))}, r"depthwise_conv2d needs images .* got \(5, 4\)"),
         ({"x": np.ones((1, 5, 2, 4))}, r"a window of \(3, 3\) .* does not fit into an image of \(5, 2\)"),

@@ -47,3 +47,14 @@ def test_rate_0_changes_nothing():
 def test_a_rate_out_of_range_is_named(rate):
     with pytest.raises(ValueError, match=f"rate must be a number of at least 0 and below 1, got {rate!r}"):
         ops.dropout(np.ones(3), rate)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_a_seed_that_is_none_is_named(seed):
+    with pytest.raises(ValueError, match=f"seed must be a non-negative int or None, got {seed!r}"):
+        ops.dropout(np.ones(3), 0.5, seed)
+
+
+def test_seeds_of_any_size_are_taken():
+    ops.dropout(np.ones(3), 0.5, 2**70 + 1)
+    ops.dropout(np.ones(3), 0.5, np.uint64(2**64 - 1))

@@ -20,7 +20,9 @@ def test_products_of_matrices_equal_tensorflow(seed, dtype, rows, depth, columns
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("first", "second"), [((2,), (2,)), ((2, 3), ()), ((), (4,)), ((2, 1), (3,)), ((3, 1), (1, 2)), ((1,), (5,))], ids=str
+    ("first", "second"),
+    [((2,), (2,)), ((2, 3), ()), ((), (4,)), ((2, 1), (3,)), ((3, 1), (1, 2)), ((1,), (5,))],
+    ids=str,
 )
 def test_leading_axes_are_broadcast_as_in_tensorflow(dtype, first, second):
     compare(ops.matmul, tf.matmul, draw(1, dtype, (*first, 3, 5), (*second, 5, 4)))
@@ -28,6 +30,18 @@ def test_leading_axes_are_broadcast_as_in_tensorflow(dtype, first, second):
 
 def test_gradients_equal_finite_differences():
     gradients.check_gradients(ops.matmul, draw(2, "float64", (2, 1, 3, 4), (3, 4, 2)))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((0, 3), (3, 4)), ((2, 0), (0, 4)), ((2, 0, 3), (2, 3, 4)), ((0, 2, 3), (3, 4))], ids=str
+)
+def test_empty_axes_are_taken_as_in_numpy(a, b):
+    first, second = Tensor(np.ones(a), True), Tensor(np.ones(b), True)
+    y = first @ second
+    np.testing.assert_array_equal(y.data, np.ones(a) @ np.ones(b))
+    y.backward(np.ones(y.shape))
+    assert first.grad.shape == a
+    assert second.grad.shape == b
 
 
 def test_transposed_operands_are_taken():

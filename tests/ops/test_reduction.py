@@ -23,7 +23,9 @@ def test_values_and_gradients_equal_tensorflow(name, keepdims, axis, dtype):
 
 
 @settings(max_examples=30)
-@given(drawn.seeds, st.sampled_from(sorted(REDUCTIONS)), st.lists(st.integers(1, 5), max_size=4), st.booleans(), st.data())
+@given(
+    drawn.seeds, st.sampled_from(sorted(REDUCTIONS)), st.lists(st.integers(1, 5), max_size=4), st.booleans(), st.data()
+)
 def test_any_shape_equals_tensorflow(seed, name, shape, keepdims, data):
     axis = data.draw(st.none() | st.sets(st.integers(0, len(shape) - 1)).map(tuple)) if shape else None
     theirs = REDUCTIONS[name]

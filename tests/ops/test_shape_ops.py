@@ -57,9 +57,7 @@ def test_getitem_with_a_mask_equals_tensorflow():
 @given(drawn.seeds, drawn.dtypes, st.integers(-3, 2), st.lists(st.integers(1, 4), min_size=1, max_size=4))
 def test_concatenate_equals_tensorflow(seed, dtype, axis, sizes):
     shapes = [tuple(size if i == axis % 3 else i + 2 for i in range(3)) for size in sizes]
-    compare(
-        lambda *xs: ops.concatenate(xs, axis), lambda *xs: tf.concat(xs, axis), draw(seed, dtype, *shapes), seed
-    )
+    compare(lambda *xs: ops.concatenate(xs, axis), lambda *xs: tf.concat(xs, axis), draw(seed, dtype, *shapes), seed)
 
 
 def test_concatenate_of_one_tensor_with_itself_adds_its_gradients():
@@ -70,7 +68,10 @@ def test_concatenate_of_one_tensor_with_itself_adds_its_gradients():
 @given(drawn.seeds, drawn.dtypes, st.lists(st.tuples(*[st.integers(0, 3)] * 2), min_size=3, max_size=3))
 def test_pad_equals_tensorflow(seed, dtype, widths):
     compare(
-        lambda x: ops.pad(x, widths, 1.5), lambda x: tf.pad(x, widths, constant_values=1.5), draw(seed, dtype, (2, 3, 1)), seed
+        lambda x: ops.pad(x, widths, 1.5),
+        lambda x: tf.pad(x, widths, constant_values=1.5),
+        draw(seed, dtype, (2, 3, 1)),
+        seed,
     )
 
 
@@ -102,6 +103,9 @@ def test_errors_name_the_argument_the_rule_and_the_value():
         ops.concatenate([x, np.ones((3, 3))], 1)
     with pytest.raises(ValueError, match=r"shapes \[\] cannot be concatenated"):
         ops.concatenate([])
+    for axes in ((0,), (0, 0), (0, 2), (1, 5), (0, -2)):
+        with pytest.raises(ValueError, match=r"axes must name each of the 2 axes of shape \(2, 3\) once, got \("):
+            ops.transpose(x, axes)
     for widths in ([(1, 1)], [(1, 1), (0, -1)], [(1,), (1,)]):
         with pytest.raises(ValueError, match=r"pad_width must hold a pair of numbers >= 0 for each of 2 axes, got \["):
             ops.pad(x, widths)
