@@ -14,6 +14,8 @@ from pipelines.data.opening import DRAWN, open_data, resolve_name
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
 
+INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
+
 app = typer.Typer(
     name="scratchnet",
     help="Train, evaluate and use CNNs for facial expressions, on an engine written from scratch.",
@@ -155,7 +157,7 @@ def predict(
             console.print(table("", ["image", "class", *(loaded.class_names or ())], rows))
     failed = [prediction for prediction in predictions if prediction.error]
     for prediction in failed:
-        errors.print(f"{prediction.image}: {prediction.error}", markup=False)
+        errors.print(f"{prediction.image}: {prediction.error}")
     if failed:
         raise typer.Exit(1)
 
@@ -166,13 +168,15 @@ def run() -> None:
         app()
     except (UserError, sn.ModelFileError) as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on where a training stopped", 130)
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:  # Typer turns Ctrl-C into an exit with this
+            raise
+        _fail("interrupted; the same command goes on where a training stopped", INTERRUPTED)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}")
 
 
 def _fail(sentence: str, status: int = 1) -> None:
-    errors.print(f"scratchnet: {sentence}", markup=False)
+    errors.print(f"scratchnet: {sentence}")
     sys.exit(status)

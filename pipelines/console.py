@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -13,8 +14,12 @@ from pipelines.data.dataset import Dataset
 from pipelines.data.sample import Source
 from scratchnet.callbacks import Callback
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+# no markup: file names may hold [brackets] and :colons:
+console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+if not console.is_terminal:
+    console.width = 250  # a file has no edge at which a table would have to be cut
 
 SHOWN_SKIPPED = 10
 
@@ -44,7 +49,7 @@ def report_skipped(source: Source, datasets: list[Dataset]) -> None:
     """Name the images that could not be read."""
     skipped = [*source.skipped, *(entry for dataset in datasets for entry in dataset.skipped)]
     for name, reason in skipped[:SHOWN_SKIPPED]:
-        errors.print(f"[yellow]skipped[/] {name}: {reason}", markup=True)
+        errors.print(f"[yellow]skipped[/] {escape(name)}: {escape(reason)}", markup=True)
     if len(skipped) > SHOWN_SKIPPED:
         errors.print(f"skipped {len(skipped) - SHOWN_SKIPPED} more")
 
@@ -83,7 +88,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
     """A table whose first column is text and whose others are figures."""
     result = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        result.add_column(column, justify="left" if number == 0 else "right")
+        result.add_column(column, justify="left" if number == 0 else "right", overflow="fold")  # never cut a name
     for row in rows:
         result.add_row(*row)
     return result

@@ -64,6 +64,7 @@ def fit_keras(
         validation_data=_epochs(validation, epochs),
         validation_steps=len(validation),
         callbacks=callbacks,
+        shuffle=False,  # the dataset has done so
         verbose=0,
     )
     return {**{name: [float(v) for v in values] for name, values in history.history.items()}, "seconds": seconds}

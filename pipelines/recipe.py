@@ -15,6 +15,7 @@ from scratchnet.models.building import build_layer
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 
 
 class _Section(BaseModel):
@@ -60,20 +61,20 @@ class OptimizerSection(_Section):
 class EarlyStoppingSection(_Section):
     """Stop when the monitored figure has not improved for `patience` epochs."""
 
-    monitor: str = "val_loss"
+    monitor: Monitor = "val_loss"
     patience: Positive
 
 
 class CheckpointSection(_Section):
     """Keep the weights of the best epoch."""
 
-    monitor: str = "val_loss"
+    monitor: Monitor = "val_loss"
 
 
 class PlateauSection(_Section):
     """Multiply the learning rate by `factor` when the monitored figure has not improved for `patience` epochs."""
 
-    monitor: str = "val_loss"
+    monitor: Monitor = "val_loss"
     factor: Share
     patience: Positive
     min_learning_rate: Annotated[float, Field(ge=0)] = 0.0

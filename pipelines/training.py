@@ -129,7 +129,7 @@ def train(
         )
     finally:
         bar.close()
-    _finish(run, validation, history.history)
+    _finish(run, validation, history.history, recipe.training.checkpoint.monitor)
     return run
 
 
@@ -154,20 +154,28 @@ def _callbacks(recipe: Recipe, run: Run, bar: Callback) -> list[Callback]:
     return [*callbacks, bar, BackupAndRestore(run.backup_folder, delete_checkpoint=False)]
 
 
-def _finish(run: Run, validation: Dataset, history: dict[str, list[Any]]) -> None:
+def _finish(run: Run, validation: Dataset, history: dict[str, list[Any]], monitor: str) -> None:
     """Draw the curves, and measure the best epoch's model on the validation part."""
     losses = history["loss"]
-    if not math.isfinite(losses[-1]):
+    best = _best_epoch(history[monitor], monitor)
+    if best is None or not math.isfinite(losses[-1]):
         outcome = f"the loss was {losses[-1]} in epoch {len(losses)}"
-        if not run.model_path.exists():
+        if best is None:
+            run.model_path.unlink(missing_ok=True)  # a first epoch is the best so far, whatever it is
             raise UserError(f"training diverged: {outcome}; lower the recipe's learning_rate")
         errors.print(f"{outcome}: training ended there, and the best epoch before it is kept")
     save_curves(history, run.folder / "curves.png")
     evaluation = evaluate_model(sn.load_model(run.model_path), validation)
     save_matrix(run, "validation", evaluation)
-    best = min(range(len(losses)), key=lambda epoch: history["val_loss"][epoch])
     seconds = {"seconds": round(sum(history["seconds"]), 2), "seconds_per_epoch": float(np.median(history["seconds"]))}
     run.add_metrics(
         training={"epochs": len(losses), "best_epoch": best + 1, **seconds}, validation=evaluation.to_json()
     )
     shutil.rmtree(run.backup_folder, ignore_errors=True)
+
+
+def _best_epoch(values: list[float], monitor: str) -> int | None:
+    """The epoch that the checkpoint kept; None if there is no figure to go by."""
+    sign = 1 if monitor.endswith("loss") else -1
+    finite = [epoch for epoch, value in enumerate(values) if math.isfinite(value)]
+    return min(finite, key=lambda epoch: sign * values[epoch], default=None)

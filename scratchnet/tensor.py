@@ -148,11 +148,11 @@ class Tensor:
                 contribution = np.asarray(contribution, parent.dtype)
                 earlier = pending.get(id(parent))
                 # never in place: an operation may hand the same array to several parents
-                pending[id(parent)] = contribution if earlier is None else earlier + contribution
+                pending[id(parent)] = contribution if earlier is None else np.asarray(earlier + contribution)
 
     def _add_to_grad(self, gradient: FloatArray, delivered: set[int]) -> None:
         if self.grad is not None:
-            self.grad = self.grad + gradient
+            self.grad = np.asarray(self.grad + gradient)  # the sum of arrays without axes is none
         elif gradient.base is not None or id(gradient) in delivered:
             self.grad = gradient.copy()
         else:

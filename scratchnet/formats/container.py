@@ -27,7 +27,9 @@ def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[st
     from safetensors.numpy import save
 
     dense = {name: np.asarray(value, order="C") for name, value in arrays.items()}
-    content = save(dense, {"meta": json.dumps(meta), "checksum": _checksum(dense)})
+    description = json.dumps(meta)
+    header = {"meta": description, "meta_checksum": _text_checksum(description), "checksum": _checksum(dense)}
+    content = save(dense, header)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")  # one name, so that what a crash leaves is overwritten
     try:
@@ -63,7 +65,8 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
         raise ModelFileError(f"{path} is damaged or not a safetensors file ({error}); {remedy}") from error
     if "meta" not in header or "checksum" not in header:
         raise ModelFileError(f"{path} is a safetensors file, but scratchnet did not write it; {remedy}")
-    if header["checksum"] != _checksum(arrays):
+    described = header.get("meta_checksum") in {None, _text_checksum(header["meta"])}
+    if not described or header["checksum"] != _checksum(arrays):
         raise ModelFileError(f"{path} is damaged: its contents do not match its checksum; {remedy}")
     try:
         meta = json.loads(header["meta"])
@@ -72,6 +75,10 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
     if not isinstance(meta, dict):
         raise ModelFileError(f"{path} is damaged: its description is not an object; {remedy}")
     return arrays, meta
+
+
+def _text_checksum(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def _checksum(arrays: Mapping[str, AnyArray]) -> str:

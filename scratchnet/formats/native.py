@@ -14,6 +14,8 @@ from scratchnet.models.model import Model, describe
 FORMAT = "scratchnet model"
 VERSION = 1
 REMEDY = "save the model again, or use another copy of the file"
+# what a description that contradicts itself can provoke
+MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError)
 
 
 def _checked_path(path: str | Path) -> Path:
@@ -68,13 +70,15 @@ def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | Non
     try:
         with custom_layers(custom_objects):
             model = build_layer(meta["model"])
-    except ValueError as error:
+    except MISFITS as error:
         raise ModelFileError(f"{source} describes a model that cannot be built: {error}") from error
     if not isinstance(model, Model):
         raise ModelFileError(f"{source} describes a {type(model).__name__}, not a model; {REMEDY}")
     _assign(model, arrays, source)
-    model.class_names = tuple(meta["class_names"]) if meta.get("class_names") else None
+    model.class_names = _checked_class_names(meta.get("class_names"), source)
     model.preprocessing = meta.get("preprocessing")
+    if not isinstance(model.preprocessing, dict | None):
+        raise ModelFileError(f"{source}: preprocessing must be an object, got {model.preprocessing!r:.80}")
     if meta.get("training"):
         _compile(model, meta["training"], arrays, source)
     return model
@@ -111,6 +115,14 @@ def _assign(model: Model, arrays: Mapping[str, AnyArray], path: Path) -> None:
         weight.assign(arrays[name])
 
 
+def _checked_class_names(value: Any, path: Path) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ModelFileError(f"{path}: class_names must be a list of names, got {value!r:.80}")
+    return tuple(value) or None
+
+
 def _compile(model: Model, training: Mapping[str, Any], arrays: Mapping[str, AnyArray], path: Path) -> None:
     try:
         model.compile(training["optimizer"], training["loss"], training["metrics"], training["weighted_metrics"])
@@ -118,5 +130,5 @@ def _compile(model: Model, training: Mapping[str, Any], arrays: Mapping[str, Any
         if slots:
             model.optimizer.build([weight for weight in model.weights if weight.learned])
             model.optimizer.load_variables(slots)
-    except (ValueError, TypeError, KeyError) as error:
+    except MISFITS as error:
         raise ModelFileError(f"{path} describes a training that cannot be restored: {error}") from error

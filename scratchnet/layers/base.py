@@ -16,11 +16,16 @@ from scratchnet.tensor import Parameter, Tensor, as_tensor
 _names: Counter[str] = Counter()
 
 
-def unique_name(base: str) -> str:
-    """`base` for the first caller, then `base_1`, `base_2`, ..."""
-    count = _names[base]
-    _names[base] += 1
+def numbered(base: str, counts: Counter[str]) -> str:
+    """`base` for the first call, then `base_1`, `base_2`, ..."""
+    count = counts[base]
+    counts[base] += 1
     return f"{base}_{count}" if count else base
+
+
+def unique_name(base: str) -> str:
+    """`base`, or with a number after it, as nobody in this process has had it yet."""
+    return numbered(base, _names)
 
 
 def snake_case(name: str) -> str:
@@ -38,6 +43,11 @@ def _once(build: Callable[["Layer", Any], None]) -> Callable[["Layer", Any], Non
             self._freeze_or_thaw()
 
     return build_once
+
+
+def is_made_up(layer: "Layer") -> bool:
+    """Whether a layer's name looks like one that `unique_name` made."""
+    return re.fullmatch(rf"{snake_case(type(layer).__name__)}(_\d+)?", layer.name) is not None
 
 
 class Layer:

@@ -40,7 +40,7 @@ def build_layer(description: Any) -> Layer:
         raise ValueError(f'a layer must be described by "class_name" and "config", got {description!r:.200}')
     known = _known_classes()
     class_name = description.get("class_name")
-    if class_name not in known:
+    if not isinstance(class_name, str) or class_name not in known:
         raise ValueError(f"unknown layer class {class_name!r}; pass your own classes as custom_objects={{name: class}}")
     try:
         return known[class_name].from_config(description["config"])

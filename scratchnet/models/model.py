@@ -1,11 +1,12 @@
 """Model: a graph of layers with one or more inputs and outputs."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from scratchnet.arrays import AnyArray
-from scratchnet.layers.base import Layer
+from scratchnet.layers.base import Layer, is_made_up, numbered, snake_case
 from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor, trace
 from scratchnet.models.summary import summary_text
 from scratchnet.models.training import Trainer
@@ -150,22 +151,41 @@ class Model(Trainer):
         for layer in self.layers:
             layer.trainable = value
 
-    def named_weights(self) -> dict[str, Parameter]:
-        """All weights by `layer/weight`, models within models spelled out."""
-        named: dict[str, Parameter] = {}
+    def _layers_by_local_name(self) -> dict[str, Layer]:
+        """The layers by names that depend on nothing but the model.
+
+        Names that were made up are counted anew: a model that is built a second time in one process, or in another
+        one, takes the weights of the first.
+        """
+        chosen = {layer.name for layer in self.layers if not is_made_up(layer)}
+        counts: Counter[str] = Counter()
+        named: dict[str, Layer] = {}
         for layer in self.layers:
+            name = layer.name
+            if is_made_up(layer):
+                name = numbered(snake_case(type(layer).__name__), counts)
+                while name in chosen:
+                    name = numbered(snake_case(type(layer).__name__), counts)
+            named[name] = layer
+        return named
+
+    def named_weights(self) -> dict[str, Parameter]:
+        """All weights by `layer/weight`, models within models spelled out; layers without a name are counted."""
+        named: dict[str, Parameter] = {}
+        for layer_name, layer in self._layers_by_local_name().items():
             own = layer.named_weights() if isinstance(layer, Model) else {w.name: w for w in layer.weights}
-            named.update({f"{layer.name}/{name}": weight for name, weight in own.items()})
+            named.update({f"{layer_name}/{name}": weight for name, weight in own.items()})
         return named
 
     def counters(self) -> dict[str, Any]:
         """State besides the weights that a resumed training needs, by layer."""
-        return {layer.name: state for layer in self.layers if (state := layer.counters())}
+        return {name: state for name, layer in self._layers_by_local_name().items() if (state := layer.counters())}
 
     def set_counters(self, counters: Mapping[str, Any]) -> None:
         """Restore what `counters` returned."""
+        own = self._layers_by_local_name()
         for name, state in counters.items():
-            self.get_layer(name).set_counters(state)
+            own[name].set_counters(state)
 
     def summary(self, print_fn: Callable[[str], None] = print) -> None:
         """Print the layers with their output shapes and numbers of weights."""

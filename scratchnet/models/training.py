@@ -316,6 +316,7 @@ class Trainer(Layer):
         watchers.on_test_end(logs)
         return logs
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what diverges shows in the loss
     def _train_step(self, batch: Batch) -> float:
         output = self(batch.x, training=True)
         loss = self.loss(batch.y, output, batch.sample_weight)
@@ -329,6 +330,7 @@ class Trainer(Layer):
         self._update_metrics(batch, output)
         return loss.item() + penalty
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def _test_step(self, batch: Batch) -> float:
         with no_grad():
             output = self(batch.x, training=False)

@@ -20,8 +20,8 @@ def _logistic(x: FloatArray) -> FloatArray:
 def relu(x: Any) -> Tensor:
     """`max(x, 0)`."""
     x = as_tensor(x)
-    y = pointwise.relu(np.ascontiguousarray(x.data))
-    return record(y, "relu", (x,), lambda dy: (pointwise.relu_gradient(np.ascontiguousarray(dy), y),))
+    y = pointwise.relu(np.asarray(x.data, order="C"))
+    return record(y, "relu", (x,), lambda dy: (pointwise.relu_gradient(np.asarray(dy, order="C"), y),))
 
 
 def relu6(x: Any) -> Tensor:
@@ -63,7 +63,7 @@ def gelu(x: Any, approximate: bool = True) -> Tensor:
         below = (1 + t) / 2
         slope = below + value * (1 - t * t) / 2 * a * (1 + 3 * b * value * value)
     else:
-        below = (1 + pointwise.erf(np.ascontiguousarray(value) / x.dtype.type(math.sqrt(2)))) / 2
+        below = (1 + pointwise.erf(np.asarray(value, order="C") / x.dtype.type(math.sqrt(2)))) / 2
         density = np.exp(-value * value / 2) / x.dtype.type(math.sqrt(2 * math.pi))
         slope = below + value * density
     return record(value * below, "gelu", (x,), lambda dy: (dy * slope,))

@@ -34,6 +34,7 @@ def dropout(x: Any, rate: float, seed: int | None = None) -> Tensor:
     tensor, rate = as_tensor(x), check_rate(rate)
     if rate == 0:
         return tensor
-    y, kept = pointwise.dropout(np.ascontiguousarray(tensor.data), rate, next_seed() if seed is None else seed)
+    drawn = next_seed() if seed is None else check_seed(seed)
+    y, kept = pointwise.dropout(np.asarray(tensor.data, order="C"), rate, drawn)
     scale = tensor.dtype.type(1 / (1 - rate))
     return record(y, "dropout", (tensor,), lambda dy: (dy * kept * scale,))

@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import scratchnet as sn
+from scratchnet import layers
+from scratchnet.callbacks import BackupAndRestore, LambdaCallback
 
 SCRIPT = Path(__file__).parent / "interrupted_run.py"
 
@@ -51,6 +56,28 @@ def test_a_killed_run_goes_on_to_the_same_weights_state_and_history(
     assert repeated == epochs[where[0] :], "only the epoch that was under way is lost"
     assert last == expected
     assert (tmp_path / "history.csv").read_text() == table
+
+
+def test_a_network_built_anew_in_the_same_process_goes_on_too(tmp_path: Path) -> None:
+    x, y = np.eye(8, dtype=np.float32), np.arange(8) % 2
+
+    def fit(folder: str, stop: int) -> sn.Model:
+        class Stop(LambdaCallback):
+            def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+                if epoch == stop:
+                    raise KeyboardInterrupt
+
+        sn.set_random_seed(0)
+        model = sn.Sequential([layers.Input((8,)), layers.Dense(6), layers.Dropout(0.5), layers.Dense(2)])
+        model.compile("adam", sn.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit(x, y, batch_size=4, epochs=4, verbose=0, callbacks=[Stop(), BackupAndRestore(tmp_path / folder)])
+        return model
+
+    expected = fit("whole", stop=9)
+    with pytest.raises(KeyboardInterrupt):
+        fit("parts", stop=2)
+    for mine, other in zip(fit("parts", stop=9).get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 def test_a_run_killed_twice_ends_the_same(uninterrupted: tuple[list[int], str, str], tmp_path: Path) -> None:

@@ -129,6 +129,11 @@ def test_kinks_take_the_gradient_that_tensorflow_gives_them():
         compare(*FUNCTIONS[name], [np.array(x)])
 
 
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if "softmax" not in name])
+def test_a_number_stays_a_number(name):
+    compare(*FUNCTIONS[name], [np.array(0.7)])
+
+
 def test_non_contiguous_arrays_are_taken():
     (x,) = draw(5, "float32", (6, 5))
     for name in ("relu", "exact gelu"):

@@ -58,3 +58,7 @@ def test_a_seed_that_is_none_is_named(seed):
 def test_seeds_of_any_size_are_taken():
     ops.dropout(np.ones(3), 0.5, 2**70 + 1)
     ops.dropout(np.ones(3), 0.5, np.uint64(2**64 - 1))
+
+
+def test_a_number_stays_a_number():
+    assert ops.dropout(np.array(1.0), 0.5, 1).shape == ()

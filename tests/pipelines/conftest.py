@@ -1,0 +1,63 @@
+"""A tiny recipe, faces on disk in every layout, and the command as a user calls it."""
+
+import csv
+import sys
+import zipfile
+from pathlib import Path
+
+import cv2
+import pytest
+from tiny import TINY, Command, Done
+
+from pipelines import cli
+from pipelines.data.csv_source import EMOTIONS
+from pipelines.data.drawn import DrawnFaces
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `scratchnet ...` in this process."""
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["scratchnet", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+        printed = capsys.readouterr()
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe that trains in an instant."""
+    path = tmp_path_factory.mktemp("recipes") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same 105 drawn faces as `folder` (not split), `split` (train and test), `zip` of that, and `csv`."""
+    root = tmp_path_factory.mktemp("faces")
+    source = DrawnFaces(105, size=16, test_fraction=0.2)
+    with (root / "faces.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["emotion", "pixels", "Usage"])
+        for number, sample in enumerate(source.samples):
+            image, name = source.read(sample), source.class_names[sample.label]
+            for path in (root / "folder" / name, root / "split" / sample.split / name):
+                path.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path / f"{number}.png"), image)
+            usage = "Training" if sample.split == "train" else "PrivateTest"
+            table.writerow([EMOTIONS.index(name), " ".join(map(str, image.reshape(-1))), usage])
+    with zipfile.ZipFile(root / "faces.zip", "w") as archive:
+        for path in sorted((root / "split").rglob("*.png")):
+            archive.write(path, path.relative_to(root / "split"))
+    return {
+        "folder": root / "folder",
+        "split": root / "split",
+        "zip": root / "faces.zip",
+        "csv": root / "faces.csv",
+    }

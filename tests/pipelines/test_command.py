@@ -1,0 +1,94 @@
+"""The command explains itself, and shows everything it can in a demo."""
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+from tiny import Command
+
+import scratchnet as sn
+from pipelines import demo
+
+
+def test_the_version_is_printed(command: Command) -> None:
+    assert command("--version") == (0, f"scratchnet {sn.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("subcommand", "mentioned"),
+    [
+        ((), ["demo", "train", "evaluate", "predict", "--version"]),
+        (("demo",), ["--out", "--images", "--epochs", "--seed"]),
+        (("train",), ["RECIPE", "--data", "--epochs", "--limit", "--seed", "--out", "--overwrite", "fer-small"]),
+        (("evaluate",), ["RUN", "--data", "--split"]),
+        (("predict",), ["MODEL", "IMAGES", "--json"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_help_mentions_every_option(command: Command, subcommand: tuple[str, ...], mentioned: list[str]) -> None:
+    done = command(*subcommand, "--help")
+    assert done.status == 0
+    for word in mentioned:
+        assert word.lower() in done.out.lower(), word
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mentioned"),
+    [
+        (("trane",), "trane"),
+        (("train",), "recipe"),
+        (("train", "fer-small", "--epochs", "0"), "--epochs"),
+        (("train", "fer-small", "--seed", "-1"), "--seed"),
+        (("train", "fer-small", "--limit", "many"), "--limit"),
+        (("train", "fer-small", "--speed", "fast"), "--speed"),
+        (("demo", "--images", "10"), "--images"),
+        (("predict", "model.safetensors"), "images"),
+    ],
+)
+def test_wrong_use_is_answered_with_status_2_and_the_argument(
+    command: Command, arguments: tuple[str, ...], mentioned: str
+) -> None:
+    done = command(*arguments)
+    assert done.status == 2
+    assert mentioned in done.err.lower()
+    assert "Traceback" not in done.err
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(command: Command, tiny_recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = command("train", tiny_recipe, "--limit", 70, "--out", tmp_path / "file" / "run")
+    assert done.status == 1
+    assert done.err.startswith("scratchnet: ")
+    assert str(tmp_path / "file") in done.err
+
+
+# Keras asks TensorFlow's tensors for a copy in NumPy's old way
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    folder = tmp_path / "demo"
+    done = command("demo", "--images", 84, "--epochs", 1, "--out", folder)
+    assert done.status == 0, done.err
+    for part in ("1. 84 faces", "2. Its best epoch", "3. The saved model", "4. The same network in Keras"):
+        assert part in done.out
+    assert "side by side" in done.out
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {"training", "validation", "test", "keras"} <= set(metrics)
+    assert metrics["test"]["images"] == metrics["keras"]["test"]["images"] == 17
+    for name in ("curves.png", "confusion_matrix_test.png", "confusion_matrix_validation.png"):
+        assert cv2.imread(str(folder / name)) is not None
+    assert len(list((folder / "new_faces").glob("*.png"))) == 7
+    assert sn.load_model(folder / "model.safetensors").output_shape == (None, 7)
+
+
+def test_the_demo_without_tensorflow_leaves_keras_out_and_replaces_an_earlier_one(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
+    for _ in range(2):
+        done = command("demo", "--images", 70, "--epochs", 1, "--out", tmp_path / "demo")
+        assert done.status == 0, done.err
+    assert 'TensorFlow is not installed, so this part is left out: pip install "scratchnet[keras]"' in done.out
+    assert "keras" not in json.loads((tmp_path / "demo" / "metrics.json").read_text())
+    assert "side by side" not in done.out

@@ -1,0 +1,231 @@
+"""`scratchnet evaluate` and `predict`: honest figures, and answers for single images."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tiny import Command
+
+import scratchnet as sn
+from pipelines.data.csv_source import EMOTIONS
+from pipelines.data.drawn import DrawnFaces
+from pipelines.data.source import open_source
+from pipelines.evaluation import evaluate_predictions
+from pipelines.recipe import load_recipe
+from pipelines.training import train
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_recipe: Path, faces: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run on each of two layouts: with a test split, and without any."""
+    root = tmp_path_factory.mktemp("runs")
+    recipe = load_recipe(str(tiny_recipe))
+    for layout in ("split", "folder"):
+        train(recipe, open_source(faces[layout]), str(faces[layout]), root / layout, epochs=6)
+    return {layout: root / layout for layout in ("split", "folder")}
+
+
+@pytest.fixture
+def run_of(trained: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
+    """Copies, which a test may change."""
+    return {layout: Path(shutil.copytree(path, tmp_path / layout)) for layout, path in trained.items()}
+
+
+def metrics(run: Path) -> dict[str, dict[str, object]]:
+    content: dict[str, dict[str, object]] = json.loads((run / "metrics.json").read_text())
+    return content
+
+
+def test_figures_are_those_of_the_confusion_matrix() -> None:
+    result = evaluate_predictions([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0], ("a", "b", "c"))
+    np.testing.assert_array_equal(result.matrix, [[2, 1, 0], [0, 2, 0], [1, 0, 0]])
+    assert result.accuracy == pytest.approx(4 / 6)
+    assert result.per_class["a"] == {"precision": 2 / 3, "recall": 2 / 3, "f1": pytest.approx(2 / 3), "images": 3}
+    assert result.macro_f1 == pytest.approx((2 / 3 + 0.8 + 0) / 3)
+
+
+def test_classes_without_images_do_not_lower_the_macro_f1() -> None:
+    result = evaluate_predictions([0, 1], [0, 1], ("a", "b", "c"))
+    assert result.macro_f1 == 1.0
+    assert result.per_class["c"]["images"] == 0
+
+
+def test_the_test_split_of_the_runs_own_data_is_evaluated(command: Command, run_of: dict[str, Path]) -> None:
+    done = command("evaluate", run_of["split"])
+    assert done.status == 0, done.err
+    assert "images 21" in done.out
+    assert "trained on" not in done.err
+    found = metrics(run_of["split"])["test"]
+    assert found["images"] == 21
+    assert cv2.imread(str(run_of["split"] / "confusion_matrix_test.png")) is not None
+    assert f"accuracy {found['accuracy']:.4f}" in done.out
+    assert "validation" in metrics(run_of["split"]), "earlier figures must stay"
+
+
+def test_the_held_back_part_is_evaluated_where_the_data_have_no_splits(
+    command: Command, run_of: dict[str, Path]
+) -> None:
+    done = command("evaluate", run_of["folder"])
+    assert done.status == 0, done.err
+    assert "images 21" in done.out
+    assert "trained on" not in done.err
+    assert metrics(run_of["folder"])["test"]["images"] == 21
+
+
+def test_images_that_were_trained_on_are_confessed(command: Command, run_of: dict[str, Path]) -> None:
+    done = command("evaluate", run_of["folder"], "--split", "all")
+    assert done.status == 0
+    assert "67 of these images were trained on, so the figures are too good" in done.err
+    done = command("evaluate", run_of["split"], "--split", "train")
+    assert "67 of these images were trained on" in done.err
+
+
+def test_other_layouts_of_the_same_images_give_the_same_figures(
+    command: Command, run_of: dict[str, Path], faces: dict[str, Path]
+) -> None:
+    run = run_of["split"]
+    model = sn.load_model(run / "model.safetensors")
+    assert model.class_names == tuple(sorted(EMOTIONS)), "the folders' order, not that of the csv"
+    assert command("evaluate", run).status == 0
+    expected = metrics(run)["test"]
+    assert len(set(np.argmax(expected["confusion_matrix"], axis=1))) > 1, "a constant answer would prove nothing"
+    for layout in ("zip", "csv"):
+        done = command("evaluate", run, "--data", faces[layout])
+        assert done.status == 0, done.err
+        assert metrics(run)["test-faces"] == expected
+        assert (run / "confusion_matrix_test-faces.png").exists()
+    assert metrics(run)["test"] == expected
+
+
+def test_a_model_file_is_evaluated_on_the_data_that_are_named(
+    command: Command, run_of: dict[str, Path], faces: dict[str, Path]
+) -> None:
+    model = run_of["split"] / "model.safetensors"
+    done = command("evaluate", model, "--data", faces["csv"], "--split", "test")
+    assert done.status == 0, done.err
+    assert "images 21" in done.out
+    done = command("evaluate", model)
+    assert done.status == 1
+    assert "does not say its data; pass --data" in done.err
+
+
+def test_what_cannot_be_evaluated_is_named(
+    command: Command, run_of: dict[str, Path], faces: dict[str, Path], tmp_path: Path
+) -> None:
+    run = run_of["split"]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "cats" / "cat").mkdir(parents=True)
+    (tmp_path / "cats" / "dog").mkdir()
+    for name in ("cat", "dog"):
+        cv2.imwrite(str(tmp_path / "cats" / name / "1.png"), np.zeros((16, 16), np.uint8))
+    for arguments, message in (
+        ((tmp_path / "nowhere",), "nowhere does not exist"),
+        ((tmp_path / "empty",), "empty is not a run"),
+        ((run, "--split", "validation"), "the data have no split 'validation', only test, train"),
+        ((run, "--data", tmp_path / "cats"), "has the class 'cat', which is not among the class names"),
+    ):
+        done = command("evaluate", *arguments)
+        assert done.status == 1, arguments
+        assert message in done.err
+    (run / "model.safetensors").unlink()
+    assert "has no model yet" in command("evaluate", run).err
+
+
+def test_a_damaged_model_is_named(command: Command, run_of: dict[str, Path]) -> None:
+    path = run_of["split"] / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    done = command("evaluate", run_of["split"])
+    assert done.status == 1
+    assert "model.safetensors is damaged" in done.err
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """A grey face, a large coloured one, and a text."""
+    source = DrawnFaces(7, size=16, seed=5)
+    paths = [tmp_path / "grey.png", tmp_path / "large.jpg", tmp_path / "letter.png"]
+    cv2.imwrite(str(paths[0]), source.read(source.samples[0]))
+    cv2.imwrite(str(paths[1]), DrawnFaces(7, size=(90, 70), colour=True).read(DrawnFaces(7, size=16).samples[1]))
+    paths[2].write_text("Dear mother")
+    return paths
+
+
+def test_predict_prints_a_row_per_image(command: Command, trained: dict[str, Path], pictures: list[Path]) -> None:
+    done = command("predict", trained["split"], *pictures[:2])
+    assert done.status == 0, done.err
+    assert "grey.png" in done.out
+    assert "large.jpg" in done.out
+    assert all(name in done.out for name in EMOTIONS)
+
+
+def test_predict_as_json_gives_the_models_probabilities(
+    command: Command, trained: dict[str, Path], pictures: list[Path]
+) -> None:
+    done = command("predict", trained["split"] / "model.safetensors", pictures[0], "--json")
+    assert done.status == 0, done.err
+    (answer,) = json.loads(done.out)
+    model = sn.load_model(trained["split"] / "model.safetensors")
+    grey = cv2.imread(str(pictures[0]), cv2.IMREAD_GRAYSCALE)[None, :, :, None]
+    expected = model.predict(grey.astype(np.float32) * np.float32(1 / 255))[0]
+    assert answer["image"] == str(pictures[0])
+    assert list(answer["probabilities"]) == list(model.class_names)
+    np.testing.assert_allclose(list(answer["probabilities"].values()), expected, rtol=1e-5)
+    assert answer["class"] == model.class_names[int(np.argmax(expected))]
+
+
+def test_an_unreadable_image_is_reported_and_the_others_are_answered(
+    command: Command, trained: dict[str, Path], pictures: list[Path], tmp_path: Path
+) -> None:
+    wanted = [pictures[2], pictures[0], tmp_path / "missing.png", pictures[1]]
+    done = command("predict", trained["split"], *wanted)
+    assert done.status == 1
+    assert "grey.png" in done.out
+    assert "large.jpg" in done.out
+    assert f"{pictures[2]}: not a readable image" in done.err
+    assert f"{wanted[2]}: No such file or directory" in done.err
+    done = command("predict", trained["split"], *wanted, "--json")
+    assert done.status == 1
+    answers = json.loads(done.out)
+    assert [answer["image"] for answer in answers] == [str(path) for path in wanted]
+    assert ["error" in answer for answer in answers] == [True, False, True, False]
+
+
+def test_names_with_brackets_and_colons_are_printed_as_they_are(
+    command: Command, trained: dict[str, Path], pictures: list[Path], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained["split"], tmp_path / "run [red] :smile:"))
+    images = [Path(shutil.copy(picture, run / f"[bold]{picture.name}")) for picture in pictures]
+    done = command("predict", run, *images)
+    assert str(images[0]) in done.out
+    assert f"{images[2]}: not a readable image" in done.err
+    done = command("evaluate", run)
+    assert done.status == 0, done.err
+    assert f"{run} on" in done.out
+
+
+def test_predict_names_what_is_missing(command: Command, pictures: list[Path], tmp_path: Path) -> None:
+    assert "nowhere does not exist" in command("predict", tmp_path / "nowhere", pictures[0]).err
+    model = sn.Sequential([sn.Input((16, 16, 1)), sn.layers.Flatten(), sn.layers.Dense(7)])
+    model.save(tmp_path / "bare.safetensors")
+    done = command("predict", tmp_path / "bare.safetensors", pictures[0])
+    assert done.status == 1
+    assert "does not say its classes and preprocessing" in done.err
+    (tmp_path / "text.safetensors").write_text("Dear mother")
+    assert "not a safetensors file" in command("predict", tmp_path / "text.safetensors", pictures[0]).err
+
+
+def test_real_faces_are_trained_on_and_evaluated(command: Command, shared_data: Path, tmp_path: Path) -> None:
+    archive = shared_data / "fer2013" / "archive.zip"
+    run = tmp_path / "run"
+    done = command("train", "fer-small", "--data", archive, "--limit", 200, "--epochs", 1, "--out", run)
+    assert done.status == 0, done.err
+    assert "684,423 weights, 170 training and 30 validation images, 7 classes" in done.out
+    done = command("evaluate", run)
+    assert done.status == 0, done.err
+    result = metrics(run)["test"]
+    assert result["images"] == 3589
+    assert np.sum(result["confusion_matrix"]) == 3589
+    assert 0.01 < float(str(result["accuracy"])) < 0.6
