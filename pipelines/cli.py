@@ -2,17 +2,19 @@
 
 import json
 import sys
+import zlib
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import scratchnet as sn
-from pipelines.console import console, errors, report_skipped, table
+from pipelines.console import console, errors, progress, report_skipped, table
 from pipelines.data.dataset import Dataset
 from pipelines.data.opening import DRAWN, open_data, resolve_name
 from pipelines.data.preprocessing import Preprocessing
-from pipelines.errors import UserError
+from pipelines.errors import TrainingInterruptedError, UserError
 
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
 
@@ -28,7 +30,8 @@ DataOption = Annotated[
     str,
     typer.Option(
         help="Labelled images: a folder with a folder per class, the same below train/ and test/, a .zip of either, "
-        "or a .csv like fer2013.csv. 'drawn' stands for faces that the program draws itself.",
+        "or a .csv like fer2013.csv. 'drawn' stands for faces that the program draws itself, 'drawn:COUNT:SEED' for so "
+        "many of them.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result, bit for bit.")]
@@ -119,19 +122,22 @@ def evaluate(
         data = str(folder.config()["data"])
     preprocessing = Preprocessing.from_config(model.preprocessing or {})
     source = open_data(data, preprocessing, model.class_names)
-    samples, part = evaluation.choose_samples(source, split, folder)
-    dataset = Dataset(source, samples, preprocessing)
+    name = resolve_name(data)
+    same_data = folder is not None and name == folder.config()["data"]
+    samples, part = evaluation.choose_samples(source, split, folder if same_data else None)
+    with progress("reading images") as advance:
+        dataset = Dataset(source, samples, preprocessing, progress=advance)
     report_skipped(source, [dataset])
     result = evaluation.evaluate_model(model, dataset)
     evaluation.print_evaluation(result, f"{run} on {data}, {part}")
     if folder is not None:
-        same_data = resolve_name(data) == folder.config()["data"]
         seen = evaluation.seen_in_training(samples, folder) if same_data else 0
         if seen:
             errors.print(f"{seen:,} of these images were trained on, so the figures are too good")
-        name = part if same_data else f"{part}-{Path(data).stem}"
-        folder.add_metrics(**{name: result.to_json()})
-        evaluation.save_matrix(folder, name, result)
+        # other data are told apart by their path, of which the file's name is not enough
+        key = part if same_data else f"{part}-{Path(name).stem}-{zlib.crc32(name.encode(errors='replace')):08x}"
+        folder.add_metrics(**{key: {"data": name, **result.to_json()}})
+        evaluation.save_matrix(folder, key, result)
 
 
 @app.command()
@@ -164,14 +170,19 @@ def predict(
 
 def run() -> None:
     """Run the command; a mistake ends in one sentence and a non-zero exit status, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name need not be valid UTF-8
     try:
         app()
+    except TrainingInterruptedError as stopped:
+        _fail(str(stopped), INTERRUPTED)
     except (UserError, sn.ModelFileError) as error:
         _fail(str(error))
     except (KeyboardInterrupt, SystemExit) as ended:
         if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:  # Typer turns Ctrl-C into an exit with this
             raise
-        _fail("interrupted; the same command goes on where a training stopped", INTERRUPTED)
+        _fail("interrupted", INTERRUPTED)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}")

@@ -16,7 +16,7 @@ from pipelines import evaluation
 from pipelines.console import console, table
 from pipelines.data.dataset import Dataset
 from pipelines.data.drawn import DrawnFaces
-from pipelines.data.opening import DRAWN
+from pipelines.data.opening import drawn_name
 from pipelines.data.parts import Parts, divide
 from pipelines.errors import UserError
 from pipelines.files import write_whole
@@ -35,7 +35,9 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     recipe = load_recipe(RECIPE)
     source = DrawnFaces(images, size=recipe.input.height, seed=seed)
     console.print(f"1. {images:,} faces with {len(source.class_names)} expressions, drawn by the program")
-    run = train(recipe, source, DRAWN, folder, epochs=epochs, seed=seed, overwrite=True)
+    if Run(folder).config_path.exists() and Run(folder).config().get("recipe", {}).get("name") != RECIPE:
+        raise UserError(f"{folder} holds a run that is not a demo; choose another --out")
+    run = train(recipe, source, drawn_name(images, seed), folder, epochs=epochs, seed=seed, overwrite=True)
 
     parts = divide(source, recipe.data.validation, recipe.data.test, seed)
     test = make_dataset(source, parts.test, recipe, "test", False, seed)

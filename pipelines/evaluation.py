@@ -81,26 +81,29 @@ def evaluate_model(model: sn.Model, dataset: Dataset) -> Evaluation:
 def choose_samples(source: Source, split: str | None, run: Run | None) -> tuple[list[Sample], str]:
     """The samples to evaluate, and what they are called.
 
-    Without `split`, that is the test split; where the data have no splits, the part that the run held back for the
-    test; and else everything there is.
+    What the run recorded of its own data goes before the data's splits, because a part of their training images may
+    have been held back. Without `split` the test images are meant, and all images where none are set aside.
+
+    Args:
+        source: where the samples come from.
+        split: `train`, `validation`, `test`, `all` or None.
+        run: that was made with these data; None for other data.
 
     Raises:
-        UserError: there is no such split.
+        UserError: there is no such part.
     """
-    available = {sample.split for sample in source.samples}
-    if split is not None:
-        if split == "all":
-            return list(source.samples), "all"
-        if split not in available:
-            raise UserError(
-                f"the data have no split {split!r}, only {', '.join(sorted(available))}; choose with --split"
-            )
-        return [sample for sample in source.samples if sample.split == split], split
-    if "test" in available:
-        return [sample for sample in source.samples if sample.split == "test"], "test"
-    held_back = run.part_of("test") if run else set()
-    part = [sample for sample in source.samples if sample.name in held_back]
-    return (part, "test") if part else (list(source.samples), "all")
+    parts: dict[str, list[Sample]] = {"all": list(source.samples)}
+    for sample in source.samples:
+        if sample.split != "all":
+            parts.setdefault(sample.split, []).append(sample)
+    for part in ("train", "validation", "test"):
+        recorded = run.part_of(part) if run else set()
+        if recorded:
+            parts[part] = [sample for sample in source.samples if sample.name in recorded]
+    name = split or ("test" if "test" in parts else "all")
+    if name not in parts:
+        raise UserError(f"the data have no {name} images; choose --split from {', '.join(sorted(parts))}")
+    return parts[name], name
 
 
 def seen_in_training(samples: list[Sample], run: Run | None) -> int:

@@ -84,7 +84,7 @@ class TrainingSection(_Section):
     """How the network is trained. Labels are class numbers, so the cross-entropy is the sparse one."""
 
     optimizer: OptimizerSection
-    loss: str = "sparse_categorical_crossentropy"
+    loss: Literal["sparse_categorical_crossentropy"] = "sparse_categorical_crossentropy"
     batch_size: Positive
     epochs: Positive
     early_stopping: EarlyStoppingSection | None = None

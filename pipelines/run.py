@@ -24,6 +24,9 @@ from pipelines.data.parts import Parts
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
 
+FORMAT = "scratchnet run"
+# a file name need not be valid UTF-8, and must come back as it was
+TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
 
 
@@ -46,37 +49,52 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the training has come to its end."""
-        return self.metrics_path.exists()
+        return "training" in self.metrics()
 
-    def start(self, config: dict[str, Any], overwrite: bool) -> bool:
-        """Make the folder ready for a training of this configuration.
+    def start(self, config: dict[str, Any], split: str, overwrite: bool) -> bool:
+        """Make the folder ready for a training of this configuration; nothing is written if it is refused.
 
         Args:
             config: what decides the training's result.
+            split: which sample is in which part, from `describe_split`.
             overwrite: whether an earlier run in this folder may be deleted.
 
         Returns:
             Whether an interrupted training of the same configuration goes on.
 
         Raises:
-            UserError: the folder holds a finished run, a run of another configuration, or something else.
+            UserError: the folder holds a finished run, a run of another configuration or other data, or something else.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; choose another --out")
         if self.folder.is_dir() and any(self.folder.iterdir()):
-            if not self.config_path.exists():
+            if not self._is_run():
                 raise UserError(f"{self.folder} is not empty and is not a run; choose another --out")
             if overwrite:
-                shutil.rmtree(self.folder)
+                self._clear()
             elif self.finished:
                 raise UserError(f"{self.folder} holds a finished run; choose another --out, or pass --overwrite")
             else:
-                self._check_same(config)
+                self._check_same(config, split)
                 return True
-        write_json(self.config_path, {**config, "versions": versions()})
+        write_json(self.config_path, {"format": FORMAT, **config, "versions": versions()})
+        write_text(self.split_path, split)
         return False
 
-    def _check_same(self, config: dict[str, Any]) -> None:
+    def _is_run(self) -> bool:
+        # other programs have a config.json too
+        return self.config_path.exists() and self.config().get("format") == FORMAT
+
+    def _clear(self) -> None:
+        """Delete what a run writes, and nothing else."""
+        for path in (self.backup_folder, self.folder / "new_faces"):
+            shutil.rmtree(path, ignore_errors=True)
+        own = [self.model_path, self.history_path, self.split_path, self.metrics_path, self.folder / "curves.png"]
+        # the configuration last: until then an interrupted deletion can be repeated
+        for path in (*own, *self.folder.glob("confusion_matrix_*.png"), self.config_path):
+            path.unlink(missing_ok=True)
+
+    def _check_same(self, config: dict[str, Any], split: str) -> None:
         earlier = self.config()
         for key, value in json.loads(json.dumps(config)).items():
             if earlier.get(key) != value:
@@ -84,6 +102,11 @@ class Run:
                     f"{self.folder} holds an unfinished run with another {key}; "
                     "repeat its command to go on, choose another --out, or pass --overwrite"
                 )
+        if self.split_path.exists() and self.split_path.read_text(**TEXT) != split:
+            raise UserError(
+                f"the data have changed since the run in {self.folder} was interrupted; "
+                "restore them, choose another --out, or pass --overwrite"
+            )
 
     def config(self) -> dict[str, Any]:
         """The configuration the run was started with.
@@ -99,20 +122,11 @@ class Run:
             raise UserError(f"{self.config_path} is damaged: {error}") from error
         return content
 
-    def write_split(self, parts: Parts, class_names: tuple[str, ...]) -> None:
-        """Record which sample is in which part."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["name", "class", "part"])
-        for part, samples in parts._asdict().items():
-            writer.writerows([sample.name, class_names[sample.label], part] for sample in samples)
-        write_text(self.split_path, text.getvalue())
-
     def part_of(self, part: str) -> set[str]:
         """The names of the samples of a part; empty if none was recorded."""
         if not self.split_path.exists():
             return set()
-        with self.split_path.open(encoding="utf-8", newline="") as file:
+        with self.split_path.open(newline="", **TEXT) as file:
             return {row["name"] for row in csv.DictReader(file) if row["part"] == part}
 
     def metrics(self) -> dict[str, Any]:
@@ -128,6 +142,16 @@ class Run:
     def add_metrics(self, **measured: Any) -> None:
         """Put more figures into metrics.json."""
         write_json(self.metrics_path, {**self.metrics(), **measured})
+
+
+def describe_split(parts: Parts, class_names: tuple[str, ...]) -> str:
+    """Which sample is in which part, as csv."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "class", "part"])
+    for part, samples in parts._asdict().items():
+        writer.writerows([sample.name, class_names[sample.label], part] for sample in samples)
+    return text.getvalue()
 
 
 def load_run_model(path: Path) -> sn.Model:

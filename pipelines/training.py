@@ -13,11 +13,11 @@ from pipelines.console import TrainingProgress, console, errors, progress, repor
 from pipelines.data.dataset import Dataset
 from pipelines.data.parts import divide
 from pipelines.data.sample import Sample, Source
-from pipelines.errors import UserError
+from pipelines.errors import TrainingInterruptedError, UserError
 from pipelines.evaluation import evaluate_model, save_matrix
 from pipelines.figures import save_curves
 from pipelines.recipe import Recipe
-from pipelines.run import Run
+from pipelines.run import Run, describe_split
 from scratchnet.callbacks import (
     BackupAndRestore,
     Callback,
@@ -101,15 +101,13 @@ def train(
         "limit": limit,
         "seed": seed,
     }
-    goes_on = run.start(config, overwrite)
+    sn.set_random_seed(seed)
+    model = recipe.build_model(source.class_names)
     parts = divide(source, recipe.data.validation, recipe.data.test, seed, limit)
     training = make_dataset(source, parts.train, recipe, "training", True, seed)
     validation = make_dataset(source, parts.validation, recipe, "validation", False, seed)
     report_skipped(source, [training, validation])
-    run.write_split(parts, source.class_names)
-
-    sn.set_random_seed(seed)
-    model = recipe.build_model(source.class_names)
+    goes_on = run.start(config, describe_split(parts, source.class_names), overwrite) and run.backup_folder.exists()
     console.print(
         f"{recipe.name}: {model.count_params():,} weights, {len(training.samples):,} training and "
         f"{len(validation.samples):,} validation images, {len(source.class_names)} classes"
@@ -117,7 +115,7 @@ def train(
     if goes_on:
         console.print(f"going on with the interrupted run in {folder}")
     if not has_compiled_kernels():
-        console.print("compiling kernels, first run only: the first epoch takes about half a minute longer")
+        console.print("compiling kernels, first run only: the first epoch takes longer")
     bar = TrainingProgress()
     try:
         history = model.fit(
@@ -127,6 +125,13 @@ def train(
             verbose=0,
             callbacks=_callbacks(recipe, run, bar),
         )
+    except KeyboardInterrupt:
+        bar.close()
+        raise TrainingInterruptedError(
+            f"interrupted; the same command goes on after the last whole epoch in {folder}"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"recipe {recipe.name} cannot be trained on these data: {error}") from error
     finally:
         bar.close()
     _finish(run, validation, history.history, recipe.training.checkpoint.monitor)

@@ -1,11 +1,27 @@
 """Activation functions by name, as layers' `activation=` takes them."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeAlias
 
 from scratchnet import ops
+from scratchnet.ops import elu, leaky_relu, log_softmax, relu, relu6, sigmoid, silu, softmax, softplus, tanh
 from scratchnet.tensor import Tensor, as_tensor
+
+__all__ = [
+    "elu",
+    "gelu",
+    "get",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
+]
 
 Activation: TypeAlias = Callable[[Any], Tensor]
 
@@ -15,20 +31,25 @@ def linear(x: Any) -> Tensor:
     return as_tensor(x)
 
 
+def gelu(x: Any, approximate: bool = False) -> Tensor:
+    """`scratchnet.ops.gelu`, exact unless told otherwise."""
+    return ops.gelu(x, approximate)
+
+
 _BY_NAME: dict[str, Activation] = {
-    "elu": ops.elu,
-    "gelu": partial(ops.gelu, approximate=False),
-    "leaky_relu": ops.leaky_relu,
+    "elu": elu,
+    "gelu": gelu,
+    "leaky_relu": leaky_relu,
     "linear": linear,
-    "log_softmax": ops.log_softmax,
-    "relu": ops.relu,
-    "relu6": ops.relu6,
-    "sigmoid": ops.sigmoid,
-    "silu": ops.silu,
-    "softmax": ops.softmax,
-    "softplus": ops.softplus,
-    "swish": ops.silu,
-    "tanh": ops.tanh,
+    "log_softmax": log_softmax,
+    "relu": relu,
+    "relu6": relu6,
+    "sigmoid": sigmoid,
+    "silu": silu,
+    "softmax": softmax,
+    "softplus": softplus,
+    "swish": silu,
+    "tanh": tanh,
 }
 
 

@@ -1,5 +1,6 @@
 """Losses: how far predictions are from the truth, as one number to be made small."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeAlias
 
@@ -82,9 +83,15 @@ class _CrossEntropy(Loss):
 
     def _logits(self, y_pred: Tensor, activation: str) -> Tensor | None:
         """Where the prediction came from, if that is known: no precision is lost in the probabilities then."""
-        if self.from_logits:
-            return y_pred
-        return y_pred.logits[1] if y_pred.logits and y_pred.logits[0] == activation else None
+        if y_pred.logits and y_pred.logits[0] == activation:
+            if self.from_logits:
+                warnings.warn(
+                    f"{self.name} has from_logits=True, but the predictions come from a {activation}; "
+                    f"its inputs are taken as the logits. Leave out one of the two",
+                    stacklevel=4,
+                )
+            return y_pred.logits[1]
+        return y_pred if self.from_logits else None
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
@@ -133,7 +140,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """
 
     def __init__(
-        self, from_logits: bool = False, label_smoothing: float = 0.0, name: str = "sparse_categorical_crossentropy"
+        self, from_logits: bool = False, *, label_smoothing: float = 0.0, name: str = "sparse_categorical_crossentropy"
     ) -> None:
         super().__init__(from_logits, label_smoothing, name)
 
@@ -152,6 +159,9 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         if (numbers != labels).any() or (labels.size and (numbers.min() < 0 or numbers.max() >= classes)):
             wrong = labels[(numbers != labels) | (numbers < 0) | (numbers >= classes)].flat[0]
             raise ValueError(f"class numbers must be whole and lie in 0..{classes - 1}, got {wrong}")
+        logits = None if self.label_smoothing else self._logits(y_pred, "softmax")
+        if logits is not None:
+            return _mean_per_sample(ops.sparse_cross_entropy_with_logits(numbers, logits))
         return self._from_targets(np.eye(classes, dtype=y_pred.dtype)[numbers], y_pred)
 
 

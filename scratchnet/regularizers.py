@@ -9,7 +9,7 @@ import numpy as np
 from scratchnet import serialization
 from scratchnet.arrays import FloatArray
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "serialize"]
+__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2", "serialize"]
 
 
 class Regularizer:
@@ -103,6 +103,8 @@ def _factor(name: str, value: float | None, default: float) -> float:
         raise ValueError(f"{name} must be a finite number that is not negative, got {value!r}")
     return float(value)
 
+
+l1, l2, l1_l2 = L1, L2, L1L2  # Keras's other spelling
 
 _REGISTRY: Mapping[str, type[Regularizer]] = {"l1": L1, "l2": L2, "l1_l2": L1L2}
 

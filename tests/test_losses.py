@@ -99,7 +99,7 @@ def test_sparse_targets_are_one_hot_targets_in_brief(smoothing, from_logits):
     labels = np.array([0, 3, 2, 2])
     y_pred = draw(1, "float64", (4, 5))[0] if from_logits else probabilities(1, "float64", 4, 5)
     tensors = [Tensor(y_pred.copy(), requires_grad=True) for _ in range(2)]
-    sparse = SparseCategoricalCrossentropy(from_logits, smoothing)(labels, tensors[0])
+    sparse = SparseCategoricalCrossentropy(from_logits, label_smoothing=smoothing)(labels, tensors[0])
     one_hot = CategoricalCrossentropy(from_logits, smoothing)(np.eye(5)[labels], tensors[1])
     assert sparse.item() == one_hot.item()
     sparse.backward()

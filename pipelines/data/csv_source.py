@@ -100,7 +100,7 @@ class CsvSource:
         if len(fields) != self._width:
             raise DataError(f"{name}: a row must have {self._width} fields, got {len(fields)}")
         emotion, pixels, usage = (fields[self._columns[column]] for column in COLUMNS)
-        if not emotion.isdigit() or int(emotion) >= len(EMOTIONS):
+        if len(emotion) != 1 or not emotion.isdigit() or int(emotion) >= len(EMOTIONS):
             raise DataError(f"{name}: emotion must be a number in 0..{len(EMOTIONS) - 1}, got {_shorten(emotion)!r}")
         split = USAGE_SPLITS.get(usage.decode("utf-8", "replace").lower())
         if split is None:

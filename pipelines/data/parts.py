@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
 from pipelines.data.split import limit_per_class, stratified_split
 
@@ -29,6 +30,9 @@ def divide(source: Source, validation: float, test: float, seed: int, limit: int
         test: the share held back for the test where the source has no splits at all.
         seed: decides the lots.
         limit: the largest number of samples to train on and to validate with, together.
+
+    Raises:
+        DataError: a class has no sample to train on, or nothing is left to validate with.
     """
     by_split: dict[str, list[Sample]] = {}
     for sample in source.samples:
@@ -37,12 +41,20 @@ def divide(source: Source, validation: float, test: float, seed: int, limit: int
     training = by_split.get("train", [])
     if "all" in by_split:
         training, held_for_test = _hold_back(by_split["all"], test, seed)
+    if not training:
+        raise DataError(f"there is nothing to train on: the data have only {', '.join(sorted(by_split))} images")
     held = by_split.get("validation", [])
     if limit is not None:
         training = _pick(training, limit_per_class(_labels(training), limit, seed))
         held = _pick(held, limit_per_class(_labels(held), limit, seed)) if held else held
     if not held:
         training, held = _hold_back(training, validation, seed)
+    counts = np.bincount(_labels(training), minlength=len(source.class_names))
+    if not counts.all() or not held:
+        lacking = [name for name, count in zip(source.class_names, counts, strict=True) if not count]
+        what = f"no training image of {', '.join(lacking)}" if lacking else "no validation image"
+        remedy = f"raise the limit of {limit}" if limit is not None else "add some"
+        raise DataError(f"there is {what}; {remedy}")
     return Parts(training, held, held_for_test)
 
 

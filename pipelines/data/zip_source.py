@@ -1,5 +1,6 @@
 """Labelled images in a zip archive, read in place."""
 
+import lzma
 import threading
 import zipfile
 import zlib
@@ -15,7 +16,20 @@ from pipelines.data.layout import build_tree, label_samples
 from pipelines.data.sample import Sample
 
 # no photograph is larger; a crafted archive can claim to be
+# what a damaged, encrypted or exotic member raises
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
 LARGEST_MEMBER_BYTES = 256 * 2**20
+# what a damaged, encrypted or exotic member raises (NotImplementedError is a RuntimeError)
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError)
 
 
 class ZipSource:
@@ -48,6 +62,6 @@ class ZipSource:
         try:
             with self._lock:
                 data = self._archive.read(info)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        except BROKEN as error:
             raise DataError(f"{sample.name}: cannot be unpacked, {error}") from error
         return decode_image(data, sample.name)

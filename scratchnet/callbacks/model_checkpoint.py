@@ -1,5 +1,6 @@
 """Models saved while training goes on."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,12 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = 0
         self._batches_since_save = 0
 
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        # what cannot be saved shall not be found out after an epoch
+        check = getattr(self.model, "check_saveable", None)
+        if check is not None:
+            check(self.filepath, self.save_weights_only)
+
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch
 
@@ -95,6 +102,8 @@ class ModelCheckpoint(MonitorCallback):
         current = self.monitored(logs)
         if current is None:
             return True  # better a model too many than none
+        if math.isnan(current):
+            return False  # unlike Keras, which would keep a model that has diverged, and then nothing better than it
         if self.is_improvement(current, self.best):
             self.best = current
             return True

@@ -18,7 +18,8 @@ REMEDY = "save the model again, or use another copy of the file"
 MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError)
 
 
-def _checked_path(path: str | Path) -> Path:
+def checked_path(path: str | Path) -> Path:
+    """The path, if its extension is that of this format; a ValueError otherwise."""
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
     return Path(path)
@@ -30,7 +31,7 @@ def _weights(model: Model) -> dict[str, AnyArray]:
 
 def save_model(model: Model, path: str | Path) -> None:
     """Write a model; see `Model.save`."""
-    target = _checked_path(path)
+    target = checked_path(path)
     arrays = _weights(model)
     training = model.get_compile_config()
     if training is not None and model.optimizer.built:
@@ -48,7 +49,7 @@ def save_model(model: Model, path: str | Path) -> None:
 
 def save_weights(model: Model, path: str | Path) -> None:
     """Write the weights alone; see `Model.save_weights`."""
-    write_container(_checked_path(path), _weights(model), {"format": FORMAT, "version": VERSION})
+    write_container(checked_path(path), _weights(model), {"format": FORMAT, "version": VERSION})
 
 
 def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | None = None) -> Model:
@@ -125,7 +126,12 @@ def _checked_class_names(value: Any, path: Path) -> tuple[str, ...] | None:
 
 def _compile(model: Model, training: Mapping[str, Any], arrays: Mapping[str, AnyArray], path: Path) -> None:
     try:
-        model.compile(training["optimizer"], training["loss"], training["metrics"], training["weighted_metrics"])
+        model.compile(
+            training["optimizer"],
+            training["loss"],
+            metrics=training["metrics"],
+            weighted_metrics=training["weighted_metrics"],
+        )
         slots = {name.removeprefix("optimizer/"): a for name, a in arrays.items() if name.startswith("optimizer/")}
         if slots:
             model.optimizer.build([weight for weight in model.weights if weight.learned])

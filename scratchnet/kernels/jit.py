@@ -39,13 +39,13 @@ def cache_folder() -> Path | None:
 
     `$SCRATCHNET_CACHE` if set, else `$XDG_CACHE_HOME/scratchnet`, else `~/.cache/scratchnet`.
     """
-    chosen = os.environ.get("SCRATCHNET_CACHE")
-    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scratchnet"
-    folder = base / f"kernels-{sources_stamp()}"
+    chosen, caches = os.environ.get("SCRATCHNET_CACHE"), os.environ.get("XDG_CACHE_HOME")
     try:
+        base = Path(chosen) if chosen else Path(caches or Path.home() / ".cache") / "scratchnet"
+        folder = base / f"kernels-{sources_stamp()}"
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
+    except (OSError, RuntimeError):  # a RuntimeError where there is no home
         return None
     return folder
 

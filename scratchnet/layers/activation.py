@@ -27,7 +27,7 @@ class Activation(Layer):
 
 
 class ReLU(Layer):
-    """`x` where it is at least `threshold`, else `negative_slope * (x - threshold)`; at most `max_value`.
+    """`x` where it is above `threshold`, else `negative_slope * (x - threshold)`; at most `max_value`.
 
     Args:
         max_value: the upper limit, or None.

@@ -8,10 +8,13 @@ from typing import Any, Self, cast
 
 import numpy as np
 
-from scratchnet import initializers, regularizers
+from scratchnet import initializers, ops, regularizers
 from scratchnet.arrays import AnyArray, Shape
 from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor
 from scratchnet.tensor import Parameter, Tensor, as_tensor
+
+# Keras's options that change nothing with these values, or with None
+ABSENT_OPTIONS = {"data_format": "channels_last", "activity_regularizer": None, "noise_shape": None}
 
 _names: Counter[str] = Counter()
 
@@ -57,17 +60,34 @@ class Layer:
         name: unique in a model; made from the class's name by default.
         trainable: whether training changes the weights.
         dtype: of weights and results, `float32` or `float64`.
+        input_shape: of one sample; a `Sequential` that begins with this layer then needs no `Input`.
+        **absent: options of Keras that scratchnet lacks, as long as they ask for nothing, such as
+            `data_format="channels_last"` or `kernel_constraint=None`.
+
+    Raises:
+        ValueError: an option asks for something that scratchnet lacks.
+        TypeError: Keras has no such option either.
     """
 
     takes_list = False  # whether `call` takes a list of tensors
 
-    def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = "float32") -> None:
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: Any = "float32",
+        input_shape: Shape | None = None,
+        **absent: Any,
+    ) -> None:
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(f"name must be a non-empty string without '/', got {name!r}")
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.dtype = np.dtype(dtype).name
         if self.dtype not in {"float32", "float64"}:
             raise ValueError(f"dtype must be float32 or float64, got {self.dtype}")
+        _refuse_absent(type(self).__name__, absent)
+        self.declared_input_shape = input_shape
         self.built = False
         self._parameters: list[Parameter] = []
         self._trainable = bool(trainable)
@@ -106,6 +126,8 @@ class Layer:
         several = isinstance(inputs, list | tuple) and (
             self.takes_list or any(isinstance(x, Tensor | SymbolicTensor | np.ndarray) for x in inputs)
         )
+        if several and not self.takes_list and len(inputs) == 1:
+            inputs, several = inputs[0], False
         if several and not self.takes_list:
             raise ValueError(f"{self.name} takes one input, got a list of {len(inputs)}")
         if self.takes_list and not several:
@@ -132,9 +154,7 @@ class Layer:
             self.build(shapes if self.takes_list else shapes[0])
 
     def _cast(self, tensor: Tensor) -> Tensor:
-        if tensor.dtype == self.dtype or tensor.requires_grad:
-            return tensor
-        return Tensor(tensor.data.astype(self.dtype))
+        return tensor if tensor.dtype == self.dtype else ops.cast(tensor, self.dtype)
 
     def add_weight(
         self,
@@ -240,9 +260,17 @@ class Layer:
 
 def check_positive(value: Any, name: str) -> int:
     """Raise a ValueError unless `value` is a positive int."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a positive int, got {value!r}")
-    return value
+    return int(value)
+
+
+def _refuse_absent(layer: str, options: Mapping[str, Any]) -> None:
+    for option, value in options.items():
+        if not (option in ABSENT_OPTIONS or option.endswith("_constraint")):
+            raise TypeError(f"{layer} has no option {option!r}")
+        if value != ABSENT_OPTIONS.get(option) and value is not None:
+            raise ValueError(f"{layer}: {option}={value!r} is not supported; leave it out")
 
 
 def known_channels(input_shape: BatchShape, layer: Layer) -> int:

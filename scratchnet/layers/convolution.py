@@ -5,7 +5,7 @@ from typing import Any
 from scratchnet import activations, initializers, ops, regularizers
 from scratchnet.layers.base import Layer, check_positive, known_channels
 from scratchnet.layers.symbolic import BatchShape
-from scratchnet.ops.geometry import Pair, check_padding, pair, slide
+from scratchnet.ops.geometry import Pair, check_padding, pair, slid_size
 from scratchnet.tensor import Tensor
 
 
@@ -44,11 +44,8 @@ class _Convolution(Layer):
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         channels = known_channels(input_shape, self)
-        sizes = [input_shape[1], input_shape[2]]
-        known = tuple(1_000_000 if size is None else size for size in sizes)
-        _, out = slide((known[0], known[1]), self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        height, width = (None if size is None else n for size, n in zip(sizes, out, strict=True))
-        return (input_shape[0], height, width, self._output_filters(channels))
+        size = slid_size(input_shape[1:3], self.kernel_size, self.strides, self.padding, self.dilation_rate)
+        return (input_shape[0], *size, self._output_filters(channels))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from scratchnet.arrays import FLOAT_TYPES
 from scratchnet.layers.base import unique_name
 from scratchnet.layers.symbolic import SymbolicTensor
 
 
-def Input(shape: Sequence[int | None], dtype: Any = "float32", name: str | None = None) -> SymbolicTensor:  # noqa: N802
+def Input(shape: Sequence[int | None], *, dtype: Any = "float32", name: str | None = None) -> SymbolicTensor:  # noqa: N802
     """The placeholder of a model's input.
 
     Args:
@@ -16,10 +19,13 @@ def Input(shape: Sequence[int | None], dtype: Any = "float32", name: str | None 
         name: made up by default.
 
     Raises:
-        ValueError: the shape holds anything but positive ints and None.
+        ValueError: the shape holds anything but positive ints and None, or the dtype is another.
     """
     if not isinstance(shape, Sequence) or any(
         size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1) for size in shape
     ):
         raise ValueError(f"shape must be a sequence of positive ints or None, without the batch, got {shape!r}")
-    return SymbolicTensor((None, *shape), name=name or unique_name("input_layer"), dtype=str(dtype))
+    kind = np.dtype(dtype)
+    if kind not in FLOAT_TYPES:
+        raise ValueError(f"dtype must be float32 or float64 (numbers of other kinds are converted), got {kind}")
+    return SymbolicTensor((None, *shape), name=name or unique_name("input_layer"), dtype=kind.name)

@@ -5,7 +5,7 @@ from typing import Any
 from scratchnet import ops
 from scratchnet.layers.base import Layer, known_channels
 from scratchnet.layers.symbolic import BatchShape
-from scratchnet.ops.geometry import Pair, check_padding, pair, slide
+from scratchnet.ops.geometry import Pair, check_padding, pair, slid_size
 from scratchnet.tensor import Tensor
 
 
@@ -22,11 +22,8 @@ class _Pooling(Layer):
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         channels = known_channels(input_shape, self)
-        sizes = [input_shape[1], input_shape[2]]
-        known = tuple(1_000_000 if size is None else size for size in sizes)
-        _, out = slide((known[0], known[1]), self.pool_size, self.strides, self.padding)
-        height, width = (None if size is None else n for size, n in zip(sizes, out, strict=True))
-        return (input_shape[0], height, width, channels)
+        size = slid_size(input_shape[1:3], self.pool_size, self.strides, self.padding)
+        return (input_shape[0], *size, channels)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -60,6 +60,38 @@ class Node:
         return list(result) if isinstance(result, list | tuple) else [result]
 
 
+def keras_order(nodes: list[Node], outputs: list[SymbolicTensor]) -> list[Layer]:
+    """The layers of a traced graph in Keras's order, which is that of a model's weights.
+
+    Layers further from the outputs come first (by the longest way, and a shared layer by its furthest call); among
+    equals, the one that is met first on the way back from the outputs.
+
+    Args:
+        nodes: each after those it depends on.
+        outputs: of the model.
+    """
+    depth = {id(node): 0 for node in nodes}
+    layer_depth: dict[int, int] = {}
+    for node in reversed(nodes):
+        depth[id(node)] = max(depth[id(node)], layer_depth.get(id(node.layer), 0))
+        layer_depth[id(node.layer)] = depth[id(node)]
+        for tensor in node.inputs:
+            if tensor.node is not None and id(tensor.node) in depth:
+                depth[id(tensor.node)] = max(depth[id(tensor.node)], depth[id(node)] + 1)
+    met: dict[int, int] = {}
+    stack = list(reversed(outputs))
+    seen: set[int] = set()
+    while stack:
+        source = stack.pop().node
+        if source is None or id(source) in seen or id(source) not in depth:
+            continue
+        seen.add(id(source))
+        met.setdefault(id(source.layer), len(met))
+        stack.extend(reversed(source.inputs))
+    layers = {id(node.layer): node.layer for node in nodes}
+    return [layers[key] for key in sorted(layers, key=lambda key: (-layer_depth[key], met[key]))]
+
+
 def trace(outputs: list[SymbolicTensor], inputs: list[SymbolicTensor]) -> list[Node]:
     """The calls that lead from `inputs` to `outputs`, each after those it depends on.
 

@@ -55,7 +55,7 @@ def functional_arguments(config: Mapping[str, Any]) -> tuple[list[SymbolicTensor
         ValueError: the description contradicts itself.
     """
     by_name = {layer.name: layer for layer in map(build_layer, config["layers"])}
-    inputs = [layers.Input(value["shape"], value["dtype"], value["name"]) for value in config["inputs"]]
+    inputs = [layers.Input(value["shape"], dtype=value["dtype"], name=value["name"]) for value in config["inputs"]]
     made: list[list[SymbolicTensor]] = []
 
     def at(place: Any) -> SymbolicTensor:

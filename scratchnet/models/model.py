@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from scratchnet.arrays import AnyArray
 from scratchnet.layers.base import Layer, is_made_up, numbered, snake_case
-from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor, trace
+from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor, keras_order, trace
 from scratchnet.models.summary import summary_text
 from scratchnet.models.training import Trainer
 from scratchnet.tensor import Parameter, Tensor, as_tensor
@@ -57,6 +57,7 @@ class Model(Trainer):
         self.outputs: list[SymbolicTensor]
         self.nodes = trace(self.outputs, self.inputs)
         self._single = isinstance(outputs, SymbolicTensor)
+        self._ordered_layers = keras_order(self.nodes, self.outputs)
         names = [layer.name for layer in self.layers]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -80,15 +81,21 @@ class Model(Trainer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, each once, in the order in which data reaches them."""
-        return list({id(node.layer): node.layer for node in self.nodes}.values())
+        """The layers, each once, in Keras's order: those further from the outputs first."""
+        return list(self._ordered_layers)
 
-    def get_layer(self, name: str) -> Layer:
-        """The layer of a name.
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of a name, or of a place in `layers`.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is none, or neither name nor place is given.
         """
+        if (name is None) == (index is None):
+            raise ValueError(f"get_layer needs either a name or an index, got name={name!r} and index={index!r}")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(f"{self.name} has {len(self.layers)} layers, got index {index}")
+            return self.layers[index]
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -207,6 +214,14 @@ class Model(Trainer):
         from scratchnet.formats.native import save_model
 
         save_model(self, path)
+
+    def check_saveable(self, path: str | Path, weights_only: bool = False) -> None:
+        """Raise the ValueError that `save`, or `save_weights`, would raise; nothing is written."""
+        from scratchnet.formats.native import checked_path
+
+        checked_path(path)
+        if not weights_only:
+            self.get_config()
 
     def save_weights(self, path: str | Path) -> None:
         """Write only the weights, as a safetensors file; see `load_weights`."""

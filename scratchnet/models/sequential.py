@@ -49,6 +49,8 @@ class Sequential(Model):
             return
         if not isinstance(layer, Layer):
             raise TypeError(f"a Sequential holds layers, got {layer!r}")
+        if not self._stack and self._input is None and layer.declared_input_shape is not None:
+            self._input = Input(layer.declared_input_shape, dtype=layer.dtype)
         self._stack.append(layer)
         if self._input is not None:
             self._grow()
@@ -72,7 +74,7 @@ class Sequential(Model):
         if not self._stack:
             raise ValueError(f"{self.name} has no layers; add some first")
         if self._input is None:
-            self._input = Input(input_shape[1:], self._stack[0].dtype)
+            self._input = Input(input_shape[1:], dtype=self._stack[0].dtype)
             self._grow()
 
     def _require_graph(self) -> None:
@@ -84,6 +86,16 @@ class Sequential(Model):
     def call(self, inputs: Any, training: bool = False) -> Any:
         self._require_graph()
         return super().call(inputs, training)
+
+    @property
+    def input_shape(self) -> Any:
+        self._require_graph()
+        return super().input_shape
+
+    @property
+    def output_shape(self) -> Any:
+        self._require_graph()
+        return super().output_shape
 
     @property
     def weights(self) -> list[Parameter]:
@@ -106,5 +118,5 @@ class Sequential(Model):
 
         stack: list[Layer | SymbolicTensor] = [build_layer(description) for description in config["layers"]]
         if config["input_shape"] is not None:
-            stack.insert(0, Input(config["input_shape"], config["dtype"]))
+            stack.insert(0, Input(config["input_shape"], dtype=config["dtype"]))
         return cls(stack, name=config["name"], trainable=config["trainable"])

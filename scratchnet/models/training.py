@@ -35,6 +35,7 @@ class Trainer(Layer):
         self,
         optimizer: optimizers.Optimizer | str | Mapping[str, Any] = "rmsprop",
         loss: Any = None,
+        *,
         metrics: Sequence[MetricLike] | None = None,
         weighted_metrics: Sequence[MetricLike] | None = None,
     ) -> None:
@@ -157,7 +158,9 @@ class Trainer(Layer):
         self._shuffle_seed = next_seed() if shuffle else None
         batches = make_batches(x, y, sample_weight, batch_size)
         held_back = _validation_batches(validation_data, batch_size)
-        self._prepare(next(batches.epoch(initial_epoch)))
+        if not self.built:  # only the data can tell the input's shape
+            self._prepare(next(batches.epoch(initial_epoch)))
+        self._build_optimizer()
 
         self.stop_training = False
         silent = verbose == 0
@@ -188,6 +191,7 @@ class Trainer(Layer):
         batch_size: int | None = None,
         verbose: int | str = "auto",
         sample_weight: Any = None,
+        *,
         callbacks: Iterable[Callback] | None = None,
         return_dict: bool = False,
     ) -> Any:
@@ -275,17 +279,21 @@ class Trainer(Layer):
             self.build((None, *part.shape[1:]))
         if batch.y is None:
             raise ValueError("there are no targets: pass y, or an iterable of (x, y) batches")
-        if self._optimizer is not None and not self._optimizer.built:
-            self._optimizer.build([weight for weight in self.weights if weight.learned])
+        self._build_optimizer()
         if self._metrics is None:
             shape = getattr(self, "output_shape", ())
             if isinstance(shape, list):
                 raise ValueError(f"{self.name} has {len(shape)} outputs; training needs a model of one")
             plain, weighted = (
-                [metric_classes.resolve(wanted, shape, np.ndim(batch.y), self.loss.name) for wanted in group]
+                [metric_classes.resolve(wanted, shape, np.shape(batch.y), self.loss.name) for wanted in group]
                 for group in self._metrics_wanted
             )
+            _make_unique([*plain, *weighted])
             self._metrics = (plain, weighted)
+
+    def _build_optimizer(self) -> None:
+        if self._optimizer is not None and not self._optimizer.built:
+            self._optimizer.build([weight for weight in self.weights if weight.learned])
 
     def _train_epoch(
         self, batches: Batches, epoch: int, class_weight: Mapping[int, float] | None, watchers: CallbackList
@@ -294,6 +302,7 @@ class Trainer(Layer):
         mean_loss = metric_classes.Mean("loss")
         logs: Logs = {}
         for number, batch in enumerate(batches.epoch(epoch)):
+            self._prepare(batch)
             watchers.on_train_batch_begin(number)
             mean_loss.update_state(self._train_step(_weighted(batch, class_weight)), batch.size)
             logs = {"loss": mean_loss.result(), **self._results()}
@@ -362,6 +371,15 @@ class Trainer(Layer):
 
     def _results(self) -> Logs:
         return {metric.name: metric.result() for metric in self.metrics}
+
+
+def _make_unique(found: list[metric_classes.Metric]) -> None:
+    """Number the second and later metrics of one name, so that none hides another in the logs."""
+    count: dict[str, int] = {}
+    for metric in found:
+        base = metric.name
+        count[base] = count.get(base, -1) + 1
+        metric.name = f"{base}_{count[base]}" if count[base] else base
 
 
 def _described(wanted: metric_classes.Metric | Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -16,6 +16,7 @@ from scratchnet.ops.activations import (
 from scratchnet.ops.arithmetic import (
     abs,  # the field's own name
     add,
+    cast,
     clip,
     divide,
     exp,
@@ -30,7 +31,11 @@ from scratchnet.ops.arithmetic import (
     subtract,
 )
 from scratchnet.ops.conv import conv2d, depthwise_conv2d
-from scratchnet.ops.cross_entropy import binary_cross_entropy_with_logits, cross_entropy_with_logits
+from scratchnet.ops.cross_entropy import (
+    binary_cross_entropy_with_logits,
+    cross_entropy_with_logits,
+    sparse_cross_entropy_with_logits,
+)
 from scratchnet.ops.dropout import dropout
 from scratchnet.ops.linear import matmul
 from scratchnet.ops.norm import batch_normalization, batch_normalization_training
@@ -49,6 +54,7 @@ __all__ = [
     "batch_normalization",
     "batch_normalization_training",
     "binary_cross_entropy_with_logits",
+    "cast",
     "clip",
     "concatenate",
     "conv2d",
@@ -82,6 +88,7 @@ __all__ = [
     "silu",
     "softmax",
     "softplus",
+    "sparse_cross_entropy_with_logits",
     "sqrt",
     "square",
     "subtract",

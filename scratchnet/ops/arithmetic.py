@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import FloatArray
+from scratchnet.arrays import FLOAT_TYPES, FloatArray
 from scratchnet.tensor import Tensor, as_tensor, record
 
 
@@ -76,9 +76,12 @@ def power(x: Any, exponent: float) -> Tensor:
     Raises:
         TypeError: the exponent is an array or a tensor.
     """
-    if not isinstance(exponent, int | float):
+    if not isinstance(exponent, int | float | np.number):
         raise TypeError(f"exponent must be a number, got {type(exponent).__name__}")
     x = as_tensor(x)
+    exponent = float(exponent)  # a NumPy number would widen the result
+    if exponent == 0:
+        return record(np.ones_like(x.data), "power", (x,), lambda dy: (np.zeros_like(dy),))
     # n x^(n-1)
     return record(x.data**exponent, "power", (x,), lambda dy: (dy * exponent * x.data ** (exponent - 1),))
 
@@ -137,9 +140,23 @@ def minimum(a: Any, b: Any) -> Tensor:
     return record(np.minimum(a.data, b.data), "minimum", (a, b), backward)
 
 
+def cast(x: Any, dtype: Any) -> Tensor:
+    """`x` as float32 or float64; the gradient comes back in the dtype of `x`.
+
+    Raises:
+        ValueError: another dtype.
+    """
+    x = as_tensor(x)
+    wanted = np.dtype(dtype)
+    if wanted not in FLOAT_TYPES:
+        raise ValueError(f"dtype must be float32 or float64, got {wanted}")
+    return record(x.data.astype(wanted), "cast", (x,), lambda dy: (dy.astype(x.dtype),))
+
+
 def clip(x: Any, x_min: float, x_max: float) -> Tensor:
     """`x` limited to [x_min, x_max]; no gradient passes where it was limited."""
     x = as_tensor(x)
+    x_min, x_max = float(x_min), float(x_max)
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
         return (dy * ((x.data >= x_min) & (x.data <= x_max)),)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import FloatArray
+from scratchnet.arrays import FloatArray, IntArray
 from scratchnet.tensor import Tensor, as_tensor, record
 
 
@@ -31,6 +31,33 @@ def cross_entropy_with_logits(targets: FloatArray, logits: Any) -> Tensor:
         return (dy[..., None] * (exponentials / total * targets.sum(axis=-1, keepdims=True) - targets),)
 
     return record(loss, "cross_entropy_with_logits", (logits,), backward)
+
+
+def sparse_cross_entropy_with_logits(labels: IntArray, logits: Any) -> Tensor:
+    """`-log_softmax(logits)[label]` over the last axis; a logit of -inf rules its class out.
+
+    Args:
+        labels: (...), class numbers.
+        logits: (..., classes).
+
+    Returns:
+        (...), one value per sample.
+    """
+    logits = as_tensor(logits)
+    z = logits.data
+    shifted = z - z.max(axis=-1, keepdims=True)
+    exponentials = np.exp(shifted)
+    total = exponentials.sum(axis=-1, keepdims=True)
+    at = np.asarray(labels)[..., None]
+    loss = np.log(total[..., 0]) - np.take_along_axis(shifted, at, -1)[..., 0]
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        # softmax(z) - 1[class = label]
+        by_logits = exponentials / total
+        np.put_along_axis(by_logits, at, np.take_along_axis(by_logits, at, -1) - 1, -1)
+        return (dy[..., None] * by_logits,)
+
+    return record(loss, "sparse_cross_entropy_with_logits", (logits,), backward)
 
 
 def binary_cross_entropy_with_logits(targets: FloatArray, logits: Any) -> Tensor:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from scratchnet.kernels.window import Window
 
 Pair: TypeAlias = int | Sequence[int]
@@ -14,11 +16,11 @@ def pair(value: Any, name: str) -> tuple[int, int]:
     Raises:
         ValueError: anything else.
     """
-    numbers = [value, value] if isinstance(value, int) else value
+    numbers = [value, value] if isinstance(value, int | np.integer) else value
     valid = isinstance(numbers, Sequence) and not isinstance(numbers, str) and len(numbers) == 2
-    if not valid or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in numbers):
+    if not valid or any(not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1 for n in numbers):
         raise ValueError(f"{name} must be a positive int or a pair of them, got {value!r}")
-    return numbers[0], numbers[1]
+    return int(numbers[0]), int(numbers[1])
 
 
 def check_padding(padding: Any) -> str:
@@ -61,6 +63,24 @@ def slide(
             "use a smaller window, padding='same' or larger images"
         )
     return Window(*window, *strides, *dilation, top, left), (out_height, out_width)
+
+
+def slid_size(
+    sizes: Sequence[int | None],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    padding: str,
+    dilation: tuple[int, int] = (1, 1),
+) -> tuple[int | None, int | None]:
+    """The output's height and width, as far as the image's are known; None for those that are not.
+
+    Raises:
+        ValueError: the window does not fit into the image.
+    """
+    fitting = (window[0] - 1) * dilation[0] + 1, (window[1] - 1) * dilation[1] + 1
+    height, width = (fit if size is None else size for size, fit in zip(sizes, fitting, strict=True))
+    _, out = slide((height, width), window, strides, padding, dilation)
+    return None if sizes[0] is None else out[0], None if sizes[1] is None else out[1]
 
 
 def check_images(x_shape: Sequence[int], operation: str) -> None:

@@ -144,7 +144,9 @@ def test_training_goes_on_from_the_file_as_if_it_had_not_stopped(optimizer: str,
 
     sn.set_random_seed(0)
     model = plain()
-    model.compile(OPTIMIZERS[optimizer](), "sparse_categorical_crossentropy", ["accuracy", sn.metrics.F1Score("macro")])
+    model.compile(
+        OPTIMIZERS[optimizer](), "sparse_categorical_crossentropy", metrics=["accuracy", sn.metrics.F1Score("macro")]
+    )
     batches = [images(12, seed=seed) for seed in range(6)]
     model.compile(OPTIMIZERS[optimizer](), "sparse_categorical_crossentropy", metrics=["accuracy"])
     for x, y in batches[:3]:
