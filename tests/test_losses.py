@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import assert_close, draw, keras, tf
 
+import scratchnet as sn
 from scratchnet import losses, ops
 from scratchnet.losses import (
     BinaryCrossentropy,
@@ -270,3 +271,24 @@ def test_arguments_out_of_range_are_named():
         MeanSquaredError()(SOFT, SOFT, np.ones(3))
     with pytest.raises(ValueError, match=r"loss must be one of .*, got 'hinge'"):
         losses.get("hinge")
+
+
+def test_a_class_that_is_ruled_out_does_not_spoil_the_others():
+    logits = np.array([[1.0, 2.0, -np.inf], [-np.inf, 0.5, 0.0]], np.float32)
+    tensor = sn.Tensor(logits, requires_grad=True)
+    loss = SparseCategoricalCrossentropy(from_logits=True)(np.array([0, 1]), tensor)
+    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(np.array([0, 1]), logits)
+    np.testing.assert_allclose(loss.item(), float(expected), rtol=1e-6)
+    loss.backward()
+    assert np.isfinite(tensor.grad).all()
+    assert tensor.grad[0, 2] == tensor.grad[1, 0] == 0
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_from_logits_on_probabilities_warns_and_takes_the_logits(activation):
+    logits = np.array([[1.0, -2.0], [0.5, 3.0]], np.float32)
+    loss = {"softmax": CategoricalCrossentropy, "sigmoid": BinaryCrossentropy}[activation]
+    targets = np.eye(2)
+    with pytest.warns(UserWarning, match=f"from_logits=True, but the predictions come from a {activation}"):
+        value = loss(from_logits=True)(targets, getattr(sn.ops, activation)(logits))
+    np.testing.assert_allclose(value.item(), loss(from_logits=True)(targets, logits).item(), rtol=1e-6)

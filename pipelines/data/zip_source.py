@@ -16,17 +16,6 @@ from pipelines.data.layout import build_tree, label_samples
 from pipelines.data.sample import Sample
 
 # no photograph is larger; a crafted archive can claim to be
-# what a damaged, encrypted or exotic member raises
-BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    RuntimeError,
-    NotImplementedError,
-    ValueError,
-)
 LARGEST_MEMBER_BYTES = 256 * 2**20
 # what a damaged, encrypted or exotic member raises (NotImplementedError is a RuntimeError)
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError)

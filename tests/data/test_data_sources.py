@@ -139,7 +139,6 @@ class TestFolders:
             (["a/b/c/0.png", "a/d/e/1.png"], None, "layout is unknown"),
             (["happy/0.png"], None, "one class only, 'happy'"),
             ([*FLAT, "Angst/9.png"], ("happy", "sad"), "'Angst', which is not among"),
-            (FLAT, ("happy", "sad", "fear"), "no class 'fear'"),
             (FLAT, ("happy", "HAPPY", "sad"), "'HAPPY' twice"),
             (FLAT, "happy", "single string 'happy'"),
             (FLAT, ("happy", " "), "empty name"),
