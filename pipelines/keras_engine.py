@@ -38,17 +38,17 @@ def fit_keras(
 
     clock = [0.0]
     settings = recipe.training
-    stopping = settings.early_stopping
     callbacks: list[Any] = [
         keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: clock.__setitem__(0, time.perf_counter()), on_epoch_end=line
         ),
-        keras.callbacks.EarlyStopping(
-            settings.checkpoint.monitor if stopping is None else stopping.monitor,
-            patience=epochs if stopping is None else stopping.patience,
-            restore_best_weights=True,
-        ),
+        # never stops, but keeps the best epoch's weights, as our checkpoint does
+        keras.callbacks.EarlyStopping(settings.checkpoint.monitor, patience=epochs, restore_best_weights=True),
     ]
+    if settings.early_stopping:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(settings.early_stopping.monitor, patience=settings.early_stopping.patience)
+        )
     if settings.reduce_lr_on_plateau:
         plateau = settings.reduce_lr_on_plateau
         callbacks.append(

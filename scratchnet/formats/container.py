@@ -65,7 +65,7 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
         raise ModelFileError(f"{path} is damaged or not a safetensors file ({error}); {remedy}") from error
     if "meta" not in header or "checksum" not in header:
         raise ModelFileError(f"{path} is a safetensors file, but scratchnet did not write it; {remedy}")
-    described = header.get("meta_checksum") in {None, _text_checksum(header["meta"])}
+    described = header.get("meta_checksum") == _text_checksum(header["meta"])
     if not described or header["checksum"] != _checksum(arrays):
         raise ModelFileError(f"{path} is damaged: its contents do not match its checksum; {remedy}")
     try:

@@ -77,18 +77,25 @@ def _kernel_gradient(x, dy, partial, window):
                                 )
 
 
-def depthwise_forward(x: FloatArray, kernel: FloatArray, window: Window, out_size: Shape) -> FloatArray:
+def depthwise_forward(
+    x: FloatArray, kernel: FloatArray, bias: FloatArray | None, window: Window, out_size: Shape
+) -> FloatArray:
     """Convolve each channel of `x` with its `multiplier` filters.
 
     Args:
         x: (batch, height, width, channels).
         kernel: (kernel height, kernel width, channels, multiplier).
+        bias: (channels * multiplier,), or None for zeros.
+        window: its geometry.
+        out_size: the output's height and width.
 
     Returns:
         (batch, *out_size, channels * multiplier), the filters of one channel side by side.
     """
     y = np.empty((x.shape[0], *out_size, kernel.shape[2] * kernel.shape[3]), x.dtype)
     _forward(x, kernel, y, window)
+    if bias is not None:
+        y += bias
     return y
 
 

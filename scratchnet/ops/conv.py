@@ -1,5 +1,6 @@
 """Convolutions. NHWC images, HWIO kernels; Keras's and TensorFlow's semantics."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,19 +70,15 @@ def conv2d(
         (x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1]), pair(strides, "strides"), check_padding(padding),
         pair(dilation_rate, "dilation_rate"),
     )  # fmt: skip
-    parents = (x, kernel) if bias is None else (x, kernel, bias)
-    images, weights, *offset = _common(list(parents))
-    y = conv.conv2d_forward(images, weights, offset[0] if offset else None, window, out_size, groups)
-
-    def backward(dy: FloatArray) -> list[FloatArray | None]:
-        dy = np.ascontiguousarray(dy)
-        by_x = conv.conv2d_input_gradient(dy, weights, x.shape, window, groups) if x.requires_grad else None
-        by_kernel = (
-            conv.conv2d_kernel_gradient(images, dy, kernel.shape, window, groups) if kernel.requires_grad else None
-        )
-        return _as_parents([by_x, by_kernel, dy.sum(axis=(0, 1, 2))], parents)
-
-    return record(y, "conv2d", parents, backward)
+    return _convolve(
+        "conv2d",
+        x,
+        kernel,
+        bias,
+        forward=lambda x, kernel, bias: conv.conv2d_forward(x, kernel, bias, window, out_size, groups),
+        by_input=lambda dy, kernel: conv.conv2d_input_gradient(dy, kernel, x.shape, window, groups),
+        by_kernel=lambda x, dy: conv.conv2d_kernel_gradient(x, dy, kernel.shape, window, groups),
+    )
 
 
 def depthwise_conv2d(
@@ -122,26 +119,38 @@ def depthwise_conv2d(
         (x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1]), pair(strides, "strides"), check_padding(padding),
         pair(dilation_rate, "dilation_rate"),
     )  # fmt: skip
+    return _convolve(
+        "depthwise_conv2d",
+        x,
+        kernel,
+        bias,
+        forward=lambda x, kernel, bias: depthwise.depthwise_forward(x, kernel, bias, window, out_size),
+        by_input=lambda dy, kernel: depthwise.depthwise_input_gradient(dy, kernel, x.shape, window),
+        by_kernel=lambda x, dy: depthwise.depthwise_kernel_gradient(x, dy, kernel.shape, window),
+    )
+
+
+def _convolve(
+    operation: str,
+    x: Tensor,
+    kernel: Tensor,
+    bias: Tensor | None,
+    forward: Callable[[FloatArray, FloatArray, FloatArray | None], FloatArray],
+    by_input: Callable[[FloatArray, FloatArray], FloatArray],
+    by_kernel: Callable[[FloatArray, FloatArray], FloatArray],
+) -> Tensor:
+    """What both kinds of convolution share: y = x * kernel + bias, and the gradients that are wanted."""
     parents = (x, kernel) if bias is None else (x, kernel, bias)
     images, weights, *offset = _common(list(parents))
-    y = depthwise.depthwise_forward(images, weights, window, out_size)
-    if offset:
-        y += offset[0]
 
     def backward(dy: FloatArray) -> list[FloatArray | None]:
         dy = np.ascontiguousarray(dy)
-        by_x = depthwise.depthwise_input_gradient(dy, weights, x.shape, window) if x.requires_grad else None
-        by_kernel = (
-            depthwise.depthwise_kernel_gradient(images, dy, kernel.shape, window) if kernel.requires_grad else None
-        )
-        return _as_parents([by_x, by_kernel, dy.sum(axis=(0, 1, 2))], parents)
+        gradients = [
+            by_input(dy, weights) if x.requires_grad else None,
+            by_kernel(images, dy) if kernel.requires_grad else None,
+        ]
+        if bias is not None:
+            gradients.append(dy.sum(axis=(0, 1, 2)) if bias.requires_grad else None)
+        return gradients
 
-    return record(y, "depthwise_conv2d", parents, backward)
-
-
-def _as_parents(gradients: list[FloatArray | None], parents: tuple[Tensor, ...]) -> list[FloatArray | None]:
-    """As many gradients as there are parents, each of its parent's dtype."""
-    return [
-        None if gradient is None else gradient.astype(parent.dtype, copy=False)
-        for gradient, parent in zip(gradients, parents, strict=False)
-    ]
+    return record(forward(images, weights, offset[0] if offset else None), operation, parents, backward)

@@ -73,7 +73,7 @@ def depthwise_convolutions(d):
         (Window(2, 2, 4, 4, 1, 1, 9, 9), (5, 5), 2),
     ]:
         x, kernel, dy = d(2, 5, 6, 9), d(window.height, window.width, 9, multiplier), d(2, *out, 9 * multiplier)
-        yield depthwise.depthwise_forward(x, kernel, window, out)
+        yield depthwise.depthwise_forward(x, kernel, None, window, out)
         yield depthwise.depthwise_kernel_gradient(x, dy, kernel.shape, window)
         yield depthwise.depthwise_input_gradient(dy, kernel, x.shape, window)
 

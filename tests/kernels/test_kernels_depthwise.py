@@ -22,7 +22,7 @@ def test_values_and_gradients_equal_the_loops(seed, dtype, batch, geometry, chan
     dy = rng.standard_normal((batch, *out_size, channels * multiplier)).astype(dtype)
     results = {
         "value": (
-            depthwise.depthwise_forward(x, kernel, window, out_size),
+            depthwise.depthwise_forward(x, kernel, None, window, out_size),
             loops.depthwise_forward(x, kernel, window, out_size),
         ),
         "by kernel": (

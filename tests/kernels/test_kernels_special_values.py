@@ -90,7 +90,7 @@ def test_convolution_gradients_pass_nan(dtype):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_depthwise_convolution_passes_it_within_its_channel(dtype, value):
     x, kernel = image_with(value, dtype), np.ones((3, 3, 2, 1), dtype)
-    y = depthwise.depthwise_forward(x, kernel, SAME_3X3, (6, 6))
+    y = depthwise.depthwise_forward(x, kernel, None, SAME_3X3, (6, 6))
     np.testing.assert_array_equal(y[NEIGHBOURS][..., 1], np.full((1, 3, 3), value))
     assert np.isfinite(y[..., 0]).all()
     by_kernel = depthwise.depthwise_kernel_gradient(x, np.ones_like(y), kernel.shape, SAME_3X3)

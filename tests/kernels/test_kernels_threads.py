@@ -27,7 +27,7 @@ def convolution(d):
 def depthwise_convolution(d):
     x, kernel, dy = d(*X), d(*DEPTHWISE), d(*DY_DEPTHWISE)
     return (
-        depthwise.depthwise_forward(x, kernel, WINDOW, OUT),
+        depthwise.depthwise_forward(x, kernel, None, WINDOW, OUT),
         depthwise.depthwise_kernel_gradient(x, dy, DEPTHWISE, WINDOW),
         depthwise.depthwise_input_gradient(dy, kernel, X, WINDOW),
     )
