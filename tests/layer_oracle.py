@@ -36,7 +36,7 @@ def share_weights(ours: Layer, theirs: Any, seed: int = 0) -> None:
     assert ours.count_params() == theirs.count_params()
 
 
-def compare_layers(
+def check_equal_layers(
     ours: Layer, theirs: Any, *arrays: np.ndarray, training: bool = False, seed: int = 0, gradients: bool = True
 ) -> np.ndarray:
     """Check output, its shape, and the gradients by inputs and weights; our output is returned.

@@ -39,7 +39,7 @@ def draw(seed: int, dtype: str, *shapes: tuple[int, ...]) -> list[np.ndarray]:
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
-def compare(
+def check_equal(
     ours: Callable[..., Tensor], theirs: Callable[..., Any], arrays: Sequence[np.ndarray], seed: int = 0
 ) -> np.ndarray:
     """Check our function's value and its gradients by every argument against TensorFlow's; the value is returned.

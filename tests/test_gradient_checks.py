@@ -3,7 +3,7 @@
 import gradients
 import numpy as np
 import pytest
-from oracle import compare, draw, tf
+from oracle import check_equal, draw, tf
 
 from scratchnet import ops
 from scratchnet.kernels import conv
@@ -30,7 +30,7 @@ def test_a_right_gradient_passes():
         return cube(x, lambda x, dy: 3 * dy * x**2)
 
     gradients.check_gradients(right, draw(0, "float64", (3, 4)))
-    compare(right, lambda x: x**3, draw(0, "float64", (3, 4)))
+    check_equal(right, lambda x: x**3, draw(0, "float64", (3, 4)))
 
 
 @pytest.mark.parametrize("mistake", WRONG.values(), ids=WRONG)
@@ -43,14 +43,14 @@ def test_finite_differences_catch(mistake):
 def test_the_comparison_with_tensorflow_catches(mistake):
     for dtype in ("float32", "float64"):
         with pytest.raises(AssertionError):
-            compare(lambda x: cube(x, mistake), lambda x: x**3, draw(0, dtype, (3, 4)))
+            check_equal(lambda x: cube(x, mistake), lambda x: x**3, draw(0, dtype, (3, 4)))
 
 
 def test_the_comparison_with_tensorflow_catches_a_wrong_value_shape_and_dtype():
     arrays = draw(0, "float32", (3, 4))
     for wrong in (lambda x: x * 1.0001, lambda x: x.reshape(4, 3), lambda x: x + np.zeros(4, np.float64)):
         with pytest.raises(AssertionError):
-            compare(wrong, tf.identity, arrays)
+            check_equal(wrong, tf.identity, arrays)
 
 
 def test_a_wrong_gradient_by_the_second_argument_is_caught():
@@ -61,7 +61,7 @@ def test_a_wrong_gradient_by_the_second_argument_is_caught():
     with pytest.raises(AssertionError, match="argument 1"):
         gradients.check_gradients(wrong, arrays)
     with pytest.raises(AssertionError, match="gradient by argument 1"):
-        compare(wrong, tf.multiply, arrays)
+        check_equal(wrong, tf.multiply, arrays)
 
 
 def test_a_convolution_whose_kernel_gradient_is_mirrored_is_caught(monkeypatch):
@@ -71,4 +71,4 @@ def test_a_convolution_whose_kernel_gradient_is_mirrored_is_caught(monkeypatch):
     with pytest.raises(AssertionError, match="argument 1"):
         gradients.check_gradients(ops.conv2d, arrays)
     with pytest.raises(AssertionError, match="gradient by argument 1"):
-        compare(ops.conv2d, lambda x, k: tf.nn.conv2d(x, k, 1, "VALID"), arrays)
+        check_equal(ops.conv2d, lambda x, k: tf.nn.conv2d(x, k, 1, "VALID"), arrays)

@@ -19,7 +19,7 @@ smoothings = st.sampled_from([0.0, 0.1, 0.5, 1.0])
 batches = st.integers(1, 6)
 
 
-def check(ours, theirs, y_true, y_pred, weights=None):
+def check_equal(ours, theirs, y_true, y_pred, weights=None):
     """The loss and its gradient by the predictions equal Keras's."""
     tensor = Tensor(y_pred.copy(), requires_grad=True)
     loss = ours(y_true, tensor, weights)
@@ -48,7 +48,7 @@ def sample_weights(seed, batch, dtype):
 def test_categorical_cross_entropy_equals_keras(seed, dtype, batch, classes, from_logits, smoothing, weighted):
     y_true = probabilities(seed + 1, dtype, batch, classes)
     y_pred = 3 * draw(seed, dtype, (batch, classes))[0] if from_logits else probabilities(seed, dtype, batch, classes)
-    check(
+    check_equal(
         CategoricalCrossentropy(from_logits, smoothing),
         keras.losses.CategoricalCrossentropy(from_logits, smoothing, dtype=dtype),
         y_true,
@@ -62,7 +62,7 @@ def test_categorical_cross_entropy_equals_keras(seed, dtype, batch, classes, fro
 def test_sparse_categorical_cross_entropy_equals_keras(seed, dtype, batch, classes, from_logits, weighted, column):
     y_true = np.random.default_rng(seed).integers(0, classes, (batch, 1) if column else batch)
     y_pred = 3 * draw(seed, dtype, (batch, classes))[0] if from_logits else probabilities(seed, dtype, batch, classes)
-    check(
+    check_equal(
         SparseCategoricalCrossentropy(from_logits),
         keras.losses.SparseCategoricalCrossentropy(from_logits, dtype=dtype),
         y_true,
@@ -77,7 +77,7 @@ def test_binary_cross_entropy_equals_keras(seed, dtype, batch, outputs, from_log
     rng = np.random.default_rng(seed)
     y_true = rng.integers(0, 2, (batch, outputs)).astype(dtype)
     y_pred = (3 * rng.standard_normal((batch, outputs)) if from_logits else rng.random((batch, outputs))).astype(dtype)
-    check(
+    check_equal(
         BinaryCrossentropy(from_logits, smoothing),
         keras.losses.BinaryCrossentropy(from_logits, smoothing, dtype=dtype),
         y_true,
@@ -91,7 +91,7 @@ def test_binary_cross_entropy_equals_keras(seed, dtype, batch, outputs, from_log
 def test_mean_squared_error_equals_keras(seed, dtype, batch, shape, weighted):
     y_true, y_pred = draw(seed, dtype, (batch, *shape), (batch, *shape))
     weights = sample_weights(seed, batch, dtype) if weighted and len(shape) == 1 else None
-    check(MeanSquaredError(), keras.losses.MeanSquaredError(dtype=dtype), y_true, y_pred, weights)
+    check_equal(MeanSquaredError(), keras.losses.MeanSquaredError(dtype=dtype), y_true, y_pred, weights)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])

@@ -2,7 +2,7 @@ import threading
 
 import numpy as np
 import pytest
-from oracle import compare, draw, tf
+from oracle import check_equal, draw, tf
 
 from scratchnet import no_grad, ops
 from scratchnet.tensor import Parameter, Tensor, as_tensor
@@ -70,22 +70,22 @@ def test_all_operators_together_equal_tensorflow():
     def expression(a, b):
         return (2 - a * b[1] / (1 + b[0] ** 2) - 3 / (a**2 + 1)) @ (-b[:, 0:2]) + 0.5
 
-    compare(expression, expression, draw(1, "float64", (4, 3), (3, 3)))
-    compare(expression, expression, draw(1, "float32", (4, 3), (3, 3)))
+    check_equal(expression, expression, draw(1, "float64", (4, 3), (3, 3)))
+    check_equal(expression, expression, draw(1, "float32", (4, 3), (3, 3)))
 
 
 def test_methods_equal_tensorflow():
     (x,) = draw(2, "float64", (2, 3, 4))
-    compare(lambda t: t.sum((0, 2), keepdims=True), lambda t: tf.reduce_sum(t, (0, 2), True), [x])
-    compare(lambda t: t.mean(-1), lambda t: tf.reduce_mean(t, -1), [x])
-    compare(lambda t: t.max(1), lambda t: tf.reduce_max(t, 1), [x])
-    compare(lambda t: t.reshape(4, -1), lambda t: tf.reshape(t, (4, -1)), [x])
-    compare(lambda t: t.reshape((6, 4)), lambda t: tf.reshape(t, (6, 4)), [x])
-    compare(lambda t: t.transpose(1, 2, 0), lambda t: tf.transpose(t, (1, 2, 0)), [x])
-    compare(lambda t: t.transpose((1, 2, 0)), lambda t: tf.transpose(t, (1, 2, 0)), [x])
-    compare(lambda t: t.transpose(), tf.transpose, [x])
-    compare(lambda t: t.T, tf.transpose, [x])
-    compare(lambda t: t.matmul(t.transpose(0, 2, 1)), lambda t: t @ tf.transpose(t, (0, 2, 1)), [x])
+    check_equal(lambda t: t.sum((0, 2), keepdims=True), lambda t: tf.reduce_sum(t, (0, 2), True), [x])
+    check_equal(lambda t: t.mean(-1), lambda t: tf.reduce_mean(t, -1), [x])
+    check_equal(lambda t: t.max(1), lambda t: tf.reduce_max(t, 1), [x])
+    check_equal(lambda t: t.reshape(4, -1), lambda t: tf.reshape(t, (4, -1)), [x])
+    check_equal(lambda t: t.reshape((6, 4)), lambda t: tf.reshape(t, (6, 4)), [x])
+    check_equal(lambda t: t.transpose(1, 2, 0), lambda t: tf.transpose(t, (1, 2, 0)), [x])
+    check_equal(lambda t: t.transpose((1, 2, 0)), lambda t: tf.transpose(t, (1, 2, 0)), [x])
+    check_equal(lambda t: t.transpose(), tf.transpose, [x])
+    check_equal(lambda t: t.T, tf.transpose, [x])
+    check_equal(lambda t: t.matmul(t.transpose(0, 2, 1)), lambda t: t @ tf.transpose(t, (0, 2, 1)), [x])
 
 
 # Gradients
@@ -96,7 +96,7 @@ def test_a_diamond_adds_the_gradients_of_both_ways():
         y = x * x
         return y * 3 + y * y * x
 
-    compare(diamond, diamond, draw(3, "float64", (3, 4)))
+    check_equal(diamond, diamond, draw(3, "float64", (3, 4)))
 
 
 def test_a_node_used_many_times_is_differentiated_once():

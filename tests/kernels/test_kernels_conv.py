@@ -16,7 +16,7 @@ def assert_same(ours, twin, dtype):
     np.testing.assert_allclose(ours, twin, rtol=0, atol=TOLERANCE[dtype] * max(1, np.abs(twin).max(initial=0)))
 
 
-def check(seed, dtype, batch, size, window, out_size, groups, group_channels, group_filters):
+def check_equal(seed, dtype, batch, size, window, out_size, groups, group_channels, group_filters):
     rng = np.random.default_rng(seed)
     channels, filters = groups * group_channels, groups * group_filters
     x = rng.standard_normal((batch, *size, channels)).astype(dtype)
@@ -38,25 +38,25 @@ def check(seed, dtype, batch, size, window, out_size, groups, group_channels, gr
 )  # fmt: skip
 def test_values_and_gradients_equal_the_loops(seed, dtype, batch, geometry, groups, group_channels, group_filters):
     size, window, out_size = geometry
-    check(seed, dtype, batch, size, window, out_size, groups, group_channels, group_filters)
+    check_equal(seed, dtype, batch, size, window, out_size, groups, group_channels, group_filters)
 
 
 @settings(max_examples=12)
 @given(drawn.seeds, drawn.dtypes, drawn.filter_counts, st.sampled_from([1, 2, 3]))
 def test_any_number_of_filters_equals_the_loops(seed, dtype, filters, channels):
-    check(seed, dtype, 1, (4, 5), Window(3, 2, 1, 1, 1, 1, 1, 0), (4, 4), 1, channels, filters)
+    check_equal(seed, dtype, 1, (4, 5), Window(3, 2, 1, 1, 1, 1, 1, 0), (4, 4), 1, channels, filters)
 
 
 def test_a_depth_of_several_blocks_equals_the_loops():
     channels = gemm.DEPTH_BLOCK // 4 + 3  # four of them are more than one block
     for dtype in TOLERANCE:
-        check(1, dtype, 1, (3, 3), Window(2, 2, 1, 1, 1, 1, 0, 0), (2, 2), 1, channels, 5)
+        check_equal(1, dtype, 1, (3, 3), Window(2, 2, 1, 1, 1, 1, 0, 0), (2, 2), 1, channels, 5)
 
 
 def test_images_of_several_blocks_equal_the_loops(monkeypatch):
     monkeypatch.setattr(conv, "PATCH_BYTES", 1)  # the smallest blocks: one tile of rows
     for dtype in TOLERANCE:
-        check(2, dtype, 2, (6, 7), Window(3, 3, 1, 1, 1, 1, 1, 1), (6, 7), 2, 2, 3)
+        check_equal(2, dtype, 2, (6, 7), Window(3, 3, 1, 1, 1, 1, 1, 1), (6, 7), 2, 2, 3)
 
 
 def test_no_bias_is_a_bias_of_zeros():

@@ -10,7 +10,7 @@ from scratchnet.kernels import gemm
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 
-def check(seed, dtype, rows, depth, columns, transpose_a, transpose_b):
+def check_equal(seed, dtype, rows, depth, columns, transpose_a, transpose_b):
     rng = np.random.default_rng(seed)
     a, b = rng.standard_normal((rows, depth)).astype(dtype), rng.standard_normal((depth, columns)).astype(dtype)
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
@@ -33,7 +33,7 @@ sizes = st.integers(1, 80)
 @example(0, "float32", 4, 3, 1030, False, False)  # few rows over more than two streamed blocks
 @given(drawn.seeds, drawn.dtypes, sizes, sizes, sizes, st.booleans(), st.booleans())
 def test_products_equal_numpy(seed, dtype, rows, depth, columns, transpose_a, transpose_b):
-    check(seed, dtype, rows, depth, columns, transpose_a, transpose_b)
+    check_equal(seed, dtype, rows, depth, columns, transpose_a, transpose_b)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -42,7 +42,7 @@ def test_few_rows_equal_numpy(dtype, rows):
     for depth, columns in [(1, 1), (3, 7), (16, 16), (33, 129), (301, 515)]:
         for transpose_a in (False, True):
             for transpose_b in (False, True):
-                check(rows, dtype, rows, depth, columns, transpose_a, transpose_b)
+                check_equal(rows, dtype, rows, depth, columns, transpose_a, transpose_b)
 
 
 def test_a_product_over_no_depth_is_zero():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from layer_oracle import compare_layers, twins
+from layer_oracle import check_equal_layers, twins
 from oracle import draw
 
 from scratchnet import activations, layers
@@ -22,27 +22,27 @@ RELUS = [
 @pytest.mark.parametrize("scale", [1, 8])
 def test_every_kind_of_relu_equals_keras(config, scale):
     (x,) = draw(1, "float32", (4, 5, 6))
-    compare_layers(*twins("ReLU", **config), x * scale)
+    check_equal_layers(*twins("ReLU", **config), x * scale)
 
 
 def test_relu_in_float64_equals_keras():
     # limits that float32 can hold: Keras rounds them to that
-    compare_layers(*twins("ReLU", "float64", max_value=0.75, threshold=0.25), *draw(1, "float64", (4, 5)))
+    check_equal_layers(*twins("ReLU", "float64", max_value=0.75, threshold=0.25), *draw(1, "float64", (4, 5)))
 
 
 @pytest.mark.parametrize("config", [{}, {"negative_slope": 0.05}], ids=str)
 def test_leaky_relu_equals_keras(config):
-    compare_layers(*twins("LeakyReLU", **config), *draw(1, "float32", (4, 5, 6)))
+    check_equal_layers(*twins("LeakyReLU", **config), *draw(1, "float32", (4, 5, 6)))
 
 
 @pytest.mark.parametrize("axis", [-1, 1, 2, 3])
 def test_softmax_equals_keras(axis):
-    compare_layers(*twins("Softmax", axis=axis), *draw(1, "float32", (2, 3, 4, 5)))
+    check_equal_layers(*twins("Softmax", axis=axis), *draw(1, "float32", (2, 3, 4, 5)))
 
 
 @pytest.mark.parametrize("name", sorted(activations._BY_NAME))
 def test_activations_by_name_equal_keras(name):
-    compare_layers(*twins("Activation", activation=name), *draw(1, "float32", (4, 5, 6)))
+    check_equal_layers(*twins("Activation", activation=name), *draw(1, "float32", (4, 5, 6)))
 
 
 def test_an_activation_may_be_a_function():

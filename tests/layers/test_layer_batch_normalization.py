@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_oracle import compare_layers, share_weights, twins
+from layer_oracle import check_equal_layers, share_weights, twins
 from oracle import assert_close, draw
 
 from scratchnet import layers
@@ -22,7 +22,7 @@ def test_outputs_gradients_and_moving_averages_equal_keras(
 ):
     ours, theirs = twins("BatchNormalization", dtype, center=center, scale=scale, momentum=momentum, epsilon=epsilon)
     (x,) = draw(seed, dtype, shape)
-    compare_layers(ours, theirs, 2 * x + x.dtype.type(0.5), training=training, seed=seed)
+    check_equal_layers(ours, theirs, 2 * x + x.dtype.type(0.5), training=training, seed=seed)
     for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         assert_close(mine, other, "weights after the call")
 

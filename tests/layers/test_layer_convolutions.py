@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_oracle import compare_layers, twins
+from layer_oracle import check_equal_layers, twins
 from oracle import draw
 
 from scratchnet import layers
@@ -27,7 +27,7 @@ def test_outputs_and_gradients_equal_keras(name, seed, dtype, sliding, channels,
     ours, theirs = twins(
         name, dtype, kernel_size=sliding.kernel, strides=strides, padding=sliding.padding, use_bias=use_bias, **config
     )
-    compare_layers(ours, theirs, *draw(seed, dtype, (2, *sliding.size, channels)), seed=seed)
+    check_equal_layers(ours, theirs, *draw(seed, dtype, (2, *sliding.size, channels)), seed=seed)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -38,20 +38,20 @@ def test_dilated_outputs_equal_keras(name, padding, dilation):
         dilation = (3, 3)
     # TensorFlow has no gradients of these on a CPU; those of the operations are compared with an equivalent
     ours, theirs = twins(name, "float64", kernel_size=3, padding=padding, dilation_rate=dilation, **LAYERS[name])
-    compare_layers(ours, theirs, *draw(1, "float64", (2, 9, 10, 3)), gradients=False)
+    check_equal_layers(ours, theirs, *draw(1, "float64", (2, 9, 10, 3)), gradients=False)
 
 
 @pytest.mark.parametrize("groups", [2, 4])
 def test_grouped_outputs_equal_keras(groups):
     ours, theirs = twins("Conv2D", filters=8, kernel_size=3, groups=groups, padding="same", strides=2)
-    compare_layers(ours, theirs, *draw(1, "float32", (2, 6, 7, 4)), gradients=False)
+    check_equal_layers(ours, theirs, *draw(1, "float32", (2, 6, 7, 4)), gradients=False)
 
 
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "softmax", "gelu", "tanh"])
 def test_activations_are_applied_last(name, activation):
     ours, theirs = twins(name, kernel_size=2, activation=activation, **LAYERS[name])
-    compare_layers(ours, theirs, *draw(2, "float32", (2, 4, 5, 3)))
+    check_equal_layers(ours, theirs, *draw(2, "float32", (2, 4, 5, 3)))
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -2,7 +2,7 @@ import drawn
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_oracle import compare_layers, twins
+from layer_oracle import check_equal_layers, twins
 from oracle import draw
 
 from scratchnet import layers
@@ -17,20 +17,20 @@ GLOBAL_POOLS = ["GlobalMaxPooling2D", "GlobalAveragePooling2D"]
 def test_pools_equal_keras(name, seed, dtype, sliding, channels, own_strides):
     strides = {"strides": sliding.strides} if own_strides else {}
     ours, theirs = twins(name, dtype, pool_size=sliding.kernel, padding=sliding.padding, **strides)
-    compare_layers(ours, theirs, *draw(seed, dtype, (2, *sliding.size, channels)), seed=seed)
+    check_equal_layers(ours, theirs, *draw(seed, dtype, (2, *sliding.size, channels)), seed=seed)
 
 
 @pytest.mark.parametrize("name", POOLS)
 def test_pools_are_two_by_two_by_default(name):
     assert getattr(layers, name)().get_config()["pool_size"] == [2, 2]
-    compare_layers(getattr(layers, name)(), twins(name, pool_size=2)[1], *draw(1, "float32", (2, 5, 6, 3)))
+    check_equal_layers(getattr(layers, name)(), twins(name, pool_size=2)[1], *draw(1, "float32", (2, 5, 6, 3)))
 
 
 @pytest.mark.parametrize("name", GLOBAL_POOLS)
 @pytest.mark.parametrize("keepdims", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_global_pools_equal_keras(name, keepdims, dtype):
-    compare_layers(*twins(name, dtype, keepdims=keepdims), *draw(1, dtype, (3, 4, 5, 2)))
+    check_equal_layers(*twins(name, dtype, keepdims=keepdims), *draw(1, dtype, (3, 4, 5, 2)))
 
 
 @pytest.mark.parametrize("name", POOLS)

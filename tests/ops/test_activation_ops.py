@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import compare, draw, keras, tf
+from oracle import check_equal, draw, keras, tf
 
 from scratchnet import activations, ops
 from scratchnet.tensor import Tensor
@@ -49,7 +49,7 @@ FUNCTIONS = {
 def test_values_and_gradients_equal_tensorflow(name, seed, dtype, shape, scale):
     ours, theirs = FUNCTIONS[name]
     (x,) = draw(seed, dtype, tuple(shape))
-    compare(ours, theirs, [x * x.dtype.type(scale)], seed)
+    check_equal(ours, theirs, [x * x.dtype.type(scale)], seed)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -63,20 +63,20 @@ def test_gradients_equal_finite_differences(name):
 def test_softmax_along_any_axis_equals_tensorflow(axis, function):
     (x,) = draw(1, "float64", (3, 4, 5))
     theirs = getattr(tf.nn, function)
-    compare(lambda t: getattr(ops, function)(t, axis), lambda t: theirs(t, axis), [x])
+    check_equal(lambda t: getattr(ops, function)(t, axis), lambda t: theirs(t, axis), [x])
 
 
 @pytest.mark.parametrize("name", sorted(activations._BY_NAME))
 def test_activations_by_name_are_those_of_keras(name):
     (x,) = draw(2, "float32", (4, 7))
-    compare(activations.get(name), keras.activations.get(name), [2 * x])
+    check_equal(activations.get(name), keras.activations.get(name), [2 * x])
     assert activations.get(activations.name_of(activations.get(name))) is activations.get(name)
 
 
 def test_gelu_is_approximate_unless_told_otherwise_as_in_keras():
     (x,) = draw(3, "float32", (50,))
-    compare(ops.gelu, keras.ops.gelu, [2 * x])
-    compare(lambda t: ops.gelu(t, False), lambda t: keras.ops.gelu(t, False), [2 * x])
+    check_equal(ops.gelu, keras.ops.gelu, [2 * x])
+    check_equal(lambda t: ops.gelu(t, False), lambda t: keras.ops.gelu(t, False), [2 * x])
 
 
 def test_gelu_is_approximate_as_an_operation_and_exact_as_a_layers_activation():
@@ -115,7 +115,7 @@ def test_softmax_is_stable_for_huge_logits(dtype):
 def test_large_arguments_stay_finite_and_equal_tensorflow(name):
     ours, theirs = FUNCTIONS[name]
     for dtype in ("float32", "float64"):
-        compare(ours, theirs, [np.array([[-1e4, -200, -50, 50, 200, 1e4]], dtype)])
+        check_equal(ours, theirs, [np.array([[-1e4, -200, -50, 50, 200, 1e4]], dtype)])
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -126,18 +126,18 @@ def test_nan_stays_nan(name):
 
 def test_kinks_take_the_gradient_that_tensorflow_gives_them():
     for name, x in {"relu": [0.0, -0.0], "leaky_relu": [0.0], "elu": [0.0], "relu6": [0.0, 6.0]}.items():
-        compare(*FUNCTIONS[name], [np.array(x)])
+        check_equal(*FUNCTIONS[name], [np.array(x)])
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if "softmax" not in name])
 def test_a_number_stays_a_number(name):
-    compare(*FUNCTIONS[name], [np.array(0.7)])
+    check_equal(*FUNCTIONS[name], [np.array(0.7)])
 
 
 def test_non_contiguous_arrays_are_taken():
     (x,) = draw(5, "float32", (6, 5))
     for name in ("relu", "exact gelu"):
-        compare(lambda t, f=FUNCTIONS[name][0]: f(t.T), lambda t, f=FUNCTIONS[name][1]: f(tf.transpose(t)), [x])
+        check_equal(lambda t, f=FUNCTIONS[name][0]: f(t.T), lambda t, f=FUNCTIONS[name][1]: f(tf.transpose(t)), [x])
 
 
 def test_softmax_and_sigmoid_remember_their_logits():

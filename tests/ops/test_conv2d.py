@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import compare, draw, tf, tf_conv2d
+from oracle import check_equal, draw, tf, tf_conv2d
 
 from scratchnet import ops
 from scratchnet.tensor import Tensor
@@ -22,7 +22,7 @@ def test_values_and_gradients_equal_tensorflow(
     channels, filters = groups * group_channels, groups * group_filters
     shapes = [(batch, *size, channels), (*kernel, group_channels, filters), (filters,)]
     arrays = draw(seed, dtype, *shapes[: 2 + with_bias])
-    compare(
+    check_equal(
         lambda x, k, b=None: ops.conv2d(x, k, b, strides, padding, dilation, groups),
         lambda x, k, b=None: tf_conv2d(x, k, b, strides, padding, dilation, groups),
         arrays,
@@ -34,7 +34,7 @@ def test_values_and_gradients_equal_tensorflow(
 @given(drawn.seeds, drawn.dtypes, drawn.filter_counts, st.sampled_from([1, 3, 16, 40]))
 def test_any_number_of_filters_equals_tensorflow(seed, dtype, filters, channels):
     arrays = draw(seed, dtype, (2, 6, 5, channels), (3, 3, channels, filters), (filters,))
-    compare(
+    check_equal(
         lambda x, k, b: ops.conv2d(x, k, b, padding="same"),
         lambda x, k, b: tf_conv2d(x, k, b, padding="same"),
         arrays,
@@ -47,7 +47,7 @@ def test_any_number_of_filters_equals_tensorflow(seed, dtype, filters, channels)
 @pytest.mark.parametrize("size", [7, 8, 9])
 def test_strides_and_even_kernels_equal_tensorflow(padding, kernel, stride, size):
     arrays = draw(size, "float64", (1, size, size + 1, 2), (kernel, kernel, 2, 3))
-    compare(
+    check_equal(
         lambda x, k: ops.conv2d(x, k, strides=stride, padding=padding),
         lambda x, k: tf.nn.conv2d(x, k, stride, padding.upper()),
         arrays,
@@ -91,7 +91,7 @@ def test_only_the_arguments_that_require_a_gradient_get_one():
 
 def test_non_contiguous_images_are_taken():
     arrays = draw(4, "float64", (3, 5, 6, 2), (2, 2, 3, 4))
-    compare(
+    check_equal(
         lambda x, k: ops.conv2d(x.transpose(3, 1, 2, 0), k),
         lambda x, k: tf_conv2d(tf.transpose(x, (3, 1, 2, 0)), k),
         arrays,

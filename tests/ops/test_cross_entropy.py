@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import compare, draw, tf
+from oracle import check_equal, draw, tf
 
 from scratchnet import ops
 from scratchnet.tensor import Tensor
@@ -17,7 +17,7 @@ shapes = st.lists(st.integers(1, 6), min_size=1, max_size=4).map(tuple)
 def test_cross_entropy_equals_tensorflow(seed, dtype, shape):
     (logits,) = draw(seed, dtype, shape)
     targets = np.random.default_rng(seed).dirichlet(np.ones(shape[-1]), shape[:-1]).astype(dtype)
-    compare(
+    check_equal(
         lambda z: ops.cross_entropy_with_logits(targets, z),
         lambda z: tf.nn.softmax_cross_entropy_with_logits(targets, z),
         [3 * logits],
@@ -30,7 +30,7 @@ def test_cross_entropy_equals_tensorflow(seed, dtype, shape):
 def test_binary_cross_entropy_equals_tensorflow(seed, dtype, shape):
     (logits,) = draw(seed, dtype, shape)
     targets = np.random.default_rng(seed).random(shape).astype(dtype)
-    compare(
+    check_equal(
         lambda z: ops.binary_cross_entropy_with_logits(targets, z),
         lambda z: tf.nn.sigmoid_cross_entropy_with_logits(targets, z),
         [3 * logits],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import compare, draw, tf, tf_depthwise_conv2d
+from oracle import check_equal, draw, tf, tf_depthwise_conv2d
 
 from scratchnet import ops
 
@@ -17,7 +17,7 @@ def test_values_and_gradients_equal_tensorflow(seed, dtype, batch, sliding, chan
     size, kernel, strides, dilation, padding = sliding
     shapes = [(batch, *size, channels), (*kernel, channels, multiplier), (channels * multiplier,)]
     arrays = draw(seed, dtype, *shapes[: 2 + with_bias])
-    compare(
+    check_equal(
         lambda x, k, b=None: ops.depthwise_conv2d(x, k, b, strides, padding, dilation),
         lambda x, k, b=None: tf_depthwise_conv2d(x, k, b, strides=strides, padding=padding, dilation=dilation),
         arrays,

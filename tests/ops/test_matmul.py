@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import compare, draw, tf
+from oracle import check_equal, draw, tf
 
 from scratchnet import ops
 from scratchnet.tensor import Tensor
@@ -15,7 +15,7 @@ sizes = st.sampled_from([1, 2, 3, 4, 5, 7, 16, 33, 65])
 @settings(max_examples=50)
 @given(drawn.seeds, drawn.dtypes, sizes, sizes, sizes)
 def test_products_of_matrices_equal_tensorflow(seed, dtype, rows, depth, columns):
-    compare(ops.matmul, tf.matmul, draw(seed, dtype, (rows, depth), (depth, columns)), seed)
+    check_equal(ops.matmul, tf.matmul, draw(seed, dtype, (rows, depth), (depth, columns)), seed)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -25,7 +25,7 @@ def test_products_of_matrices_equal_tensorflow(seed, dtype, rows, depth, columns
     ids=str,
 )
 def test_leading_axes_are_broadcast_as_in_tensorflow(dtype, first, second):
-    compare(ops.matmul, tf.matmul, draw(1, dtype, (*first, 3, 5), (*second, 5, 4)))
+    check_equal(ops.matmul, tf.matmul, draw(1, dtype, (*first, 3, 5), (*second, 5, 4)))
 
 
 def test_gradients_equal_finite_differences():
@@ -45,7 +45,9 @@ def test_empty_axes_are_taken_as_in_numpy(a, b):
 
 
 def test_transposed_operands_are_taken():
-    compare(lambda a, b: a.T @ b.T, lambda a, b: tf.transpose(a) @ tf.transpose(b), draw(3, "float64", (5, 3), (7, 5)))
+    check_equal(
+        lambda a, b: a.T @ b.T, lambda a, b: tf.transpose(a) @ tf.transpose(b), draw(3, "float64", (5, 3), (7, 5))
+    )
 
 
 def test_mixed_precision_gives_each_side_a_gradient_of_its_dtype():

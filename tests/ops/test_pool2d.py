@@ -2,9 +2,9 @@ import drawn
 import gradients
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from oracle import compare, draw, tf
+from oracle import check_equal, draw, tf
 
 from scratchnet import ops
 from scratchnet.tensor import Tensor
@@ -20,8 +20,11 @@ POOLS = {
 @given(drawn.seeds, drawn.dtypes, st.integers(1, 3), drawn.slidings(max_dilation=1), st.sampled_from([1, 3, 16, 17]))
 def test_values_and_gradients_equal_tensorflow(kind, seed, dtype, batch, sliding, channels):
     size, window, strides, _, padding = sliding
+    # where the window is wider than the image, TensorFlow's float64 gradient of the average is not that of its value;
+    # float32 is compared here all the same, and float64 with finite differences below
+    assume(kind == "max" or dtype == "float32" or (window[0] <= size[0] and window[1] <= size[1]))
     ours, theirs = POOLS[kind]
-    compare(
+    check_equal(
         lambda x: ours(x, window, strides, padding),
         lambda x: theirs(x, window, strides, padding.upper()),
         draw(seed, dtype, (batch, *size, channels)),
@@ -34,7 +37,7 @@ def test_values_and_gradients_equal_tensorflow(kind, seed, dtype, batch, sliding
 def test_the_first_of_several_maxima_takes_the_gradient_as_in_tensorflow(seed, sliding):
     size, window, strides, _, padding = sliding
     x = np.random.default_rng(seed).integers(0, 3, (2, *size, 2)).astype(np.float64)
-    compare(
+    check_equal(
         lambda t: ops.max_pool2d(t, window, strides, padding),
         lambda t: tf.nn.max_pool2d(t, window, strides, padding.upper()),
         [x],
@@ -48,13 +51,14 @@ def test_the_first_of_several_maxima_takes_the_gradient_as_in_tensorflow(seed, s
 def test_global_pools_equal_tensorflow(keepdims, seed, dtype, shape):
     arrays = draw(seed, dtype, shape)
     for ours, theirs in ((ops.global_average_pool2d, tf.reduce_mean), (ops.global_max_pool2d, tf.reduce_max)):
-        compare(lambda x, f=ours: f(x, keepdims), lambda x, f=theirs: f(x, (1, 2), keepdims), arrays, seed)
+        check_equal(lambda x, f=ours: f(x, keepdims), lambda x, f=theirs: f(x, (1, 2), keepdims), arrays, seed)
 
 
+@pytest.mark.parametrize("window", [(3, 2), (1, 5), (7, 9)])
 @pytest.mark.parametrize("kind", POOLS)
-def test_gradients_equal_finite_differences(kind):
+def test_gradients_equal_finite_differences(kind, window):
     arrays = draw(1, "float64", (2, 5, 4, 2))
-    gradients.check_gradients(lambda x: POOLS[kind][0](x, (3, 2), (2, 1), "same"), arrays)
+    gradients.check_gradients(lambda x: POOLS[kind][0](x, window, (2, 1), "same"), arrays)
 
 
 def test_the_first_of_tied_maxima_takes_the_gradient():

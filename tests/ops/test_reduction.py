@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import compare, draw, tf
+from oracle import check_equal, draw, tf
 
 from scratchnet import ops
 
@@ -17,7 +17,7 @@ REDUCTIONS = {"sum": tf.reduce_sum, "mean": tf.reduce_mean, "max": tf.reduce_max
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_values_and_gradients_equal_tensorflow(name, keepdims, axis, dtype):
     theirs = REDUCTIONS[name]
-    compare(
+    check_equal(
         lambda x: getattr(ops, name)(x, axis, keepdims), lambda x: theirs(x, axis, keepdims), draw(1, dtype, (3, 4, 5))
     )
 
@@ -29,7 +29,7 @@ def test_values_and_gradients_equal_tensorflow(name, keepdims, axis, dtype):
 def test_any_shape_equals_tensorflow(seed, name, shape, keepdims, data):
     axis = data.draw(st.none() | st.sets(st.integers(0, len(shape) - 1)).map(tuple)) if shape else None
     theirs = REDUCTIONS[name]
-    compare(
+    check_equal(
         lambda x: getattr(ops, name)(x, axis, keepdims),
         lambda x: theirs(x, axis if axis is None else list(axis), keepdims),
         draw(seed, "float64", tuple(shape)),
@@ -40,7 +40,7 @@ def test_any_shape_equals_tensorflow(seed, name, shape, keepdims, data):
 def test_tied_maxima_share_the_gradient_as_in_tensorflow():
     x = np.random.default_rng(0).integers(0, 2, (4, 6)).astype(np.float64)
     for axis in (None, 0, 1):
-        compare(lambda t, a=axis: ops.max(t, a), lambda t, a=axis: tf.reduce_max(t, a), [x])
+        check_equal(lambda t, a=axis: ops.max(t, a), lambda t, a=axis: tf.reduce_max(t, a), [x])
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
