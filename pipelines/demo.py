@@ -53,7 +53,9 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
 
     console.print("\n4. The same network in Keras, from the same initial weights on the same batches")
     if find_spec("tensorflow") is None:
-        console.print('TensorFlow is not installed, so this part is left out: pip install "scratchnet[keras]"')
+        console.print(
+            'TensorFlow is not installed, so this part is left out: pip install -e ".[keras]" in the checkout'
+        )
     else:
         _compare_with_keras(recipe, source, parts, test, run, epochs, seed)
     console.print(f"\nEverything is in {folder}: the model, its figures, curves.png and confusion matrices.")

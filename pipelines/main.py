@@ -12,7 +12,7 @@ def main() -> None:
     if missing:
         print(
             "The scratchnet command needs the extra 'pipelines', which is not installed "
-            f'(missing: {", ".join(missing)}): pip install "scratchnet[pipelines]"',
+            f'(missing: {", ".join(missing)}): pip install -e ".[pipelines]" in the checkout',
             file=sys.stderr,
         )
         sys.exit(1)

@@ -26,7 +26,9 @@ def import_keras() -> Any:
         import keras
         import tensorflow  # noqa: F401  # Keras alone can be installed without it
     except ImportError as error:
-        raise UserError('this needs TensorFlow, which is not installed: pip install "scratchnet[keras]"') from error
+        raise UserError(
+            'this needs TensorFlow, which is not installed: pip install -e ".[keras]" in the checkout'
+        ) from error
     return keras
 
 

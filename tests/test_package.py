@@ -134,7 +134,7 @@ def test_without_the_extra_the_command_says_in_one_sentence_how_to_get_it(hidden
     assert done.returncode == 1
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
-    assert 'pip install "scratchnet[pipelines]"' in done.stderr
+    assert 'pip install -e ".[pipelines]"' in done.stderr
     assert hidden.replace(",", ", ") in done.stderr
 
 

@@ -89,6 +89,6 @@ def test_the_demo_without_tensorflow_leaves_keras_out_and_replaces_an_earlier_on
     for _ in range(2):
         done = command("demo", "--images", 70, "--epochs", 1, "--out", tmp_path / "demo")
         assert done.status == 0, done.err
-    assert 'TensorFlow is not installed, so this part is left out: pip install "scratchnet[keras]"' in done.out
+    assert 'TensorFlow is not installed, so this part is left out: pip install -e ".[keras]"' in done.out
     assert "keras" not in json.loads((tmp_path / "demo" / "metrics.json").read_text())
     assert "side by side" not in done.out
