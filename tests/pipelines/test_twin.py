@@ -137,7 +137,7 @@ def test_what_keras_does_not_have_is_named() -> None:
 
 def test_without_tensorflow_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorflow", None)
-    with pytest.raises(UserError, match=r'not installed: pip install "scratchnet\[keras\]"'):
+    with pytest.raises(UserError, match=r'not installed: pip install -e "\.\[keras\]"'):
         to_keras(nested())
 
 
