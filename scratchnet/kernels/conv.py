@@ -1,263 +1,204 @@
-"""Two-dimensional convolution, NHWC with HWIO kernels: patches are gathered block by block and multiplied on the tile.
+"""Two-dimensional convolution, NHWC with HWIO kernels, and its gradients; optionally with ReLU and max pool behind it.
 
-A block of patches is small enough for the second-level cache, so the patch matrix never exists as a whole. All three
-passes share it:
+    y = pool(relu(x * kernel + bias))
 
-    y        = patches(x) @ kernel
-    d_kernel = patches(x)^T @ dy
-    d_x      = scatter(dy @ kernel^T)      scatter adds each patch back to where it was gathered
+There are two algorithms: the definition, on the register tile (`conv_direct`), and Winograd's for 3x3 kernels
+(`winograd`), which `uses_winograd` chooses by shape.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import get_num_threads, prange
 
-from scratchnet.arrays import FloatArray, Shape
-from scratchnet.kernels.gemm import DEPTH_BLOCK, pack, packed_size, panel_product
-from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS
-from scratchnet.kernels.window import Window, covered
+from scratchnet.arrays import AnyArray, FloatArray, Shape
+from scratchnet.kernels.buffers import empty
+from scratchnet.kernels.conv_direct import direct
+from scratchnet.kernels.conv_gradients import kernel_gradient, scattered_input_gradient
+from scratchnet.kernels.patches import Weights, flipped, pack_kernel
+from scratchnet.kernels.simd import VECTOR_BYTES
+from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
+from scratchnet.kernels.window import Window
+from scratchnet.kernels.winograd import TILE, transform_kernel, winograd
+from scratchnet.kernels.winograd_gradient import winograd_kernel_gradient
 
-PATCH_BYTES = 256 * 1024  # of one block of patches
-CHUNKS = 16  # partial sums of the kernel's gradient: a constant, so that sums do not depend on the threads
-PARTIAL_BYTES = 64 * 2**20
-
-
-@kernel
-def _copy(source, target):
-    # slices that begin at 0 let the compiler drop its checks for negative indices, and so use vectors
-    for i in range(target.size):
-        target[i] = source[i]
+_exact = False
 
 
-@kernel
-def _add(source, target):
-    for i in range(source.size):
-        target[i] += source[i]
+def set_exact(exact: bool) -> None:
+    """Whether all convolutions are computed by their definition, in this process.
+
+    By default, 3x3 convolutions of many channels use Winograd's algorithm, which takes a quarter of the
+    multiplications. Its results differ by about 1e-6 of the largest sum, and an infinity among the inputs becomes NaN
+    in a neighbourhood of 4x4 pixels.
+    """
+    global _exact
+    _exact = bool(exact)
 
 
-@kernel
-def _gather(x, image, first, count, out_width, window, channel, channels, patches):
-    """Row p of `patches` becomes the (height, width, channels) patch under output pixel first + p."""
-    height, width = x.shape[1], x.shape[2]
-    flat, row_size = x.reshape(-1), width * x.shape[3]
-    run = window.width * channels
-    step = window.dilation_w * x.shape[3]
-    contiguous = step == channels  # the taps of one kernel row lie side by side
-    for p in range(count):
-        at = p * window.height * run
-        top = (first + p) // out_width * window.stride_h - window.pad_top
-        left = (first + p) % out_width * window.stride_w - window.pad_left
-        tap_from, tap_end = covered(left, window.dilation_w, window.width, width)
-        for kh in range(window.height):
-            row = top + kh * window.dilation_h
-            taps = patches[at : at + run]
-            if row < 0 or row >= height:
-                taps[:] = 0
-            else:
-                # of the first tap that lies inside the image
-                start = (image * height + row) * row_size + left * x.shape[3] + tap_from * step + channel
-                taps[: tap_from * channels] = 0
-                if contiguous:
-                    _copy(flat[start:], taps[tap_from * channels : tap_end * channels])
-                else:
-                    for tap in range(tap_end - tap_from):
-                        first_channel = (tap_from + tap) * channels
-                        _copy(flat[start + tap * step :], taps[first_channel : first_channel + channels])
-                taps[tap_end * channels :] = 0
-            at += run
+def is_exact() -> bool:
+    """What `set_exact` has set."""
+    return _exact
 
 
-@kernel
-def _scatter(patches, image, first, count, out_width, window, channel, channels, dx):
-    """Add row p of `patches` to the pixels it was gathered from."""
-    height, width = dx.shape[1], dx.shape[2]
-    flat, row_size = dx.reshape(-1), width * dx.shape[3]
-    run = window.width * channels
-    step = window.dilation_w * dx.shape[3]
-    contiguous = step == channels
-    for p in range(count):
-        at = p * window.height * run
-        top = (first + p) // out_width * window.stride_h - window.pad_top
-        left = (first + p) % out_width * window.stride_w - window.pad_left
-        tap_from, tap_end = covered(left, window.dilation_w, window.width, width)
-        for kh in range(window.height):
-            row = top + kh * window.dilation_h
-            if 0 <= row < height:
-                taps = patches[at : at + run]
-                start = (image * height + row) * row_size + left * dx.shape[3] + tap_from * step + channel
-                if contiguous:
-                    _add(taps[tap_from * channels : tap_end * channels], flat[start:])
-                else:
-                    for tap in range(tap_end - tap_from):
-                        first_channel = (tap_from + tap) * channels
-                        _add(taps[first_channel : first_channel + channels], flat[start + tap * step :])
-            at += run
+class Fused(NamedTuple):
+    """What follows the sums: a ReLU, and a max pool that steps by its own window, (0, 0) for none."""
+
+    relu: bool = False
+    pool: Shape = (0, 0)
 
 
-@kernel
-def _product(a, a_row, a_col, rows, packed, depth, columns, c, c_at, c_row, accumulate, edge):
-    """C (+)= A @ B for one block, B packed."""
-    width = VECTOR_BYTES // packed.itemsize * VECTORS
-    for k in range(0, depth, DEPTH_BLOCK):
-        steps = min(DEPTH_BLOCK, depth - k)
-        for first in range(0, columns, width):
-            panel_product(
-                a, k * a_col, a_row, a_col, rows, packed, depth, k, steps, first, columns,
-                c, c_at, c_row, accumulate or k > 0, edge,
-            )  # fmt: skip
+LINEAR = Fused()
 
 
-@kernel(parallel=True)
-def _forward(x, packed, bias, y, window, groups, block, patches, edges):
-    batch, out_height, out_width, filters = y.shape
-    channels, group_filters = x.shape[3] // groups, filters // groups
-    depth, pixels = window.height * window.width * channels, out_height * out_width
-    blocks = -(-pixels // block)
-    flat, group_size = y.reshape(-1), packed.size // groups
-    workers = patches.shape[0]
-    for worker in prange(workers):
-        for task in range(worker, batch * blocks, workers):
-            image, first = task // blocks, task % blocks * block
-            count = min(block, pixels - first)
-            start = (image * pixels + first) * filters
-            for group in range(groups):
-                _gather(x, image, first, count, out_width, window, group * channels, channels, patches[worker])
-                _product(
-                    patches[worker], depth, 1, count, packed[group * group_size : (group + 1) * group_size], depth,
-                    group_filters, flat, start + group * group_filters, filters, False, edges[worker],
-                )  # fmt: skip
-            for p in range(count):
-                _add(bias, flat[start + p * filters :])
+class Prepared(NamedTuple):
+    """A kernel and a bias, packed for convolutions of one geometry."""
+
+    weights: Weights
+    winograd: bool
 
 
-@kernel(parallel=True)
-def _kernel_gradient(x, dy, window, groups, block, partial, patches, packed, edges):
-    """partial[chunk, group] = sum of patches^T @ dy over the chunk's blocks."""
-    batch, out_height, out_width, filters = dy.shape
-    channels, group_filters = x.shape[3] // groups, filters // groups
-    depth, pixels = window.height * window.width * channels, out_height * out_width
-    blocks = -(-pixels // block)
-    flat, chunks = dy.reshape(-1), partial.shape[0]
-    for chunk in prange(chunks):
-        partial[chunk] = 0
-        for task in range(chunk * batch * blocks // chunks, (chunk + 1) * batch * blocks // chunks):
-            image, first = task // blocks, task % blocks * block
-            count = min(block, pixels - first)
-            start = (image * pixels + first) * filters
-            for group in range(groups):
-                _gather(x, image, first, count, out_width, window, group * channels, channels, patches[chunk])
-                pack(flat, start + group * group_filters, filters, 1, count, group_filters, packed[chunk])
-                _product(
-                    patches[chunk], 1, depth, depth, packed[chunk], count, group_filters,
-                    partial[chunk, group], 0, group_filters, True, edges[chunk],
-                )  # fmt: skip
+def uses_winograd(
+    kernel_shape: Shape, window: Window, out_size: Shape, groups: int, dtype: np.dtype[Any], pool: Shape = (0, 0)
+) -> bool:
+    """The rule: float32, 3x3, steps and dilation of 1, one group; channels and filters that fill vectors.
+
+    And half of the pixels of the 4x4 tiles must lie inside the image, or the tiles compute more than they save.
+    """
+    if _exact or dtype != np.float32 or window[:6] != (3, 3, 1, 1, 1, 1) or groups != 1:
+        return False
+    lanes = VECTOR_BYTES // 4
+    if kernel_shape[2] % lanes or kernel_shape[3] % lanes or (pool[0] and (TILE % pool[0] or TILE % pool[1])):
+        return False
+    down, across = -(-out_size[0] // TILE), -(-out_size[1] // TILE)
+    return 2 * out_size[0] * out_size[1] >= TILE * TILE * down * across
 
 
-@kernel(parallel=True)
-def _input_gradient(dy, packed, dx, window, groups, block, patches, edges):
-    """One image per task, because the patches of neighbouring blocks overlap."""
-    batch, out_height, out_width, filters = dy.shape
-    channels, group_filters = dx.shape[3] // groups, filters // groups
-    depth, pixels = window.height * window.width * channels, out_height * out_width
-    flat, group_size = dy.reshape(-1), packed.size // groups
-    workers = patches.shape[0]
-    for worker in prange(workers):
-        for image in range(worker, batch, workers):
-            dx[image] = 0
-            for first in range(0, pixels, block):
-                count = min(block, pixels - first)
-                start = (image * pixels + first) * filters
-                for group in range(groups):
-                    _product(
-                        flat[start + group * group_filters :], filters, 1, count,
-                        packed[group * group_size : (group + 1) * group_size], group_filters,
-                        depth, patches[worker], 0, depth, False, edges[worker],
-                    )  # fmt: skip
-                    _scatter(patches[worker], image, first, count, out_width, window, group * channels, channels, dx)
+def prepare(
+    kernel: FloatArray, bias: FloatArray | None, window: Window, out_size: Shape, groups: int, pool: Shape = (0, 0)
+) -> Prepared:
+    """Pack a kernel (height, width, channels / groups, filters) and a bias (filters,) for `convolve`."""
+    if uses_winograd(kernel.shape, window, out_size, groups, kernel.dtype, pool):
+        return Prepared(transform_kernel(kernel, bias), True)
+    return Prepared(pack_kernel(kernel, bias, groups), False)
 
 
-def _block_pixels(depth: int, itemsize: int, pixels: int) -> int:
-    """How many patches make a block: a multiple of the tile's rows that fits the cache."""
-    fitting = max(ROWS, PATCH_BYTES // (depth * itemsize) // ROWS * ROWS)
-    return min(fitting, -(-pixels // ROWS) * ROWS)
+def convolve(
+    x: FloatArray,
+    prepared: Prepared,
+    window: Window,
+    out_size: Shape,
+    groups: int,
+    fused: Fused = LINEAR,
+    with_winner: bool = False,
+) -> tuple[FloatArray, AnyArray]:
+    """Convolve with a prepared kernel.
+
+    Args:
+        x: (batch, height, width, channels), C-contiguous.
+        out_size: the result's height and width, before pooling.
+        with_winner: whether to return which tap of each pool window won, counted along its rows.
+
+    Returns:
+        The result, (batch, *size, filters), and the taps, of the same shape or empty.
+    """
+    size = (out_size[0] // fused.pool[0], out_size[1] // fused.pool[1]) if fused.pool[0] else out_size
+    y = empty((len(x), *size, prepared.weights.filters), x.dtype)
+    winner = empty(y.shape, np.uint8) if with_winner else NO_WINNER
+    _run(x, x, NO_WINNER, PLAIN, prepared, window, out_size, groups, fused, y, winner)
+    return y, winner
 
 
-def _edges(workers: int, dtype: np.dtype[np.floating[Any]]) -> FloatArray:
-    return np.empty((workers, ROWS * VECTORS * VECTOR_BYTES // dtype.itemsize), dtype)
-
-
-def _packed_groups(kernel: FloatArray, groups: int, transpose: bool) -> FloatArray:
-    """Each group's (depth, filters) matrix, or its transpose, packed for the tile."""
-    filters = kernel.shape[3] // groups
-    depth = kernel[..., 0].size
-    rows, columns = (filters, depth) if transpose else (depth, filters)
-    size = packed_size(rows, columns, kernel.itemsize)
-    packed = np.empty(groups * size, kernel.dtype)
-    row, column = (1, groups * filters) if transpose else (groups * filters, 1)
-    for group in range(groups):
-        pack(kernel.reshape(-1), group * filters, row, column, rows, columns, packed[group * size :])
-    return packed
+def _run(
+    source: FloatArray,
+    gate: FloatArray,
+    won: AnyArray,
+    up: Upstream,
+    prepared: Prepared,
+    window: Window,
+    out_size: Shape,
+    groups: int,
+    fused: Fused,
+    y: FloatArray,
+    winner: AnyArray,
+) -> None:
+    if y.size == 0:
+        return
+    if prepared.winograd:
+        pads = (window.pad_top, window.pad_left)
+        winograd(source, gate, won, up, prepared.weights, pads, out_size, fused.relu, fused.pool, y, winner)
+    else:
+        weights, pool = prepared.weights, fused.pool
+        direct(source, gate, won, up, weights, window, out_size, groups, fused.relu, pool, y, winner)
 
 
 def conv2d_forward(
     x: FloatArray, kernel: FloatArray, bias: FloatArray | None, window: Window, out_size: Shape, groups: int
 ) -> FloatArray:
-    """Convolve.
+    """Convolve, with nothing behind it; arguments as in `prepare` and `convolve`, all arrays C-contiguous."""
+    return convolve(x, prepare(kernel, bias, window, out_size, groups), window, out_size, groups)[0]
 
-    Args:
-        x: (batch, height, width, channels), C-contiguous like every argument here.
-        kernel: (kernel height, kernel width, channels / groups, filters).
-        bias: (filters,) or None for zeros.
-        out_size: the output's height and width.
 
-    Returns:
-        (batch, *out_size, filters).
-    """
-    batch, filters = x.shape[0], kernel.shape[3]
-    y = np.empty((batch, *out_size, filters), x.dtype)
-    depth = kernel[..., 0].size
-    block = _block_pixels(depth, x.itemsize, out_size[0] * out_size[1])
-    workers = get_num_threads()
-    if bias is None:
-        bias = np.zeros(filters, x.dtype)
-    _forward(
-        x, _packed_groups(kernel, groups, False), bias, y, window, groups, block,
-        np.empty((workers, block * depth), x.dtype), _edges(workers, x.dtype),
-    )  # fmt: skip
-    return y
+class Behind(NamedTuple):
+    """What came after the sums, as going back needs it: what `convolve` returned, and the sums' height and width."""
+
+    fused: Fused
+    y: FloatArray
+    winner: AnyArray
+    out_size: Shape
+
+
+def _upstream(dy: FloatArray, behind: Behind | None) -> tuple[FloatArray, AnyArray, Upstream, Shape]:
+    if behind is None:
+        return dy, NO_WINNER, PLAIN, dy.shape[1:3]
+    size = behind.out_size if behind.fused.pool[0] else (0, 0)
+    return behind.y, behind.winner, Upstream(int(behind.fused.relu), *behind.fused.pool, *size), behind.out_size
 
 
 def conv2d_kernel_gradient(
-    x: FloatArray, dy: FloatArray, kernel_shape: Shape, window: Window, groups: int
+    x: FloatArray,
+    dy: FloatArray,
+    kernel_shape: Shape,
+    window: Window,
+    groups: int,
+    behind: Behind | None = None,
+    by_bias: FloatArray | None = None,
 ) -> FloatArray:
-    """The loss's gradient by the kernel, from the one by the output, `dy` (batch, out height, out width, filters)."""
-    filters = kernel_shape[3] // groups
-    depth = kernel_shape[0] * kernel_shape[1] * kernel_shape[2]
-    block = _block_pixels(depth, x.itemsize, dy.shape[1] * dy.shape[2])
-    tasks = dy.shape[0] * -(-dy.shape[1] * dy.shape[2] // block)
-    size = groups * depth * filters * x.itemsize
-    chunks = max(1, min(CHUNKS, tasks, PARTIAL_BYTES // size))
-    partial = np.empty((chunks, groups, depth * filters), x.dtype)
-    _kernel_gradient(
-        x, dy, window, groups, block, partial, np.empty((chunks, block * depth), x.dtype),
-        np.empty((chunks, packed_size(block, filters, x.itemsize)), x.dtype), _edges(chunks, x.dtype),
-    )  # fmt: skip
-    total = partial.sum(axis=0).reshape(groups, depth, filters)
-    return np.ascontiguousarray(total.transpose(1, 0, 2)).reshape(kernel_shape)
+    """The loss's gradient by the kernel.
+
+    Args:
+        dy: the one by the result, of its shape.
+        behind: with what the result was made from the sums; None if it is the sums.
+        by_bias: (filters,), takes the gradient by the bias, which comes along.
+    """
+    gate, won, up, out_size = _upstream(dy, behind)
+    if x.size == 0 or dy.size == 0:
+        by_kernel, total = np.zeros(kernel_shape, x.dtype), np.zeros(kernel_shape[3], x.dtype)
+    elif uses_winograd(kernel_shape, window, out_size, groups, x.dtype):
+        pads = (window.pad_top, window.pad_left)
+        by_kernel, total = winograd_kernel_gradient(x, dy, gate, won, up, pads, out_size)
+    else:
+        by_kernel, total = kernel_gradient(x, dy, gate, won, up, kernel_shape, window, out_size, groups)
+    if by_bias is not None:
+        by_bias[...] = total
+    return by_kernel
 
 
 def conv2d_input_gradient(
-    dy: FloatArray, kernel: FloatArray, x_shape: Shape, window: Window, groups: int
+    dy: FloatArray, kernel: FloatArray, x_shape: Shape, window: Window, groups: int, behind: Behind | None = None
 ) -> FloatArray:
-    """The loss's gradient by the input of shape `x_shape`, from the one by the output."""
-    dx = np.empty(x_shape, dy.dtype)
-    depth = kernel[..., 0].size
-    block = _block_pixels(depth, dy.itemsize, dy.shape[1] * dy.shape[2])
-    workers = get_num_threads()
-    _input_gradient(
-        dy, _packed_groups(kernel, groups, True), dx, window, groups, block,
-        np.empty((workers, block * depth), dy.dtype), _edges(workers, dy.dtype),
-    )  # fmt: skip
+    """The loss's gradient by the input of shape `x_shape`; other arguments as in `conv2d_kernel_gradient`.
+
+    With steps of 1 it is a convolution again, of the sums' gradient with the flipped kernel.
+    """
+    gate, won, up, _ = _upstream(dy, behind)
+    if window.stride_h != 1 or window.stride_w != 1:
+        return scattered_input_gradient(dy, gate, won, up, kernel, x_shape, window, groups)
+    reverse = window._replace(
+        pad_top=(window.height - 1) * window.dilation_h - window.pad_top,
+        pad_left=(window.width - 1) * window.dilation_w - window.pad_left,
+    )
+    size = x_shape[1:3]
+    prepared = prepare(flipped(kernel, groups), None, reverse, size, groups)
+    dx = empty(x_shape, dy.dtype)
+    _run(dy, gate, won, up, prepared, reverse, size, groups, LINEAR, dx, NO_WINNER)
     return dx

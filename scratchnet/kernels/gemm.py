@@ -3,25 +3,45 @@
 The right-hand matrix is packed into panels of one tile's width, so that the tile reads it contiguously; the last panel
 is padded with zeros to whole vectors. Each element of the result is summed in one fixed order, whatever the number of
 threads.
+
+A product with few rows is bound by the memory that holds the large matrix. Then each thread streams a part of that
+matrix once, block by block through its cache, and nothing of its size is written.
 """
 
 import numpy as np
 from numba import prange
 
 from scratchnet.arrays import FloatArray
+from scratchnet.kernels.buffers import empty
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, tile_1, tile_2, tile_3, tile_4
 
 ROW_BLOCK = 8 * ROWS  # rows of the result per task
-DEPTH_BLOCK = 512
-STREAMED_ROWS = 4  # up to so many rows, packing would cost more than it saves
-STREAMED_COLUMNS = 512
+DEPTH_BLOCK = 512  # of a panel: 128 KB at once stay in the second-level cache
+THIN_ROWS = 64  # up to so many rows, the large matrix is streamed
+PACKED_ROWS = 5  # from so many rows on, packing a block before it is multiplied saves more than it costs
+DEPTH_CHUNKS = 16  # of a streamed matrix: a constant, so that sums do not depend on the threads
+CHUNK_DEPTH = 64  # at least so many rows of the matrix per chunk
+BLOCK_BYTES = 96 * 1024  # of a streamed matrix, packed at once
+
+
+def aligned(size: int, dtype: np.dtype[np.floating]) -> FloatArray:
+    """An uninitialised flat array that begins on a vector's boundary: loads across cache lines cost twice."""
+    memory = np.empty(size * dtype.itemsize + VECTOR_BYTES, np.uint8)
+    start = -memory.ctypes.data % VECTOR_BYTES
+    array: FloatArray = memory[start : start + size * dtype.itemsize].view(dtype)
+    return array
 
 
 def packed_size(depth: int, columns: int, itemsize: int) -> int:
     """Elements that `pack` writes for a (depth, columns) matrix."""
+    return depth * whole_vectors(columns, itemsize)
+
+
+def whole_vectors(columns: int, itemsize: int) -> int:
+    """The next number of columns that fills vectors."""
     lanes = VECTOR_BYTES // itemsize
-    return depth * (-(-columns // lanes) * lanes)
+    return -(-columns // lanes) * lanes
 
 
 @kernel
@@ -35,102 +55,184 @@ def pack(b, b_at, b_row, b_col, depth, columns, packed):
         at = first * depth
         for k in range(depth):
             start = b_at + k * b_row + first * b_col
+            target = packed[at : at + stored]
             if b_col == 1:
-                for n in range(valid):
-                    packed[at + n] = b[start + n]
+                source = b[start : start + valid]
+                for n in range(source.size):
+                    target[n] = source[n]
             else:
                 for n in range(valid):
-                    packed[at + n] = b[start + n * b_col]
+                    target[n] = b[start + n * b_col]
             for n in range(valid, stored):
-                packed[at + n] = 0
+                target[n] = 0
             at += stored
 
 
 @kernel
-def _tile(vectors, a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate):
+def tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
+         bias_at, floor):  # fmt: skip
+    """The register tile of the wanted width; see `simd`."""
     if vectors == 4:
-        tile_4(a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate)
+        tile_4(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
+               bias_at, floor)  # fmt: skip
     elif vectors == 3:
-        tile_3(a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate)
+        tile_3(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
+               bias_at, floor)  # fmt: skip
     elif vectors == 2:
-        tile_2(a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate)
+        tile_2(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
+               bias_at, floor)  # fmt: skip
     else:
-        tile_1(a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate)
+        tile_1(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
+               bias_at, floor)  # fmt: skip
 
 
 @kernel
-def panel_product(
-    a,
-    a_at,
-    a_row,
-    a_col,
-    rows,
-    packed,
-    packed_depth,
-    depth_from,
-    depth,
-    first,
-    columns,
-    c,
-    c_at,
-    c_row,
-    accumulate,
-    edge,
-):
-    """C[0:rows, first:first + panel] (+)= A @ one panel of B, over `depth` steps from `depth_from`.
+def panel_product(a, starts, rows, runs_at, runs, a_col, b, b_at, depth, columns, c, c_at, c_row, accumulate, finish,
+                  bias, bias_at, floor, edge):  # fmt: skip
+    """Up to ROWS rows of C (+)= A @ one panel of B that has `columns` columns, filled up to whole vectors.
 
-    `edge` is a scratch of ROWS * VECTORS vectors for tiles that stick out of C.
+    The first `rows` of `starts` are set. Tiles that stick out of C go through `edge`, ROWS * VECTORS vectors.
     """
+    lanes = VECTOR_BYTES // b.itemsize
+    vectors = -(-columns // lanes)
+    stored = vectors * lanes
+    if rows == ROWS and columns == stored:
+        tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, stored, depth, c, c_at, c_row, accumulate, finish, bias,
+             bias_at, floor)  # fmt: skip
+        return
+    for m in range(rows, ROWS):
+        starts[m] = starts[rows - 1]  # the tile reads ROWS rows; those past the end repeat the last, unused
+    if accumulate:
+        for m in range(rows):
+            for n in range(columns):
+                edge[m * stored + n] = c[c_at + m * c_row + n]
+    tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, stored, depth, edge, 0, stored, accumulate, finish, bias,
+         bias_at, floor)  # fmt: skip
+    for m in range(rows):
+        for n in range(columns):
+            c[c_at + m * c_row + n] = edge[m * stored + n]
+
+
+@kernel
+def block_product(a, a_at, a_row, a_col, rows, packed, depth_from, packed_depth, depth, columns, c, c_at, c_row,
+                  accumulate, finish, bias, floor, starts, runs_at, edge):  # fmt: skip
+    """C[rows, columns] (+)= A @ packed B, over `depth` of B's `packed_depth` rows, from `depth_from`."""
     lanes = VECTOR_BYTES // packed.itemsize
     width = lanes * VECTORS
-    valid = min(width, columns - first)
-    vectors = -(-valid // lanes)
-    stored = vectors * lanes
-    b_at = first * packed_depth + depth_from * stored
-    for m in range(0, rows, ROWS):
-        height = min(ROWS, rows - m)
-        start, target = a_at + m * a_row, c_at + m * c_row + first
-        if height == ROWS and valid == stored:
-            _tile(vectors, a, start, a_row, a_col, ROWS, packed, b_at, depth, c, target, c_row, accumulate)
-            continue
-        _tile(vectors, a, start, a_row, a_col, height, packed, b_at, depth, edge, 0, stored, False)
-        for r in range(height):
-            for n in range(valid):
-                if accumulate:
-                    c[target + r * c_row + n] += edge[r * stored + n]
-                else:
-                    c[target + r * c_row + n] = edge[r * stored + n]
-
-
-@kernel(parallel=True)
-def _product(a, a_row, a_col, packed, c, rows, depth, columns):
-    width = VECTOR_BYTES // packed.itemsize * VECTORS
-    row_blocks, panels = -(-rows // ROW_BLOCK), -(-columns // width)
-    for task in prange(row_blocks * panels):
-        edge = np.empty(ROWS * width, packed.dtype)
-        first_row, first = task // panels * ROW_BLOCK, task % panels * width
-        height = min(ROW_BLOCK, rows - first_row)
-        for k in range(0, depth, DEPTH_BLOCK):
+    for first in range(0, columns, width):
+        stored = min(width, -(-(columns - first) // lanes) * lanes)
+        for m in range(0, rows, ROWS):
+            height = min(ROWS, rows - m)
+            for r in range(height):
+                starts[r] = a_at + (m + r) * a_row
             panel_product(
-                a, first_row * a_row + k * a_col, a_row, a_col, height,
-                packed, depth, k, min(DEPTH_BLOCK, depth - k), first, columns,
-                c, first_row * columns, columns, k > 0, edge,
+                a, starts, height, runs_at, 1, a_col,
+                packed, first * packed_depth + depth_from * stored, depth, min(width, columns - first),
+                c, c_at + m * c_row + first, c_row, accumulate, finish, bias, first, floor, edge,
             )  # fmt: skip
 
 
 @kernel(parallel=True)
-def _streamed_product(a, b, c, rows, depth, columns):
-    """A few rows times a large matrix: B is read once, as it lies in memory."""
-    for block in prange(-(-columns // STREAMED_COLUMNS)):
-        first = block * STREAMED_COLUMNS
-        end = min(columns, first + STREAMED_COLUMNS)
-        for m in range(rows):
-            c[m * columns + first : m * columns + end] = 0
-        for k in range(depth):
+def _product(a, a_row, a_col, packed, c, rows, depth, columns, bias, floor):
+    width = VECTOR_BYTES // packed.itemsize * VECTORS
+    for task in prange(-(-rows // ROW_BLOCK)):
+        edge, starts, runs_at = np.empty(ROWS * width, packed.dtype), np.empty(ROWS, np.int64), np.zeros(1, np.int64)
+        row = task * ROW_BLOCK
+        for k in range(0, depth, DEPTH_BLOCK):
+            block_product(
+                a, row * a_row + k * a_col, a_row, a_col, min(ROW_BLOCK, rows - row),
+                packed, k, depth, min(DEPTH_BLOCK, depth - k), columns, c, row * columns, columns,
+                k > 0, k + DEPTH_BLOCK >= depth, bias, floor, starts, runs_at, edge,
+            )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _streamed_product(a, b, rows, depth, columns, partial, block):
+    """partial[chunk] = A @ B over the chunk's part of the depth; B is read once, as it lies in memory."""
+    chunks = partial.shape[0]
+    width = VECTOR_BYTES // b.itemsize * VECTORS
+    for chunk in prange(chunks):
+        starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
+        edge, total = np.empty(ROWS * width, b.dtype), partial[chunk]
+        packed = np.empty(0, b.dtype) if rows < PACKED_ROWS else np.empty(block * (columns + width), b.dtype)
+        first, end = chunk * depth // chunks, (chunk + 1) * depth // chunks
+        if rows >= PACKED_ROWS:
+            for k in range(first, end, block):
+                steps = min(block, end - k)
+                _pack_rows(b, k, steps, columns, packed)
+                block_product(
+                    a, k, depth, 1, rows, packed, 0, steps, steps, columns, total, 0, columns, k > first, False,
+                    packed, b.dtype.type(0), starts, runs_at, edge,
+                )  # fmt: skip
+            continue
+        total[:] = 0
+        for k in range(first, end - 3, 4):  # four rows at a time, so that sums are loaded and stored less often
+            b_0, b_1 = b[k * columns : (k + 1) * columns], b[(k + 1) * columns : (k + 2) * columns]
+            b_2, b_3 = b[(k + 2) * columns : (k + 3) * columns], b[(k + 3) * columns : (k + 4) * columns]
             for m in range(rows):
-                value = a[m * depth + k]
-                for n in range(first, end):
-                    c[m * columns + n] += value * b[k * columns + n]
+                at = m * depth + k
+                a_0, a_1, a_2, a_3 = a[at], a[at + 1], a[at + 2], a[at + 3]
+                sums = total[m * columns : (m + 1) * columns]
+                for n in range(sums.size):
+                    sums[n] += (a_0 * b_0[n] + a_1 * b_1[n]) + (a_2 * b_2[n] + a_3 * b_3[n])
+        for k in range(end - (end - first) % 4, end):
+            row = b[k * columns : (k + 1) * columns]
+            for m in range(rows):
+                a_0, sums = a[m * depth + k], total[m * columns : (m + 1) * columns]
+                for n in range(sums.size):
+                    sums[n] += a_0 * row[n]
+
+
+@kernel
+def _pack_rows(b, first, depth, columns, packed):
+    """As `pack`, but along the rows of B, which is the order of memory."""
+    lanes = VECTOR_BYTES // b.itemsize
+    width = lanes * VECTORS
+    for k in range(depth):
+        row = b[(first + k) * columns : (first + k + 1) * columns]
+        for n in range(0, columns, width):
+            stored = min(width, -(-(columns - n) // lanes) * lanes)
+            valid = min(width, columns - n)
+            source, target = row[n : n + valid], packed[n * depth + k * stored : n * depth + (k + 1) * stored]
+            for i in range(source.size):
+                target[i] = source[i]
+            for i in range(valid, stored):
+                target[i] = 0
+
+
+@kernel
+def _sum_partials(partial, bias, floor, c):
+    rows, columns = c.shape
+    for m in range(rows):
+        row = c[m]
+        for n in range(columns):
+            row[n] = bias[n]
+        for chunk in range(partial.shape[0]):
+            part = partial[chunk, m * columns : (m + 1) * columns]
+            for n in range(row.size):
+                row[n] += part[n]
+        for n in range(columns):
+            row[n] = floor if row[n] < floor else row[n]
+
+
+@kernel(parallel=True)
+def _streamed_by_transposed(a, b, rows, depth, columns, packed, c):
+    """C = A @ B^T for few rows of A: C^T = B @ A^T streams the rows of B, six at a time."""
+    stored = packed.size // depth
+    width = VECTOR_BYTES // b.itemsize * VECTORS
+    for task in prange(-(-columns // ROW_BLOCK)):
+        starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
+        edge, block = np.empty(ROWS * width, b.dtype), np.empty(ROW_BLOCK * stored, b.dtype)
+        first = task * ROW_BLOCK
+        count = min(ROW_BLOCK, columns - first)
+        block_product(
+            b, first * depth, depth, 1, count, packed, 0, depth, depth, rows, block, 0, stored, False, False,
+            packed, b.dtype.type(0), starts, runs_at, edge,
+        )  # fmt: skip
+        for m in range(rows):
+            row = c[m * columns + first : m * columns + first + count]
+            for n in range(row.size):
+                row[n] = block[n * stored + m]
 
 
 @kernel(parallel=True)
@@ -141,12 +243,21 @@ def _pack_in_parallel(b, b_row, b_col, depth, columns, packed):
         pack(b, first * b_col, b_row, b_col, depth, min(width, columns - first), packed[first * depth :])
 
 
-def matmul(a: FloatArray, b: FloatArray, transpose_a: bool = False, transpose_b: bool = False) -> FloatArray:
+def matmul(
+    a: FloatArray,
+    b: FloatArray,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    bias: FloatArray | None = None,
+    relu: bool = False,
+) -> FloatArray:
     """The product of two matrices, either of them transposed first.
 
     Args:
         a: (rows, depth), or (depth, rows) with `transpose_a`.
         b: (depth, columns), or (columns, depth) with `transpose_b`.
+        bias: (columns,), added to each row.
+        relu: whether max(result, 0) is returned.
 
     Returns:
         (rows, columns), of the arguments' common dtype, float32 or float64.
@@ -155,15 +266,27 @@ def matmul(a: FloatArray, b: FloatArray, transpose_a: bool = False, transpose_b:
     a, b = np.ascontiguousarray(a, dtype), np.ascontiguousarray(b, dtype)
     depth, rows = a.shape if transpose_a else a.shape[::-1]
     columns = b.shape[0] if transpose_b else b.shape[1]
-    c = np.empty((rows, columns), dtype)
+    c = empty((rows, columns), dtype)
+    floor = dtype.type(0 if relu else -np.inf)
+    offset = np.zeros(whole_vectors(columns, dtype.itemsize), dtype)
+    if bias is not None:
+        offset[:columns] = bias
     if depth == 0 or c.size == 0:
-        c.fill(0)
-    elif rows <= STREAMED_ROWS and not transpose_a and not transpose_b:
-        _streamed_product(a.reshape(-1), b.reshape(-1), c.reshape(-1), rows, depth, columns)
+        c[...] = np.maximum(offset[:columns], floor)
+    elif rows <= THIN_ROWS and not transpose_a and not transpose_b:
+        chunks = max(1, min(DEPTH_CHUNKS, depth // CHUNK_DEPTH))
+        partial = empty((chunks, rows * columns), dtype)
+        block = max(8, BLOCK_BYTES // (columns * dtype.itemsize))
+        _streamed_product(a.reshape(-1), b.reshape(-1), rows, depth, columns, partial, block)
+        _sum_partials(partial, offset, floor, c)
+    elif rows <= THIN_ROWS and transpose_b and not transpose_a and bias is None and not relu:
+        packed = aligned(packed_size(depth, rows, dtype.itemsize), dtype)
+        pack(a.reshape(-1), 0, 1, depth, depth, rows, packed)
+        _streamed_by_transposed(a.reshape(-1), b.reshape(-1), rows, depth, columns, packed, c.reshape(-1))
     else:
-        packed = np.empty(packed_size(depth, columns, dtype.itemsize), dtype)
+        packed = aligned(packed_size(depth, columns, dtype.itemsize), dtype)
         b_row, b_col = (1, depth) if transpose_b else (columns, 1)
         _pack_in_parallel(b.reshape(-1), b_row, b_col, depth, columns, packed)
         a_row, a_col = (1, rows) if transpose_a else (depth, 1)
-        _product(a.reshape(-1), a_row, a_col, packed, c.reshape(-1), rows, depth, columns)
+        _product(a.reshape(-1), a_row, a_col, packed, c.reshape(-1), rows, depth, columns, offset, floor)
     return c

@@ -1,10 +1,12 @@
-"""The register tile: the one piece of vector code that matrix products and convolutions are made of.
+"""Vector code for Numba: the register tile that matrix products and convolutions are made of.
 
     C[m, n] (+)= sum over k of A[m, k] * B[k, n]      for ROWS rows m and up to VECTORS vectors of columns n
 
-All sums stay in registers while k runs. A is read one value at a time and spread over a vector, through any pair of
-strides, so a transposed A costs nothing. B is packed (see gemm.py), so that its loads are contiguous. Numba's own
-vectoriser does not keep such a tile in registers; therefore it is written as LLVM vector IR.
+All sums stay in registers while k runs. A is read one value at a time and spread over a vector. Its rows begin at any
+places, and k goes through it in equal runs that also begin at any places: a convolution's patch is a run per kernel
+row, so it is multiplied where it lies in the image. The rows of B are contiguous vectors.
+
+Numba's own vectoriser does not keep such a tile in registers; therefore it is written as LLVM vector IR.
 """
 
 import platform
@@ -38,8 +40,63 @@ VECTOR_BYTES, REGISTERS = _processor()
 VECTORS = 4 if REGISTERS == 32 else 2  # ROWS * VECTORS sums and VECTORS weights fit the registers
 
 
-def _index(value: int) -> ir.Constant:
+def index(value: int) -> ir.Constant:
+    """An integer constant."""
     return ir.Constant(INDEX, value)
+
+
+class Vectors:
+    """Emits loads, stores and arithmetic on whole vectors of one float type.
+
+    Args:
+        builder: where instructions go.
+        scalar: LLVM's float or double.
+    """
+
+    def __init__(self, builder: Any, scalar: Any) -> None:
+        self.builder = builder
+        self.itemsize = 4 if isinstance(scalar, ir.FloatType) else 8
+        self.lanes = VECTOR_BYTES // self.itemsize
+        self.type = ir.VectorType(scalar, self.lanes)
+        name = f"llvm.fma.v{self.lanes}f{self.itemsize * 8}"
+        self._fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(self.type, [self.type] * 3), name)
+
+    def constant(self, value: float) -> ir.Constant:
+        """A vector of one value."""
+        return ir.Constant(self.type, [float(value)] * self.lanes)
+
+    def spread(self, value: Any) -> Any:
+        """A scalar in every lane."""
+        undefined = ir.Constant(self.type, ir.Undefined)
+        first = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def load(self, array: Any, at: Any) -> Any:
+        """The vector that begins at element `at`, which need not be aligned."""
+        value = self.builder.load(self._place(array, at))
+        value.align = self.itemsize
+        return value
+
+    def store(self, value: Any, array: Any, at: Any) -> None:
+        """Write the vector that begins at element `at`."""
+        self.builder.store(value, self._place(array, at)).align = self.itemsize
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """`a * b + c`, rounded once."""
+        return self.builder.call(self._fma, [a, b, c])
+
+    def at_least(self, value: Any, floor: Any) -> Any:
+        """The larger of two vectors; NaN where `value` is NaN."""
+        return self.builder.select(self.builder.fcmp_ordered("<", value, floor), floor, value)
+
+    def _place(self, array: Any, at: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(array, [at]), self.type.as_pointer())
+
+
+def data_of(context: Any, builder: Any, signature: Any, arguments: Any, numbers: tuple[int, ...]) -> list[Any]:
+    """The pointers to the data of those arguments that are arrays."""
+    return [context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in numbers]
 
 
 def _make_tile(vectors: int) -> Any:
@@ -47,18 +104,26 @@ def _make_tile(vectors: int) -> Any:
 
     @intrinsic  # type: ignore[untyped-decorator]
     def tile(
-        typing: Any, a: Any, a_at: Any, a_row: Any, a_col: Any, rows: Any,
-        b: Any, b_at: Any, depth: Any, c: Any, c_at: Any, c_row: Any, accumulate: Any,
+        typing: Any, a: Any, starts: Any, runs_at: Any, runs: Any, a_col: Any, b: Any, b_at: Any, b_row: Any,
+        depth: Any, c: Any, c_at: Any, c_row: Any, accumulate: Any, finish: Any, bias: Any, bias_at: Any, floor: Any,
     ) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
-        i = types.intp
-        signature = types.void(a, i, i, i, i, b, i, i, c, i, i, types.boolean)
+        """Multiply ROWS rows of A with a panel of B.
+
+        Row m of A begins at `starts[m]`, its run r `runs_at[r]` further on; a run has `depth` values, `a_col` apart.
+        Row k of B, counted over all runs, begins at `b_at + k * b_row`. With `finish`, what is stored is
+        max(sum + bias, floor).
+        """
+        i, flag = types.intp, types.boolean
+        signature = types.void(a, starts, runs_at, i, i, b, i, i, i, c, i, i, flag, flag, bias, i, a.dtype)
 
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            a, a_at, a_row, a_col, rows, b, b_at, depth, c, c_at, c_row, accumulate = arguments
-            a, b, c = (context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 5, 8))
+            a, starts, runs_at, b, c, bias = data_of(context, builder, signature, arguments, (0, 1, 2, 5, 9, 14))
+            runs, a_col, b_at, b_row, depth = (arguments[n] for n in (3, 4, 6, 7, 8))
+            c_at, c_row, accumulate, finish, bias_at, floor = (arguments[n] for n in (10, 11, 12, 13, 15, 16))
             _emit_tile(
-                builder, context.get_value_type(signature.args[0].dtype), vectors,
-                (a, a_at, a_row, a_col, rows), (b, b_at, depth), (c, c_at, c_row, accumulate),
+                Vectors(builder, context.get_value_type(signature.args[0].dtype)), vectors,
+                (a, starts, runs_at, runs, a_col), (b, b_at, b_row, depth), (c, c_at, c_row, accumulate),
+                (finish, bias, bias_at, floor),
             )  # fmt: skip
             return context.get_dummy_value()
 
@@ -67,74 +132,73 @@ def _make_tile(vectors: int) -> Any:
     return tile
 
 
-def _emit_tile(b: Any, scalar: Any, vectors: int, left: Any, right: Any, result: Any) -> None:
-    a, a_at, a_row, a_col, rows = left
-    weights, weights_at, depth = right
+def _emit_tile(simd: Vectors, vectors: int, left: Any, right: Any, result: Any, finishing: Any) -> None:
+    b = simd.builder
+    a, starts, runs_at, runs, a_col = left
+    weights, b_at, b_row, depth = right
     c, c_at, c_row, accumulate = result
-    size = 4 if isinstance(scalar, ir.FloatType) else 8
-    lanes = VECTOR_BYTES // size
-    vector = ir.VectorType(scalar, lanes)
-    fma = cgutils.get_or_insert_function(
-        b.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{size * 8}"
-    )
+    finish, bias, bias_at, floor = finishing
     tile = [(m, v) for m in range(ROWS) for v in range(vectors)]
-
-    def vector_at(array: Any, offset: Any) -> Any:
-        return b.bitcast(b.gep(array, [offset]), vector.as_pointer())
-
-    def spread(value: Any) -> Any:
-        undefined = ir.Constant(vector, ir.Undefined)
-        first = b.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-        return b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+    names = ("fresh", "resume", "run", "depth", "next_run", "done", "finished", "plain", "end")
+    fresh, resume, run, deep, next_run, done, finished, plain, end = (b.append_basic_block(name) for name in names)
 
     def place(m: int, v: int) -> Any:
-        return vector_at(c, b.add(b.add(c_at, b.mul(c_row, _index(m))), _index(v * lanes)))
+        return b.add(b.add(c_at, b.mul(c_row, index(m))), index(v * simd.lanes))
 
-    # rows past the end repeat the last one: they read inside the array, and the caller drops their results
-    last = b.sub(rows, _index(1))
-    starts = []
-    for m in range(ROWS):
-        row = b.select(b.icmp_signed("<", _index(m), rows), _index(m), last)
-        starts.append(b.gep(a, [b.add(a_at, b.mul(a_row, row))]))
-
-    fresh, resume = b.append_basic_block("fresh"), b.append_basic_block("resume")
-    loop, done = b.append_basic_block("depth"), b.append_basic_block("done")
+    rows = [b.gep(a, [b.load(b.gep(starts, [index(m)]))]) for m in range(ROWS)]
     b.cbranch(accumulate, resume, fresh)
-
     b.position_at_end(resume)
-    earlier = {at: b.load(place(*at)) for at in tile}
-    for value in earlier.values():
-        value.align = size
-    b.branch(loop)
+    earlier = {at: simd.load(c, place(*at)) for at in tile}
+    b.branch(run)
     b.position_at_end(fresh)
-    b.branch(loop)
+    b.branch(run)
 
-    b.position_at_end(loop)  # one value of A per row times one packed row of B per turn
-    k = b.phi(INDEX)
-    sums = {at: b.phi(vector) for at in tile}
-    zero = ir.Constant(vector, [0.0] * lanes)
-    for at in tile:
-        sums[at].add_incoming(earlier[at], resume)
-        sums[at].add_incoming(zero, fresh)
-    b_row = b.add(weights_at, b.mul(k, _index(vectors * lanes)))
-    loads = [b.load(vector_at(weights, b.add(b_row, _index(v * lanes)))) for v in range(vectors)]
-    for load in loads:
-        load.align = size
-    offset = b.mul(k, a_col)
-    products = {}
+    b.position_at_end(run)
+    r, run_of_b = b.phi(INDEX), b.phi(INDEX)
+    outer = {at: b.phi(simd.type) for at in tile}
+    offset = b.load(b.gep(runs_at, [r]))
+    run_of_a = [b.gep(row, [offset]) for row in rows]
+    b.branch(deep)
+
+    b.position_at_end(deep)  # one value of A per row times one row of B per turn
+    k, a_offset, b_offset = b.phi(INDEX), b.phi(INDEX), b.phi(INDEX)
+    inner = {at: b.phi(simd.type) for at in tile}
+    loads = [simd.load(weights, b.add(b_offset, index(v * simd.lanes))) for v in range(vectors)]
+    sums = {}
     for m in range(ROWS):
-        value = spread(b.load(b.gep(starts[m], [offset])))
+        value = simd.spread(b.load(b.gep(run_of_a[m], [a_offset])))
         for v in range(vectors):
-            products[m, v] = b.call(fma, [value, loads[v], sums[m, v]])
-    after = b.add(k, _index(1))
-    b.cbranch(b.icmp_signed("<", after, depth), loop, done)
-    k.add_incoming(_index(0), resume), k.add_incoming(_index(0), fresh), k.add_incoming(after, loop)
+            sums[m, v] = simd.fma(value, loads[v], inner[m, v])
+    next_k, next_a, next_b = b.add(k, index(1)), b.add(a_offset, a_col), b.add(b_offset, b_row)
+    b.cbranch(b.icmp_signed("<", next_k, depth), deep, next_run)
+
+    b.position_at_end(next_run)
+    next_r = b.add(r, index(1))
+    b.cbranch(b.icmp_signed("<", next_r, runs), run, done)
+    for source in (resume, fresh):
+        r.add_incoming(index(0), source), run_of_b.add_incoming(b_at, source)
+    r.add_incoming(next_r, next_run), run_of_b.add_incoming(next_b, next_run)
+    for phi, first, following in ((k, index(0), next_k), (a_offset, index(0), next_a), (b_offset, run_of_b, next_b)):
+        phi.add_incoming(first, run), phi.add_incoming(following, deep)
+    zero = simd.constant(0)
     for at in tile:
-        sums[at].add_incoming(products[at], loop)
+        outer[at].add_incoming(earlier[at], resume), outer[at].add_incoming(zero, fresh)
+        outer[at].add_incoming(sums[at], next_run)
+        inner[at].add_incoming(outer[at], run), inner[at].add_incoming(sums[at], deep)
 
     b.position_at_end(done)
+    b.cbranch(finish, finished, plain)
+    b.position_at_end(finished)
+    lowest = simd.spread(floor)
+    offsets = [simd.load(bias, b.add(bias_at, index(v * simd.lanes))) for v in range(vectors)]
+    for m, v in tile:
+        simd.store(simd.at_least(b.fadd(sums[m, v], offsets[v]), lowest), c, place(m, v))
+    b.branch(end)
+    b.position_at_end(plain)
     for at in tile:
-        b.store(products[at], place(*at)).align = size
+        simd.store(sums[at], c, place(*at))
+    b.branch(end)
+    b.position_at_end(end)
 
 
 tile_1, tile_2 = _make_tile(1), _make_tile(2)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scratchnet.kernels import conv, gemm
+from scratchnet.kernels import conv, conv_direct, conv_gradients, gemm
 from scratchnet.kernels.window import Window
 
 TOLERANCE = {"float32": 3e-5, "float64": 1e-12}
@@ -54,7 +54,8 @@ def test_a_depth_of_several_blocks_equals_the_loops():
 
 
 def test_images_of_several_blocks_equal_the_loops(monkeypatch):
-    monkeypatch.setattr(conv, "PATCH_BYTES", 1)  # the smallest blocks: one tile of rows
+    for module, name in ((conv_direct, "BAND_BYTES"), (conv_gradients, "PANEL_BYTES"), (conv_gradients, "PATCH_BYTES")):
+        monkeypatch.setattr(module, name, 1)  # the smallest blocks: one row of pixels, one tile of rows
     for dtype in TOLERANCE:
         check_equal(2, dtype, 2, (6, 7), Window(3, 3, 1, 1, 1, 1, 1, 1), (6, 7), 2, 2, 3)
 

@@ -1,0 +1,131 @@
+"""Convolution where the pixels lie: the tile walks each patch as runs of an NHWC image, so no patch is ever copied.
+
+The taps of one kernel row are contiguous in the image, which makes a patch one run per kernel row (one per tap with
+groups or horizontal dilation). Images that need padding are copied, a band of rows at a time, into a padded scratch
+that stays in the cache.
+"""
+
+import numpy as np
+from numba import get_num_threads, prange
+
+from scratchnet.arrays import AnyArray, FloatArray, Shape
+from scratchnet.kernels.gemm import panel_product
+from scratchnet.kernels.jit import kernel
+from scratchnet.kernels.patches import (
+    BAND_BYTES,
+    LINE,
+    Weights,
+    columns_under,
+    load_band,
+    needs_padding,
+    patch_runs,
+    rows_under,
+    scratch_for,
+    whole_lines,
+)
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS
+from scratchnet.kernels.upstream import Upstream, pool_block
+from scratchnet.kernels.window import Window
+
+
+@kernel(parallel=True)
+def _direct(source, gate, won, up, packed, bias, floor, sums, y, winner, window, pool, groups, band, copied, scratch):
+    """`sums` is the shape of the result before pooling; a task is a band of its rows."""
+    batch, out_height, out_width, filters = sums
+    channels = source.shape[3]
+    height, width = (source.shape[1], source.shape[2]) if up.pool_h == 0 else (up.height, up.width)
+    group_channels, group_filters = channels // groups, filters // groups
+    lanes = VECTOR_BYTES // source.itemsize
+    panel = lanes * VECTORS
+    stored_filters = -(-group_filters // lanes) * lanes
+    taps = window.height * window.width * group_channels
+    padded_width = columns_under(window, out_width)
+    row_width = padded_width if copied else width
+    image_size = height * width * channels
+    flat, result = source.reshape(-1), y.reshape(-1)
+    bands, workers = -(-out_height // band), scratch.shape[0]
+    band_size = -(-rows_under(window, band) * padded_width * channels // LINE) * LINE if copied else 0
+    for worker in prange(workers):
+        starts, runs_at = np.empty(ROWS, np.int64), np.empty(window.height * window.width, np.int64)
+        edge, free = scratch[worker, : ROWS * panel], scratch[worker, ROWS * panel :]
+        pixels, block = free[:band_size] if copied else flat, free[band_size:]
+        runs, depth = patch_runs(window, row_width * channels, channels, group_channels, runs_at)
+        target = block if pool[0] else result
+        for task in range(worker, batch * bands, workers):
+            image, first = task // bands, task % bands * band
+            rows = min(band, out_height - first)
+            top = first * window.stride_h - window.pad_top
+            origin = 0 if copied else image * image_size + top * width * channels
+            target_at = 0 if pool[0] else (image * out_height + first) * out_width * filters
+            if copied:
+                rows_in = rows_under(window, rows)
+                load_band(source, gate, won, up, image, top, rows_in, -window.pad_left, padded_width, pixels)
+            for group in range(groups):
+                for first_filter in range(0, group_filters, panel):
+                    columns = min(panel, group_filters - first_filter)
+                    row, column = 0, 0
+                    for p in range(0, rows * out_width, ROWS):
+                        count = min(ROWS, rows * out_width - p)
+                        for m in range(count):
+                            pixel = row * window.stride_h * row_width + column * window.stride_w
+                            starts[m] = origin + group * group_channels + pixel * channels
+                            column += 1
+                            if column == out_width:
+                                row, column = row + 1, 0
+                        panel_product(
+                            pixels, starts, count, runs_at, runs, 1,
+                            packed, (group * stored_filters + first_filter) * taps, depth, columns,
+                            target, target_at + p * filters + group * group_filters + first_filter, filters,
+                            False, True, bias, group * stored_filters + first_filter, floor, edge,
+                        )  # fmt: skip
+            if pool[0]:
+                row = first // pool[0]
+                pool_block(
+                    block, rows, out_width, out_width, filters, pool[0], pool[1], image, row, 0, 0, y, winner
+                )
+
+
+def direct(
+    source: FloatArray,
+    gate: FloatArray,
+    won: AnyArray,
+    up: Upstream,
+    weights: Weights,
+    window: Window,
+    out_size: Shape,
+    groups: int,
+    relu: bool,
+    pool: Shape,
+    y: FloatArray,
+    winner: AnyArray,
+) -> None:
+    """Convolve what `upstream.load_row` makes of `source`, of any shape, into `y`.
+
+    Args:
+        out_size: height and width of the result before pooling.
+        relu: whether sums below 0 become 0.
+        pool: the window of a max pool that steps by its own size, or (0, 0).
+        y: (batch, height, width, filters), written.
+        winner: as `y`, the taps that won, written; or empty.
+    """
+    copied = bool(up.gated or up.pool_h)
+    copied = copied or needs_padding(window, out_size, source.shape[1:3])
+    if pool[0]:
+        out_size = (out_size[0] // pool[0] * pool[0], out_size[1])  # rows that no window covers are not computed
+    threads, channels = get_num_threads(), source.shape[3]
+    padded_width = (out_size[1] - 1) * window.stride_w + (window.width - 1) * window.dilation_w + 1
+    row_size = max(padded_width * channels * window.stride_h, out_size[1] * weights.filters if pool[0] else 0)
+    halo = max(0, (window.height - 1) * window.dilation_h + 1 - window.stride_h)
+    fitting = BAND_BYTES // source.itemsize // row_size - halo // window.stride_h
+    per_image = -(-2 * threads // max(1, len(source)))  # two bands per thread even out what one of them waits for
+    band = min(max(1, fitting), -(-out_size[0] // per_image))
+    band = -(-band // max(1, pool[0])) * max(1, pool[0])
+    rows_in = (band - 1) * window.stride_h + (window.height - 1) * window.dilation_h + 1
+    size = (whole_lines(rows_in * padded_width * channels) if copied else 0) + (
+        band * out_size[1] * weights.filters if pool[0] else 0
+    )
+    floor = source.dtype.type(0 if relu else -np.inf)
+    _direct(
+        source, gate, won, up, weights.packed, weights.bias, floor, (len(source), *out_size, weights.filters), y,
+        winner, window, pool, groups, band, copied, scratch_for(threads, size, source.dtype),
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""What the convolution kernels share: where patches lie, padded bands of images, and packed weights."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnet.arrays import FloatArray, Shape
+from scratchnet.kernels.gemm import aligned, pack, packed_size, whole_vectors
+from scratchnet.kernels.jit import kernel
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS
+from scratchnet.kernels.upstream import load_row
+from scratchnet.kernels.window import Window
+
+BAND_BYTES = 192 * 1024  # of a padded band of the input, or of results that are pooled next: both fit the cache
+LINE = 16  # scratch is cut at multiples of so many elements, so that its parts stay aligned
+
+
+class Weights(NamedTuple):
+    """A kernel as the tile wants it: panels, one group after the other, and a bias filled up to whole vectors."""
+
+    packed: FloatArray
+    bias: FloatArray
+    filters: int
+
+
+@kernel
+def patch_runs(window, row_size, channels, group_channels, runs_at):
+    """Where the contiguous runs of a patch begin, relative to its first tap; returns their number and length."""
+    if window.dilation_w == 1 and channels == group_channels:
+        for kh in range(window.height):
+            runs_at[kh] = kh * window.dilation_h * row_size
+        return window.height, window.width * channels
+    for kh in range(window.height):
+        for kw in range(window.width):
+            runs_at[kh * window.width + kw] = kh * window.dilation_h * row_size + kw * window.dilation_w * channels
+    return window.height * window.width, group_channels
+
+
+@kernel
+def rows_under(window, rows):
+    """How many input rows lie under so many output rows."""
+    return (rows - 1) * window.stride_h + (window.height - 1) * window.dilation_h + 1
+
+
+@kernel
+def columns_under(window, columns):
+    """How many input columns lie under so many output columns."""
+    return (columns - 1) * window.stride_w + (window.width - 1) * window.dilation_w + 1
+
+
+@kernel
+def load_band(source, gate, winner, up, image, first, rows, left, width, padded):
+    """Rows `first` to `first + rows` of an image, columns `left` to `left + width`, with zeros outside of it."""
+    channels = source.shape[3]
+    height, image_width = (source.shape[1], source.shape[2]) if up.pool_h == 0 else (up.height, up.width)
+    column_from, column_end = max(0, left), min(image_width, left + width)
+    for r in range(rows):
+        line = padded[r * width * channels : (r + 1) * width * channels]
+        row = first + r
+        if row < 0 or row >= height or column_from >= column_end:
+            line[:] = 0
+            continue
+        line[: (column_from - left) * channels] = 0
+        line[(column_end - left) * channels :] = 0
+        inner = line[(column_from - left) * channels : (column_end - left) * channels]
+        load_row(source, gate, winner, up, image, row, column_from, column_end, inner)
+
+
+def panel_width(itemsize: int) -> int:
+    """Columns of a full tile."""
+    return VECTOR_BYTES // itemsize * VECTORS
+
+
+def whole_lines(size: int) -> int:
+    """The next size after which scratch may be cut."""
+    return -(-size // LINE) * LINE
+
+
+def scratch_for(workers: int, size: int, dtype: np.dtype[np.floating[Any]]) -> FloatArray:
+    """One aligned row of scratch per worker, with the edge of the tile at its beginning."""
+    width = ROWS * panel_width(dtype.itemsize) + whole_lines(size)
+    return aligned(workers * width, dtype).reshape(workers, width)
+
+
+def needs_padding(window: Window, out_size: Shape, size: Shape) -> bool:
+    """Whether some patch sticks out of the image."""
+    bottom = (out_size[0] - 1) * window.stride_h - window.pad_top + (window.height - 1) * window.dilation_h
+    right = (out_size[1] - 1) * window.stride_w - window.pad_left + (window.width - 1) * window.dilation_w
+    return window.pad_top > 0 or window.pad_left > 0 or bottom >= size[0] or right >= size[1]
+
+
+def pack_kernel(kernel: FloatArray, bias: FloatArray | None, groups: int) -> Weights:
+    """Each group's (taps, filters) matrix as panels."""
+    filters = kernel.shape[3] // groups
+    taps = kernel[..., 0].size
+    size = packed_size(taps, filters, kernel.itemsize)
+    packed = aligned(groups * size, kernel.dtype)
+    for group in range(groups):
+        part = packed[group * size : (group + 1) * size]
+        pack(kernel.reshape(-1), group * filters, kernel.shape[3], 1, taps, filters, part)
+    return Weights(packed, padded_bias(kernel, bias, groups), kernel.shape[3])
+
+
+def padded_bias(kernel: FloatArray, bias: FloatArray | None, groups: int) -> FloatArray:
+    """The bias, or zeros, with each group's part filled up to whole vectors."""
+    filters = kernel.shape[3] // groups
+    padded = np.zeros((groups, whole_vectors(filters, kernel.itemsize)), kernel.dtype)
+    if bias is not None:
+        padded[:, :filters] = bias.reshape(groups, filters)
+    return padded.reshape(-1)
+
+
+def flipped(kernel: FloatArray, groups: int) -> FloatArray:
+    """The kernel whose convolution with dz gives the gradient by the input: taps reversed, channels for filters."""
+    height, width, channels, filters = kernel.shape
+    split = kernel[::-1, ::-1].reshape(height, width, channels, groups, filters // groups)
+    return np.ascontiguousarray(split.transpose(0, 1, 4, 3, 2)).reshape(height, width, filters // groups, -1)

@@ -1,0 +1,273 @@
+"""Winograd's convolution F(4x4, 3x3): 36 multiplications per channel where the definition needs 144.
+
+Lavin & Gray, 2016, https://arxiv.org/abs/1509.09308. For each tile d of 6x6 inputs and each 3x3 kernel g, the 4x4 sums
+are
+
+    A^T [(G g G^T) * (B^T d B)] A
+
+and the product in the middle, summed over channels, is a matrix product for each of its 36 places. What is added and
+multiplied is rounded differently than by the definition: the error is some 1e-6 of the largest sum. An infinity or a NaN
+among the inputs makes all 4x4 sums of its tile NaN.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import get_num_threads, prange, types
+from numba.extending import intrinsic
+
+from scratchnet.arrays import AnyArray, FloatArray, Shape
+from scratchnet.kernels.gemm import aligned, panel_product
+from scratchnet.kernels.jit import kernel
+from scratchnet.kernels.patches import Weights, load_band, padded_bias, panel_width, scratch_for, whole_lines
+from scratchnet.kernels.simd import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index
+from scratchnet.kernels.upstream import Upstream, pool_block
+
+TILE = 4  # sums per side of a tile
+PLACES = 36
+TILES = 24  # per task: their transformed inputs and products fit the second-level cache
+
+
+def vector_loop(simd: Vectors, count: Any, body: Any) -> None:
+    """Emit `body(offset)` for each vector of `count` elements."""
+    b = simd.builder
+    before, loop, end = b.block, b.append_basic_block("vectors"), b.append_basic_block("vectors_end")
+    b.branch(loop)
+    b.position_at_end(loop)
+    offset = b.phi(INDEX)
+    body(offset)
+    following = b.add(offset, index(simd.lanes))
+    offset.add_incoming(index(0), before), offset.add_incoming(following, b.block)
+    b.cbranch(b.icmp_signed("<", following, count), loop, end)
+    b.position_at_end(end)
+
+
+def _transform_input(simd: Vectors, d: list[Any]) -> list[Any]:
+    """B^T d for six vectors."""
+    b, c = simd.builder, simd.constant
+    even, odd = simd.fma(c(-4), d[2], d[4]), simd.fma(c(-4), d[1], d[3])
+    even_2, odd_2 = b.fsub(d[4], d[2]), b.fsub(d[3], d[1])
+    return [
+        simd.fma(c(4), d[0], simd.fma(c(-5), d[2], d[4])),
+        b.fadd(even, odd),
+        b.fsub(even, odd),
+        simd.fma(c(2), odd_2, even_2),
+        simd.fma(c(-2), odd_2, even_2),
+        simd.fma(c(4), d[1], simd.fma(c(-5), d[3], d[5])),
+    ]
+
+
+def _transform_sums(simd: Vectors, m: list[Any]) -> list[Any]:
+    """A^T m for six vectors."""
+    b, c = simd.builder, simd.constant
+    plus, minus = b.fadd(m[1], m[2]), b.fsub(m[1], m[2])
+    plus_2, minus_2 = b.fadd(m[3], m[4]), b.fsub(m[3], m[4])
+    return [
+        b.fadd(b.fadd(m[0], plus), plus_2),
+        simd.fma(c(2), minus_2, minus),
+        simd.fma(c(4), plus_2, plus),
+        b.fadd(simd.fma(c(8), minus_2, minus), m[5]),
+    ]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def input_tile(typing: Any, x: Any, at: Any, row: Any, pixel: Any, v: Any, v_at: Any, place: Any, channels: Any) -> Any:
+    """V[i, j] = (B^T d B)[i, j] for all channels; x is read at `at + i * row + j * pixel`, V is `place` apart."""
+    i = types.intp
+    signature = types.void(x, i, i, i, v, i, i, i)
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        x, v = data_of(context, b, signature, arguments, (0, 4))
+        at, row, pixel, v_at, place, channels = (arguments[n] for n in (1, 2, 3, 5, 6, 7))
+        simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
+        source = [
+            [b.add(b.add(at, b.mul(row, index(i))), b.mul(pixel, index(j))) for j in range(6)] for i in range(6)
+        ]
+        target = [b.add(v_at, b.mul(place, index(n))) for n in range(PLACES)]
+
+        def body(c: Any) -> None:
+            columns = [_transform_input(simd, [simd.load(x, b.add(source[i][j], c)) for i in range(6)]) for j in range(6)]
+            for i in range(6):
+                for j, value in enumerate(_transform_input(simd, [column[i] for column in columns])):
+                    simd.store(value, v, b.add(target[i * 6 + j], c))
+
+        vector_loop(simd, channels, body)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _sums_tile(
+    typing: Any, m: Any, m_at: Any, place: Any, y: Any, y_at: Any, row: Any, pixel: Any, filters: Any, bias: Any,
+    bias_at: Any, floor: Any,
+) -> Any:  # fmt: skip
+    """Y = max(A^T M A + bias, floor), 4x4 pixels, for all filters; the reverse of `input_tile`."""
+    i = types.intp
+    signature = types.void(m, i, i, y, i, i, i, i, bias, i, m.dtype)
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        m, y, bias = data_of(context, b, signature, arguments, (0, 3, 8))
+        m_at, place, y_at, row, pixel, filters, bias_at, floor = (arguments[n] for n in (1, 2, 4, 5, 6, 7, 9, 10))
+        simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
+        source = [b.add(m_at, b.mul(place, index(n))) for n in range(PLACES)]
+        target = [
+            [b.add(b.add(y_at, b.mul(row, index(i))), b.mul(pixel, index(j))) for j in range(TILE)] for i in range(TILE)
+        ]
+        lowest = simd.spread(floor)
+
+        def body(f: Any) -> None:
+            offset = simd.load(bias, b.add(bias_at, f))
+            columns = [
+                _transform_sums(simd, [simd.load(m, b.add(source[i * 6 + j], f)) for i in range(6)]) for j in range(6)
+            ]
+            for i in range(TILE):
+                for j, value in enumerate(_transform_sums(simd, [column[i] for column in columns])):
+                    simd.store(simd.at_least(b.fadd(value, offset), lowest), y, b.add(target[i][j], f))
+
+        vector_loop(simd, filters, body)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@kernel
+def _kernel_row(a, b, c, out):
+    """G g for rows of numbers; out is (6, size)."""
+    half, twelfth, sixth, quarter = a.dtype.type(0.5), a.dtype.type(1 / 12), a.dtype.type(1 / 6), a.dtype.type(0.25)
+    for n in range(a.size):
+        ends, wide = a[n] + c[n], (a[n] * quarter + c[n]) * sixth
+        out[0, n] = a[n] * quarter
+        out[1, n] = -(ends + b[n]) * sixth
+        out[2, n] = (b[n] - ends) * sixth
+        out[3, n] = wide + b[n] * twelfth
+        out[4, n] = wide - b[n] * twelfth
+        out[5, n] = c[n]
+
+
+@kernel(parallel=True)
+def _transform_kernel(weights, packed):
+    """G g G^T in panels: [place][panel][channel][panel's width]."""
+    channels, filters = weights.shape[2], weights.shape[3]
+    panel = VECTOR_BYTES // weights.itemsize * VECTORS
+    for c in prange(channels):
+        half, whole = np.empty((3, 6, filters), weights.dtype), np.empty((6, filters), weights.dtype)
+        for column in range(3):
+            _kernel_row(weights[0, column, c], weights[1, column, c], weights[2, column, c], half[column])
+        for i in range(6):
+            _kernel_row(half[0, i], half[1, i], half[2, i], whole)
+            for j in range(6):
+                at = (i * 6 + j) * channels * filters
+                for first in range(0, filters, panel):
+                    width = min(panel, filters - first)
+                    target = packed[at + first * channels + c * width : at + first * channels + (c + 1) * width]
+                    source = whole[j, first : first + width]
+                    for n in range(target.size):
+                        target[n] = source[n]
+
+
+@kernel(parallel=True)
+def _winograd(
+    source, gate, won, up, packed, bias, floor, sums, y, winner, pad_top, pad_left, pool, tile_rows, parts, scratch
+):
+    """A task is some rows of tiles times a part of the filters."""
+    batch, out_height, out_width, filters = sums
+    channels = source.shape[3]
+    lanes = VECTOR_BYTES // source.itemsize
+    panel = lanes * VECTORS
+    down, across = -(-out_height // 4), -(-out_width // 4)
+    tiles, width = tile_rows * across, 4 * across + 2
+    flat, panels = y.reshape(-1), -(-filters // panel)
+    tasks, workers = -(-batch * down // tile_rows), scratch.shape[0]
+    padded_size = -(-6 * width * channels // lanes) * lanes
+    v_size, m_size = 36 * tiles * channels, 36 * tiles * panel
+    for worker in prange(workers):
+        starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
+        edge, free = scratch[worker, : ROWS * panel], scratch[worker, ROWS * panel :]
+        padded, v = free[:padded_size], free[padded_size : padded_size + v_size]
+        m = free[padded_size + v_size : padded_size + v_size + m_size]
+        block = free[padded_size + v_size + m_size :]
+        for task in range(worker, tasks * parts, workers):
+            first_row, part = task // parts * tile_rows, task % parts
+            rows = min(tile_rows, batch * down - first_row)
+            count = rows * across
+            for r in range(rows):
+                image, top = (first_row + r) // down, (first_row + r) % down * 4 - pad_top
+                load_band(source, gate, won, up, image, top, 6, -pad_left, width, padded)
+                for t in range(across):
+                    input_tile(padded, t * 4 * channels, width * channels, channels, v, (r * across + t) * channels,
+                                tiles * channels, channels)  # fmt: skip
+            for first in range(part * panels // parts * panel, min(filters, (part + 1) * panels // parts * panel), panel):
+                columns = min(panel, filters - first)
+                for place in range(36):
+                    for p in range(0, count, ROWS):
+                        height = min(ROWS, count - p)
+                        for i in range(height):
+                            starts[i] = (place * tiles + p + i) * channels
+                        panel_product(
+                            v, starts, height, runs_at, 1, 1,
+                            packed, (place * filters + first) * channels, channels, columns,
+                            m, (place * tiles + p) * panel, panel, False, False, bias, 0, floor, edge,
+                        )  # fmt: skip
+                for t in range(count):
+                    image, i = (first_row + t // across) // down, (first_row + t // across) % down * 4
+                    j = t % across * 4
+                    if pool[0] == 0 and i + 4 <= out_height and j + 4 <= out_width:
+                        at = ((image * out_height + i) * out_width + j) * filters + first
+                        _sums_tile(m, t * panel, tiles * panel, flat, at, out_width * filters, filters, columns, bias,
+                                   first, floor)  # fmt: skip
+                        continue
+                    _sums_tile(m, t * panel, tiles * panel, block, 0, 4 * columns, columns, columns, bias, first, floor)
+                    height, valid = min(4, out_height - i), min(4, out_width - j)
+                    if pool[0]:
+                        pool_block(block, height, valid, 4, columns, pool[0], pool[1], image, i // pool[0],
+                                   j // pool[1], first, y, winner)  # fmt: skip
+                        continue
+                    for r in range(height):
+                        for k in range(valid):
+                            pixel = y[image, i + r, j + k, first : first + columns]
+                            value = block[(r * 4 + k) * columns : (r * 4 + k + 1) * columns]
+                            for n in range(pixel.size):
+                                pixel[n] = value[n]
+
+
+def transform_kernel(kernel: FloatArray, bias: FloatArray | None) -> Weights:
+    """A 3x3 kernel's 36 matrices as panels."""
+    packed = aligned(PLACES * kernel.shape[2] * kernel.shape[3], kernel.dtype)
+    _transform_kernel(kernel, packed)
+    return Weights(packed, padded_bias(kernel, bias, 1), kernel.shape[3])
+
+
+def winograd(
+    source: FloatArray,
+    gate: FloatArray,
+    won: AnyArray,
+    up: Upstream,
+    weights: Weights,
+    pads: Shape,
+    out_size: Shape,
+    relu: bool,
+    pool: Shape,
+    y: FloatArray,
+    winner: AnyArray,
+) -> None:
+    """Convolve with a 3x3 kernel in steps of 1; arguments as in `conv_direct.direct`.
+
+    Channels and filters must fill whole vectors, and the pool's window must divide a tile.
+    """
+    if pool[0]:
+        out_size = (out_size[0] // pool[0] * pool[0], out_size[1] // pool[1] * pool[1])
+    threads, channels, panel = get_num_threads(), source.shape[3], panel_width(source.itemsize)
+    down, across = -(-out_size[0] // TILE), -(-out_size[1] // TILE)
+    tile_rows = max(1, round(TILES / across))
+    tasks = -(-(-(-len(source) * down // tile_rows)) // threads) * threads
+    tile_rows = max(1, -(-len(source) * down // max(1, tasks)))
+    tasks = -(-len(source) * down // tile_rows)
+    parts = min(-(-weights.filters // panel), -(-threads // max(1, tasks)))
+    tiles, width = tile_rows * across, TILE * across + 2
+    size = whole_lines(6 * width * channels) + PLACES * tiles * (channels + panel) + TILE * TILE * panel
+    floor = source.dtype.type(0 if relu else -np.inf)
+    _winograd(
+        source, gate, won, up, weights.packed, weights.bias, floor, (len(source), *out_size, weights.filters), y,
+        winner, pads[0], pads[1], pool, tile_rows, parts, scratch_for(threads, size, source.dtype),
+    )  # fmt: skip

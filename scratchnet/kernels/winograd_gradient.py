@@ -1,0 +1,179 @@
+"""The gradient of a 3x3 convolution by its kernel, with Winograd's tiles; see `winograd` for the forward.
+
+The derivative of the forward's formula by the kernel g is, with Z = A dz A^T,
+
+    dg = G^T [sum over tiles of (B^T d B) * Z] G
+
+and the sum, for each of the 36 places and all channels and filters, is a matrix product over the tiles.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import get_num_threads, prange, types
+from numba.extending import intrinsic
+
+from scratchnet.arrays import AnyArray, FloatArray, Shape
+from scratchnet.kernels.buffers import empty
+from scratchnet.kernels.gemm import panel_product
+from scratchnet.kernels.jit import kernel
+from scratchnet.kernels.patches import load_band, scratch_for, whole_lines
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index
+from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
+from scratchnet.kernels.winograd import PLACES, TILE, input_tile, vector_loop
+
+STAGE_BYTES = 5 * 2**20  # of transformed inputs and gradients at a time: they stay in the caches of the cores
+
+
+def _spread_gradient(simd: Vectors, z: list[Any]) -> list[Any]:
+    """A z for four vectors."""
+    b, c = simd.builder, simd.constant
+    even, odd = b.fadd(z[0], z[2]), b.fadd(z[1], z[3])
+    even_4, odd_4 = simd.fma(c(4), z[2], z[0]), b.fmul(c(2), simd.fma(c(4), z[3], z[1]))
+    return [z[0], b.fadd(even, odd), b.fsub(even, odd), b.fadd(even_4, odd_4), b.fsub(even_4, odd_4), z[3]]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _gradient_tile(typing: Any, dz: Any, at: Any, row: Any, pixel: Any, z: Any, z_at: Any, place: Any, filters: Any) -> Any:
+    """Z[i, j] = (A dz A^T)[i, j] for `filters` filters; dz is read at `at + i * row + j * pixel`."""
+    i = types.intp
+    signature = types.void(dz, i, i, i, z, i, i, i)
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        dz, z = data_of(context, b, signature, arguments, (0, 4))
+        at, row, pixel, z_at, place, filters = (arguments[n] for n in (1, 2, 3, 5, 6, 7))
+        simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
+        source = [
+            [b.add(b.add(at, b.mul(row, index(i))), b.mul(pixel, index(j))) for j in range(TILE)] for i in range(TILE)
+        ]
+        target = [b.add(z_at, b.mul(place, index(n))) for n in range(PLACES)]
+
+        def body(f: Any) -> None:
+            columns = [
+                _spread_gradient(simd, [simd.load(dz, b.add(source[i][j], f)) for i in range(TILE)])
+                for j in range(TILE)
+            ]
+            for i in range(6):
+                for j, value in enumerate(_spread_gradient(simd, [column[i] for column in columns])):
+                    simd.store(value, z, b.add(target[i * 6 + j], f))
+
+        vector_loop(simd, filters, body)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@kernel(parallel=True)
+def _stages(x, no_tap, plain, dy, gate, won, up, size, pad_top, pad_left, stage_rows, v, z, m, bias_partial, scratch):
+    """m[place] (channels, filters) = sum over tiles; a stage transforms some rows of tiles, then multiplies them."""
+    out_height, out_width = size
+    batch, channels, filters = x.shape[0], x.shape[3], dy.shape[3]
+    lanes = VECTOR_BYTES // x.itemsize
+    panel = lanes * VECTORS
+    down, across = -(-out_height // 4), -(-out_width // 4)
+    tiles, width = stage_rows * across, 4 * across + 2
+    panels, workers = -(-filters // panel), scratch.shape[0]
+    row_blocks = -(-channels // ROWS)
+    padded_size = -(-6 * width * channels // lanes) * lanes
+    for first_row in range(0, batch * down, stage_rows):
+        rows = min(stage_rows, batch * down - first_row)
+        count = rows * across
+        for worker in prange(workers):
+            edge, free = scratch[worker, : ROWS * panel], scratch[worker, ROWS * panel :]
+            padded, band = free[:padded_size], free[padded_size:]
+            for r in range(worker, rows, workers):
+                image, top = (first_row + r) // down, (first_row + r) % down * 4
+                load_band(x, x, no_tap, plain, image, top - pad_top, 6, -pad_left, width, padded)
+                load_band(dy, gate, won, up, image, top, 4, 0, 4 * across, band)
+                sums = bias_partial[first_row + r]
+                sums[:] = 0
+                for line in range(4):
+                    for column in range(4 * across):
+                        at = (line * 4 * across + column) * filters
+                        value = band[at : at + filters]
+                        for n in range(sums.size):
+                            sums[n] += value[n]
+                for t in range(across):
+                    tile = r * across + t
+                    input_tile(padded, t * 4 * channels, width * channels, channels, v, tile * channels,
+                               tiles * channels, channels)  # fmt: skip
+                    for p in range(panels):
+                        columns = min(panel, filters - p * panel)
+                        _gradient_tile(band, t * 4 * filters + p * panel, 4 * across * filters, filters,
+                                       z, p * panel * tiles + tile * columns, tiles * filters, columns)  # fmt: skip
+        for task in prange(36 * panels):
+            starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
+            place, first = task // panels, task % panels * panel
+            columns = min(panel, filters - first)
+            edge = np.empty(ROWS * panel, x.dtype)
+            for block in range(row_blocks):
+                height = min(ROWS, channels - block * ROWS)
+                for i in range(height):
+                    starts[i] = place * tiles * channels + block * ROWS + i
+                panel_product(
+                    v, starts, height, runs_at, 1, channels,
+                    z, place * tiles * filters + first * tiles, count, columns,
+                    m, (place * channels + block * ROWS) * filters + first, filters,
+                    first_row > 0, False, z, 0, x.dtype.type(0), edge,
+                )  # fmt: skip
+
+
+@kernel
+def _kernel_column(m, half):
+    """G^T m for six rows of numbers; half is (3, size)."""
+    sixth, twelfth, quarter = m.dtype.type(1 / 6), m.dtype.type(1 / 12), m.dtype.type(0.25)
+    m_0, m_1, m_2, m_3, m_4, m_5 = m[0], m[1], m[2], m[3], m[4], m[5]
+    top, middle, bottom = half[0], half[1], half[2]
+    for n in range(top.size):
+        one, two = m_1[n] + m_2[n], m_3[n] + m_4[n]
+        top[n] = m_0[n] * quarter - one * sixth + two * (quarter * sixth)
+        middle[n] = (m_2[n] - m_1[n]) * sixth + (m_3[n] - m_4[n]) * twelfth
+        bottom[n] = (two - one) * sixth + m_5[n]
+
+
+@kernel(parallel=True)
+def _collect(m, by_kernel):
+    """G^T M G per channel and filter."""
+    channels, filters = by_kernel.shape[2], by_kernel.shape[3]
+    for c in prange(channels):
+        half, turned = np.empty((6, 3, filters), m.dtype), np.empty((6, filters), m.dtype)
+        whole = np.empty((3, filters), m.dtype)
+        for j in range(6):
+            for i in range(6):
+                turned[i] = m[i * 6 + j, c]
+            _kernel_column(turned, half[j])
+        for i in range(3):
+            for j in range(6):
+                turned[j] = half[j, i]
+            _kernel_column(turned, whole)
+            for j in range(3):
+                by_kernel[i, j, c] = whole[j]
+
+
+def winograd_kernel_gradient(
+    x: FloatArray,
+    dy: FloatArray,
+    gate: FloatArray,
+    won: AnyArray,
+    up: Upstream,
+    pads: Shape,
+    out_size: Shape,
+) -> tuple[FloatArray, FloatArray]:
+    """The gradients by a 3x3 kernel and by the bias; arguments as in `conv_gradients.kernel_gradient`."""
+    channels, filters = x.shape[3], dy.shape[3]
+    threads = get_num_threads()
+    down, across = -(-out_size[0] // TILE), -(-out_size[1] // TILE)
+    fitting = STAGE_BYTES // (PLACES * (channels + filters) * x.itemsize * across)
+    stage_rows = max(1, min(len(x) * down, fitting))
+    tiles, width = stage_rows * across, TILE * across + 2
+    v, z = empty((PLACES * tiles * channels,), x.dtype), empty((PLACES * tiles * filters,), x.dtype)
+    m = empty((PLACES, channels, filters), x.dtype)
+    bias_partial = empty((len(x) * down, filters), x.dtype)
+    size = whole_lines(6 * width * channels) + TILE * TILE * across * filters
+    _stages(
+        x, NO_WINNER, PLAIN, dy, gate, won, up, out_size, pads[0], pads[1], stage_rows, v, z, m.reshape(-1),
+        bias_partial, scratch_for(threads, size, x.dtype),
+    )  # fmt: skip
+    by_kernel = empty((3, 3, channels, filters), x.dtype)
+    _collect(m, by_kernel)
+    return by_kernel, bias_partial.sum(axis=0, dtype=np.float64).astype(x.dtype)
