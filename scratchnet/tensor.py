@@ -13,6 +13,16 @@ from scratchnet.arrays import AnyArray, FloatArray, Shape, as_float_array
 Backward: TypeAlias = Callable[[FloatArray], Sequence[FloatArray | None]]
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
+_reading: ContextVar[bool] = ContextVar("reading", default=False)
+
+
+@contextmanager
+def _setting(variable: ContextVar[bool], value: bool) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
 
 
 @contextmanager
@@ -25,11 +35,15 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    token = _recording.set(False)
-    try:
+    with _setting(_recording, False):
         yield
-    finally:
-        _recording.reset(token)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Within this context the engine takes parameters' `data` without counting it as a change."""
+    with _setting(_reading, True):
+        yield
 
 
 class Creator(NamedTuple):
@@ -252,15 +266,31 @@ class Parameter(Tensor):
         data: the initial value.
         name: such as `kernel`.
         trainable: whether it has a gradient; batch normalisation's moving averages have none.
+
+    Attributes:
+        version: grows whenever the value may have changed. Taking `data` counts as a change, because what is handed out
+            may be written to; an array that was taken earlier is not watched, so `assign` is the way to change a value.
     """
 
-    __slots__ = ("learned", "name", "regularizer")
+    __slots__ = ("_value", "learned", "name", "regularizer", "version")
 
     def __init__(self, data: Any, name: str, trainable: bool = True) -> None:
         super().__init__(data, requires_grad=trainable)
         self.name = name
         self.learned = trainable  # what its layer may freeze and thaw; statistics are never learned
         self.regularizer: Any = None
+
+    @property
+    def data(self) -> FloatArray:  # type: ignore[override]
+        """The value itself, not a copy."""
+        if not _reading.get():
+            self.version += 1
+        return self._value
+
+    @data.setter
+    def data(self, value: FloatArray) -> None:
+        self.version = getattr(self, "version", 0) + 1  # a copy is made attribute by attribute
+        self._value = value
 
     @property
     def trainable(self) -> bool:
@@ -279,6 +309,22 @@ class Parameter(Tensor):
         self.data[...] = array
 
 
+def gradients(
+    compute: Callable[[], Tensor], cotangent: FloatArray, parameters: Sequence[Parameter]
+) -> list[FloatArray | None]:
+    """The gradients by some parameters of what `compute` returns, recorded for this; their `grad` is left alone."""
+    earlier = [parameter.grad for parameter in parameters]
+    try:
+        for parameter in parameters:
+            parameter.grad = None
+        with _setting(_recording, True):
+            compute().backward(cotangent)
+        return [parameter.grad for parameter in parameters]
+    finally:
+        for parameter, gradient in zip(parameters, earlier, strict=True):
+            parameter.grad = gradient
+
+
 def as_tensor(value: Any, like: Any = None) -> Tensor:
     """`value` as a tensor; a bare Python number takes the dtype of `like`, where that is a tensor."""
     if isinstance(value, Tensor):
@@ -288,10 +334,15 @@ def as_tensor(value: Any, like: Any = None) -> Tensor:
     return Tensor(value)
 
 
+def is_recording(*parents: Tensor | None) -> bool:
+    """Whether an operation on these tensors will be differentiated."""
+    return _recording.get() and any(parent is not None and parent.requires_grad for parent in parents)
+
+
 def record(data: FloatArray, operation: str, parents: tuple[Tensor, ...], backward: Backward) -> Tensor:
     """The result of an operation, with the way back to its parents where one of them requires a gradient."""
     result = Tensor(data)
-    if _recording.get() and any(parent.requires_grad for parent in parents):
+    if is_recording(*parents):
         result.requires_grad = True
         result.creator = Creator(operation, parents, backward)
     return result

@@ -14,12 +14,15 @@ from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels.buffers import empty
 from scratchnet.kernels.conv_direct import direct
 from scratchnet.kernels.conv_gradients import kernel_gradient, scattered_input_gradient
-from scratchnet.kernels.patches import Weights, flipped, pack_kernel
+from scratchnet.kernels.patches import Affine, Weights, flipped, pack_kernel
 from scratchnet.kernels.simd import VECTOR_BYTES
 from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
 from scratchnet.kernels.window import Window
 from scratchnet.kernels.winograd import TILE, transform_kernel, winograd
 from scratchnet.kernels.winograd_gradient import winograd_kernel_gradient
+
+TILES_ONCE = 24
+TILES_PREPARED = 9
 
 _exact = False
 
@@ -48,6 +51,7 @@ class Fused(NamedTuple):
 
 
 LINEAR = Fused()
+NO_AFFINE = Affine()
 
 
 class Prepared(NamedTuple):
@@ -58,11 +62,19 @@ class Prepared(NamedTuple):
 
 
 def uses_winograd(
-    kernel_shape: Shape, window: Window, out_size: Shape, groups: int, dtype: np.dtype[Any], pool: Shape = (0, 0)
+    kernel_shape: Shape,
+    window: Window,
+    out_size: Shape,
+    groups: int,
+    batch: int,
+    dtype: np.dtype[Any],
+    pool: Shape = (0, 0),
+    prepared: bool = False,
 ) -> bool:
     """The rule: float32, 3x3, steps and dilation of 1, one group; channels and filters that fill vectors.
 
-    And half of the pixels of the 4x4 tiles must lie inside the image, or the tiles compute more than they save.
+    Half of the pixels of the 4x4 tiles must lie inside the image, or the tiles compute more than they save; and a
+    batch must have `WINOGRAD_TILES` tiles, because its packed kernel is four times as large and has to be read.
     """
     if _exact or dtype != np.float32 or window[:6] != (3, 3, 1, 1, 1, 1) or groups != 1:
         return False
@@ -70,16 +82,33 @@ def uses_winograd(
     if kernel_shape[2] % lanes or kernel_shape[3] % lanes or (pool[0] and (TILE % pool[0] or TILE % pool[1])):
         return False
     down, across = -(-out_size[0] // TILE), -(-out_size[1] // TILE)
-    return 2 * out_size[0] * out_size[1] >= TILE * TILE * down * across
+    enough = batch * down * across >= (TILES_PREPARED if prepared else TILES_ONCE)
+    return enough and out_size[0] * out_size[1] >= 0.6 * TILE * TILE * down * across
 
 
 def prepare(
-    kernel: FloatArray, bias: FloatArray | None, window: Window, out_size: Shape, groups: int, pool: Shape = (0, 0)
+    kernel: FloatArray,
+    bias: FloatArray | None,
+    window: Window,
+    out_size: Shape,
+    groups: int,
+    batch: int,
+    pool: Shape = (0, 0),
+    winograd: bool | None = None,
+    affine: Affine = NO_AFFINE,
 ) -> Prepared:
-    """Pack a kernel (height, width, channels / groups, filters) and a bias (filters,) for `convolve`."""
-    if uses_winograd(kernel.shape, window, out_size, groups, kernel.dtype, pool):
-        return Prepared(transform_kernel(kernel, bias), True)
-    return Prepared(pack_kernel(kernel, bias, groups), False)
+    """Pack a kernel (height, width, channels / groups, filters) and a bias (filters,) for `convolve`.
+
+    Args:
+        batch: how many images will be convolved with it.
+        winograd: whether by Winograd's algorithm; for one call, and decided by `uses_winograd`, if None.
+        affine: what else is done to each filter.
+    """
+    if winograd is None:
+        winograd = uses_winograd(kernel.shape, window, out_size, groups, batch, kernel.dtype, pool)
+    if winograd:
+        return Prepared(transform_kernel(kernel, bias, affine), True)
+    return Prepared(pack_kernel(kernel, bias, groups, affine), False)
 
 
 def convolve(
@@ -135,7 +164,7 @@ def conv2d_forward(
     x: FloatArray, kernel: FloatArray, bias: FloatArray | None, window: Window, out_size: Shape, groups: int
 ) -> FloatArray:
     """Convolve, with nothing behind it; arguments as in `prepare` and `convolve`, all arrays C-contiguous."""
-    return convolve(x, prepare(kernel, bias, window, out_size, groups), window, out_size, groups)[0]
+    return convolve(x, prepare(kernel, bias, window, out_size, groups, len(x)), window, out_size, groups)[0]
 
 
 class Behind(NamedTuple):
@@ -173,7 +202,7 @@ def conv2d_kernel_gradient(
     gate, won, up, out_size = _upstream(dy, behind)
     if x.size == 0 or dy.size == 0:
         by_kernel, total = np.zeros(kernel_shape, x.dtype), np.zeros(kernel_shape[3], x.dtype)
-    elif uses_winograd(kernel_shape, window, out_size, groups, x.dtype):
+    elif uses_winograd(kernel_shape, window, out_size, groups, len(x), x.dtype):
         pads = (window.pad_top, window.pad_left)
         by_kernel, total = winograd_kernel_gradient(x, dy, gate, won, up, pads, out_size)
     else:
@@ -198,7 +227,7 @@ def conv2d_input_gradient(
         pad_left=(window.width - 1) * window.dilation_w - window.pad_left,
     )
     size = x_shape[1:3]
-    prepared = prepare(flipped(kernel, groups), None, reverse, size, groups)
+    prepared = prepare(flipped(kernel, groups), None, reverse, size, groups, len(dy))
     dx = empty(x_shape, dy.dtype)
     _run(dy, gate, won, up, prepared, reverse, size, groups, LINEAR, dx, NO_WINNER)
     return dx

@@ -5,6 +5,8 @@ groups or horizontal dilation). Images that need padding are copied, a band of r
 that stays in the cache.
 """
 
+import math
+
 import numpy as np
 from numba import get_num_threads, prange
 
@@ -29,7 +31,9 @@ from scratchnet.kernels.window import Window
 
 
 @kernel(parallel=True)
-def _direct(source, gate, won, up, packed, bias, floor, sums, y, winner, window, pool, groups, band, copied, scratch):
+def _direct(
+    source, gate, won, up, packed, after, floor, sums, y, winner, pooled, window, pool, groups, band, copied, scratch
+):
     """`sums` is the shape of the result before pooling; a task is a band of its rows."""
     batch, out_height, out_width, filters = sums
     channels = source.shape[3]
@@ -76,12 +80,12 @@ def _direct(source, gate, won, up, packed, bias, floor, sums, y, winner, window,
                             pixels, starts, count, runs_at, runs, 1,
                             packed, (group * stored_filters + first_filter) * taps, depth, columns,
                             target, target_at + p * filters + group * group_filters + first_filter, filters,
-                            False, True, bias, group * stored_filters + first_filter, floor, edge,
+                            False, True, after, group * stored_filters + first_filter, floor, edge,
                         )  # fmt: skip
             if pool[0]:
                 row = first // pool[0]
                 pool_block(
-                    block, rows, out_width, out_width, filters, pool[0], pool[1], image, row, 0, 0, y, winner
+                    block, rows, out_width, out_width, filters, pool[0], pool[1], image, row, 0, 0, y, winner, pooled
                 )
 
 
@@ -117,7 +121,7 @@ def direct(
     row_size = max(padded_width * channels * window.stride_h, out_size[1] * weights.filters if pool[0] else 0)
     halo = max(0, (window.height - 1) * window.dilation_h + 1 - window.stride_h)
     fitting = BAND_BYTES // source.itemsize // row_size - halo // window.stride_h
-    per_image = -(-2 * threads // max(1, len(source)))  # two bands per thread even out what one of them waits for
+    per_image = threads // math.gcd(threads, len(source))  # so that every thread has as much to do
     band = min(max(1, fitting), -(-out_size[0] // per_image))
     band = -(-band // max(1, pool[0])) * max(1, pool[0])
     rows_in = (band - 1) * window.stride_h + (window.height - 1) * window.dilation_h + 1
@@ -126,6 +130,6 @@ def direct(
     )
     floor = source.dtype.type(0 if relu else -np.inf)
     _direct(
-        source, gate, won, up, weights.packed, weights.bias, floor, (len(source), *out_size, weights.filters), y,
-        winner, window, pool, groups, band, copied, scratch_for(threads, size, source.dtype),
+        source, gate, won, up, weights.packed, weights.after, floor, (len(source), *out_size, weights.filters), y,
+        winner, weights.pooled, window, pool, groups, band, copied, scratch_for(threads, size, source.dtype),
     )  # fmt: skip

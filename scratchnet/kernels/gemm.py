@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from scratchnet.arrays import FloatArray
-from scratchnet.kernels.buffers import empty
+from scratchnet.kernels.buffers import POOLED_BYTES, empty
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, tile_1, tile_2, tile_3, tile_4
 
@@ -27,6 +27,8 @@ BLOCK_BYTES = 96 * 1024  # of a streamed matrix, packed at once
 
 def aligned(size: int, dtype: np.dtype[np.floating]) -> FloatArray:
     """An uninitialised flat array that begins on a vector's boundary: loads across cache lines cost twice."""
+    if size * dtype.itemsize >= POOLED_BYTES:
+        return empty((size,), dtype)
     memory = np.empty(size * dtype.itemsize + VECTOR_BYTES, np.uint8)
     start = -memory.ctypes.data % VECTOR_BYTES
     array: FloatArray = memory[start : start + size * dtype.itemsize].view(dtype)
@@ -69,36 +71,38 @@ def pack(b, b_at, b_row, b_col, depth, columns, packed):
 
 
 @kernel
-def tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
-         bias_at, floor):  # fmt: skip
+def tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
+         after_at, after_row, floor):  # fmt: skip
     """The register tile of the wanted width; see `simd`."""
     if vectors == 4:
-        tile_4(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
-               bias_at, floor)  # fmt: skip
+        tile_4(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
+               after_at, after_row, floor)  # fmt: skip
     elif vectors == 3:
-        tile_3(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
-               bias_at, floor)  # fmt: skip
+        tile_3(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
+               after_at, after_row, floor)  # fmt: skip
     elif vectors == 2:
-        tile_2(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
-               bias_at, floor)  # fmt: skip
+        tile_2(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
+               after_at, after_row, floor)  # fmt: skip
     else:
-        tile_1(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, bias,
-               bias_at, floor)  # fmt: skip
+        tile_1(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
+               after_at, after_row, floor)  # fmt: skip
 
 
 @kernel
 def panel_product(a, starts, rows, runs_at, runs, a_col, b, b_at, depth, columns, c, c_at, c_row, accumulate, finish,
-                  bias, bias_at, floor, edge):  # fmt: skip
+                  after, after_at, floor, edge):  # fmt: skip
     """Up to ROWS rows of C (+)= A @ one panel of B that has `columns` columns, filled up to whole vectors.
 
-    The first `rows` of `starts` are set. Tiles that stick out of C go through `edge`, ROWS * VECTORS vectors.
+    The first `rows` of `starts` are set. Tiles that stick out of C go through `edge`, ROWS * VECTORS vectors. With
+    `finish`, max(sum + bias, floor) * scale + shift is stored; these are the rows of `after`, flat, (3, columns of C).
     """
     lanes = VECTOR_BYTES // b.itemsize
     vectors = -(-columns // lanes)
     stored = vectors * lanes
+    after_row = after.size // 3
     if rows == ROWS and columns == stored:
-        tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, stored, depth, c, c_at, c_row, accumulate, finish, bias,
-             bias_at, floor)  # fmt: skip
+        tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, stored, depth, c, c_at, c_row, accumulate, finish,
+             after, after_at, after_row, floor)  # fmt: skip
         return
     for m in range(rows, ROWS):
         starts[m] = starts[rows - 1]  # the tile reads ROWS rows; those past the end repeat the last, unused
@@ -106,8 +110,8 @@ def panel_product(a, starts, rows, runs_at, runs, a_col, b, b_at, depth, columns
         for m in range(rows):
             for n in range(columns):
                 edge[m * stored + n] = c[c_at + m * c_row + n]
-    tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, stored, depth, edge, 0, stored, accumulate, finish, bias,
-         bias_at, floor)  # fmt: skip
+    tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, stored, depth, edge, 0, stored, accumulate, finish, after,
+         after_at, after_row, floor)  # fmt: skip
     for m in range(rows):
         for n in range(columns):
             c[c_at + m * c_row + n] = edge[m * stored + n]
@@ -115,7 +119,7 @@ def panel_product(a, starts, rows, runs_at, runs, a_col, b, b_at, depth, columns
 
 @kernel
 def block_product(a, a_at, a_row, a_col, rows, packed, depth_from, packed_depth, depth, columns, c, c_at, c_row,
-                  accumulate, finish, bias, floor, starts, runs_at, edge):  # fmt: skip
+                  accumulate, finish, after, floor, starts, runs_at, edge):  # fmt: skip
     """C[rows, columns] (+)= A @ packed B, over `depth` of B's `packed_depth` rows, from `depth_from`."""
     lanes = VECTOR_BYTES // packed.itemsize
     width = lanes * VECTORS
@@ -128,12 +132,12 @@ def block_product(a, a_at, a_row, a_col, rows, packed, depth_from, packed_depth,
             panel_product(
                 a, starts, height, runs_at, 1, a_col,
                 packed, first * packed_depth + depth_from * stored, depth, min(width, columns - first),
-                c, c_at + m * c_row + first, c_row, accumulate, finish, bias, first, floor, edge,
+                c, c_at + m * c_row + first, c_row, accumulate, finish, after, first, floor, edge,
             )  # fmt: skip
 
 
 @kernel(parallel=True)
-def _product(a, a_row, a_col, packed, c, rows, depth, columns, bias, floor):
+def _product(a, a_row, a_col, packed, c, rows, depth, columns, after, floor):
     width = VECTOR_BYTES // packed.itemsize * VECTORS
     for task in prange(-(-rows // ROW_BLOCK)):
         edge, starts, runs_at = np.empty(ROWS * width, packed.dtype), np.empty(ROWS, np.int64), np.zeros(1, np.int64)
@@ -142,7 +146,7 @@ def _product(a, a_row, a_col, packed, c, rows, depth, columns, bias, floor):
             block_product(
                 a, row * a_row + k * a_col, a_row, a_col, min(ROW_BLOCK, rows - row),
                 packed, k, depth, min(DEPTH_BLOCK, depth - k), columns, c, row * columns, columns,
-                k > 0, k + DEPTH_BLOCK >= depth, bias, floor, starts, runs_at, edge,
+                k > 0, k + DEPTH_BLOCK >= depth, after, floor, starts, runs_at, edge,
             )  # fmt: skip
 
 
@@ -201,18 +205,20 @@ def _pack_rows(b, first, depth, columns, packed):
 
 
 @kernel
-def _sum_partials(partial, bias, floor, c):
+def _sum_partials(partial, after, floor, c):
     rows, columns = c.shape
+    stored = after.size // 3
+    bias, scale, shift = after[:columns], after[stored : stored + columns], after[2 * stored : 2 * stored + columns]
     for m in range(rows):
         row = c[m]
-        for n in range(columns):
+        for n in range(row.size):
             row[n] = bias[n]
         for chunk in range(partial.shape[0]):
             part = partial[chunk, m * columns : (m + 1) * columns]
             for n in range(row.size):
                 row[n] += part[n]
-        for n in range(columns):
-            row[n] = floor if row[n] < floor else row[n]
+        for n in range(row.size):
+            row[n] = (floor if row[n] < floor else row[n]) * scale[n] + shift[n]
 
 
 @kernel(parallel=True)
@@ -243,12 +249,27 @@ def _pack_in_parallel(b, b_row, b_col, depth, columns, packed):
         pack(b, first * b_col, b_row, b_col, depth, min(width, columns - first), packed[first * depth :])
 
 
+def finishing(
+    columns: int,
+    dtype: np.dtype[np.floating],
+    bias: FloatArray | None = None,
+    scale: FloatArray | None = None,
+    shift: FloatArray | None = None,
+) -> FloatArray:
+    """The rows bias, scale and shift that `panel_product` ends with, filled up to whole vectors."""
+    after = np.zeros((3, whole_vectors(columns, dtype.itemsize)), dtype)
+    for row, value in enumerate((bias, np.ones(1, dtype) if scale is None else scale, shift)):
+        if value is not None:
+            after[row, :columns] = value
+    return after.reshape(-1)
+
+
 def matmul(
     a: FloatArray,
     b: FloatArray,
     transpose_a: bool = False,
     transpose_b: bool = False,
-    bias: FloatArray | None = None,
+    after: FloatArray | None = None,
     relu: bool = False,
 ) -> FloatArray:
     """The product of two matrices, either of them transposed first.
@@ -256,8 +277,8 @@ def matmul(
     Args:
         a: (rows, depth), or (depth, rows) with `transpose_a`.
         b: (depth, columns), or (columns, depth) with `transpose_b`.
-        bias: (columns,), added to each row.
-        relu: whether max(result, 0) is returned.
+        after: what `finishing` returned: bias, scale and shift; not with `transpose_b`.
+        relu: whether max(sums + bias, 0) is taken before scale and shift.
 
     Returns:
         (rows, columns), of the arguments' common dtype, float32 or float64.
@@ -268,25 +289,26 @@ def matmul(
     columns = b.shape[0] if transpose_b else b.shape[1]
     c = empty((rows, columns), dtype)
     floor = dtype.type(0 if relu else -np.inf)
-    offset = np.zeros(whole_vectors(columns, dtype.itemsize), dtype)
-    if bias is not None:
-        offset[:columns] = bias
-    if depth == 0 or c.size == 0:
-        c[...] = np.maximum(offset[:columns], floor)
-    elif rows <= THIN_ROWS and not transpose_a and not transpose_b:
-        chunks = max(1, min(DEPTH_CHUNKS, depth // CHUNK_DEPTH))
-        partial = empty((chunks, rows * columns), dtype)
-        block = max(8, BLOCK_BYTES // (columns * dtype.itemsize))
-        _streamed_product(a.reshape(-1), b.reshape(-1), rows, depth, columns, partial, block)
-        _sum_partials(partial, offset, floor, c)
-    elif rows <= THIN_ROWS and transpose_b and not transpose_a and bias is None and not relu:
+    thin = rows <= THIN_ROWS and not transpose_a
+    if c.size == 0:
+        return c
+    if thin and transpose_b and depth:
         packed = aligned(packed_size(depth, rows, dtype.itemsize), dtype)
         pack(a.reshape(-1), 0, 1, depth, depth, rows, packed)
         _streamed_by_transposed(a.reshape(-1), b.reshape(-1), rows, depth, columns, packed, c.reshape(-1))
+        return c
+    if after is None:
+        after = finishing(columns, dtype)
+    if (thin and not transpose_b) or depth == 0:
+        chunks = min(DEPTH_CHUNKS, max(1, depth // CHUNK_DEPTH), depth)
+        partial = empty((chunks, rows * columns), dtype)
+        block = max(8, BLOCK_BYTES // (columns * dtype.itemsize))
+        _streamed_product(a.reshape(-1), b.reshape(-1), rows, depth, columns, partial, block)
+        _sum_partials(partial, after, floor, c)
     else:
         packed = aligned(packed_size(depth, columns, dtype.itemsize), dtype)
         b_row, b_col = (1, depth) if transpose_b else (columns, 1)
         _pack_in_parallel(b.reshape(-1), b_row, b_col, depth, columns, packed)
         a_row, a_col = (1, rows) if transpose_a else (depth, 1)
-        _product(a.reshape(-1), a_row, a_col, packed, c.reshape(-1), rows, depth, columns, offset, floor)
+        _product(a.reshape(-1), a_row, a_col, packed, c.reshape(-1), rows, depth, columns, after, floor)
     return c

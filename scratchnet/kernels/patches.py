@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet.arrays import FloatArray, Shape
-from scratchnet.kernels.gemm import aligned, pack, packed_size, whole_vectors
+from scratchnet.kernels.gemm import aligned, finishing, pack, packed_size
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS
 from scratchnet.kernels.upstream import load_row
@@ -16,11 +16,28 @@ LINE = 16  # scratch is cut at multiples of so many elements, so that its parts 
 
 
 class Weights(NamedTuple):
-    """A kernel as the tile wants it: panels, one group after the other, and a bias filled up to whole vectors."""
+    """A kernel as the tile wants it.
+
+    `packed` holds its panels, one group after the other; `after` the bias, scale and shift of `gemm.finishing`, each
+    group's part filled up to whole vectors. `pooled` is empty, or a scale and a shift (2, filters) of what a pool
+    behind the convolution returns.
+    """
 
     packed: FloatArray
-    bias: FloatArray
+    after: FloatArray
     filters: int
+    pooled: FloatArray
+
+
+class Affine(NamedTuple):
+    """What is done to each filter besides adding the bias: `relu(sums + bias) * scale + shift`, each or None.
+
+    `pooled` is a second such pair, (2, filters), for what a pool returns.
+    """
+
+    scale: FloatArray | None = None
+    shift: FloatArray | None = None
+    pooled: FloatArray | None = None
 
 
 @kernel
@@ -89,7 +106,7 @@ def needs_padding(window: Window, out_size: Shape, size: Shape) -> bool:
     return window.pad_top > 0 or window.pad_left > 0 or bottom >= size[0] or right >= size[1]
 
 
-def pack_kernel(kernel: FloatArray, bias: FloatArray | None, groups: int) -> Weights:
+def pack_kernel(kernel: FloatArray, bias: FloatArray | None, groups: int, affine: Affine) -> Weights:
     """Each group's (taps, filters) matrix as panels."""
     filters = kernel.shape[3] // groups
     taps = kernel[..., 0].size
@@ -98,16 +115,23 @@ def pack_kernel(kernel: FloatArray, bias: FloatArray | None, groups: int) -> Wei
     for group in range(groups):
         part = packed[group * size : (group + 1) * size]
         pack(kernel.reshape(-1), group * filters, kernel.shape[3], 1, taps, filters, part)
-    return Weights(packed, padded_bias(kernel, bias, groups), kernel.shape[3])
+    return with_affine(packed, kernel, bias, groups, affine)
 
 
-def padded_bias(kernel: FloatArray, bias: FloatArray | None, groups: int) -> FloatArray:
-    """The bias, or zeros, with each group's part filled up to whole vectors."""
-    filters = kernel.shape[3] // groups
-    padded = np.zeros((groups, whole_vectors(filters, kernel.itemsize)), kernel.dtype)
-    if bias is not None:
-        padded[:, :filters] = bias.reshape(groups, filters)
-    return padded.reshape(-1)
+def with_affine(
+    packed: FloatArray, kernel: FloatArray, bias: FloatArray | None, groups: int, affine: Affine
+) -> Weights:
+    """Add what ends a sum to a packed kernel."""
+    filters, dtype = kernel.shape[3], kernel.dtype
+    parts = [
+        finishing(filters // groups, dtype, *(None if row is None else row.reshape(groups, -1)[group] for row in (
+            bias, affine.scale, affine.shift
+        ))).reshape(3, -1)
+        for group in range(groups)
+    ]  # fmt: skip
+    after = parts[0] if groups == 1 else np.concatenate(parts, axis=1)
+    pooled = np.empty((0, 0), dtype) if affine.pooled is None else affine.pooled
+    return Weights(packed, after.reshape(-1), filters, pooled)
 
 
 def flipped(kernel: FloatArray, groups: int) -> FloatArray:

@@ -78,6 +78,10 @@ class Vectors:
         value.align = self.itemsize
         return value
 
+    def load_rows(self, array: Any, at: Any, row: Any, count: int) -> list[Any]:
+        """The vectors that begin at `at`, `at + row` and so on."""
+        return [self.load(array, self.builder.add(at, self.builder.mul(row, index(n)))) for n in range(count)]
+
     def store(self, value: Any, array: Any, at: Any) -> None:
         """Write the vector that begins at element `at`."""
         self.builder.store(value, self._place(array, at)).align = self.itemsize
@@ -105,25 +109,27 @@ def _make_tile(vectors: int) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
     def tile(
         typing: Any, a: Any, starts: Any, runs_at: Any, runs: Any, a_col: Any, b: Any, b_at: Any, b_row: Any,
-        depth: Any, c: Any, c_at: Any, c_row: Any, accumulate: Any, finish: Any, bias: Any, bias_at: Any, floor: Any,
+        depth: Any, c: Any, c_at: Any, c_row: Any, accumulate: Any, finish: Any, after: Any, after_at: Any, after_row: Any, floor: Any,
     ) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
         """Multiply ROWS rows of A with a panel of B.
 
         Row m of A begins at `starts[m]`, its run r `runs_at[r]` further on; a run has `depth` values, `a_col` apart.
         Row k of B, counted over all runs, begins at `b_at + k * b_row`. With `finish`, what is stored is
-        max(sum + bias, floor).
+        max(sum + bias, floor) * scale + shift; bias, scale and shift are rows of `after`, `after_row` apart.
         """
         i, flag = types.intp, types.boolean
-        signature = types.void(a, starts, runs_at, i, i, b, i, i, i, c, i, i, flag, flag, bias, i, a.dtype)
+        signature = types.void(a, starts, runs_at, i, i, b, i, i, i, c, i, i, flag, flag, after, i, i, a.dtype)
 
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            a, starts, runs_at, b, c, bias = data_of(context, builder, signature, arguments, (0, 1, 2, 5, 9, 14))
+            a, starts, runs_at, b, c, after = data_of(context, builder, signature, arguments, (0, 1, 2, 5, 9, 14))
             runs, a_col, b_at, b_row, depth = (arguments[n] for n in (3, 4, 6, 7, 8))
-            c_at, c_row, accumulate, finish, bias_at, floor = (arguments[n] for n in (10, 11, 12, 13, 15, 16))
+            c_at, c_row, accumulate, finish, after_at, after_row, floor = (
+                arguments[n] for n in (10, 11, 12, 13, 15, 16, 17)
+            )
             _emit_tile(
                 Vectors(builder, context.get_value_type(signature.args[0].dtype)), vectors,
                 (a, starts, runs_at, runs, a_col), (b, b_at, b_row, depth), (c, c_at, c_row, accumulate),
-                (finish, bias, bias_at, floor),
+                (finish, after, after_at, after_row, floor),
             )  # fmt: skip
             return context.get_dummy_value()
 
@@ -137,7 +143,7 @@ def _emit_tile(simd: Vectors, vectors: int, left: Any, right: Any, result: Any, 
     a, starts, runs_at, runs, a_col = left
     weights, b_at, b_row, depth = right
     c, c_at, c_row, accumulate = result
-    finish, bias, bias_at, floor = finishing
+    finish, after, after_at, after_row, floor = finishing
     tile = [(m, v) for m in range(ROWS) for v in range(vectors)]
     names = ("fresh", "resume", "run", "depth", "next_run", "done", "finished", "plain", "end")
     fresh, resume, run, deep, next_run, done, finished, plain, end = (b.append_basic_block(name) for name in names)
@@ -190,9 +196,11 @@ def _emit_tile(simd: Vectors, vectors: int, left: Any, right: Any, result: Any, 
     b.cbranch(finish, finished, plain)
     b.position_at_end(finished)
     lowest = simd.spread(floor)
-    offsets = [simd.load(bias, b.add(bias_at, index(v * simd.lanes))) for v in range(vectors)]
-    for m, v in tile:
-        simd.store(simd.at_least(b.fadd(sums[m, v], offsets[v]), lowest), c, place(m, v))
+    for v in range(vectors):
+        offset, scale, shift = simd.load_rows(after, b.add(after_at, index(v * simd.lanes)), after_row, 3)
+        for m in range(ROWS):
+            value = simd.at_least(b.fadd(sums[m, v], offset), lowest)
+            simd.store(simd.fma(value, scale, shift), c, place(m, v))
     b.branch(end)
     b.position_at_end(plain)
     for at in tile:

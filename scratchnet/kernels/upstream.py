@@ -94,14 +94,15 @@ def materialized(source: FloatArray, gate: FloatArray, winner: AnyArray, up: Ups
 
 @kernel
 def pool_block(
-    block, rows, columns, row_pixels, filters, pool_h, pool_w, image, row, column, first_filter, y, winner
+    block, rows, columns, row_pixels, filters, pool_h, pool_w, image, row, column, first_filter, y, winner, affine
 ):
     """Max-pool a block of sums, (rows, columns, filters), into y at pooled pixel (row, column).
 
     A row of the block has `row_pixels` pixels, of which the first `columns` count.
 
     The window steps by its own size; what is left of the block at its end is dropped. An empty `winner` is not
-    written. The first maximum wins; a NaN beats everything.
+    written, and a non-empty `affine`, (2, all filters), then scales and shifts each filter. The first maximum wins; a
+    NaN beats everything.
     """
     for i in range(min(rows // pool_h, y.shape[1] - row)):
         for j in range(min(columns // pool_w, y.shape[2] - column)):
@@ -117,6 +118,11 @@ def pool_block(
                         value = block[start : start + filters]
                         for c in range(value.size):
                             best[c] = best[c] if (value[c] <= best[c]) | (best[c] != best[c]) else value[c]
+                if affine.size:
+                    scale = affine[0, first_filter : first_filter + filters]
+                    shift = affine[1, first_filter : first_filter + filters]
+                    for c in range(best.size):
+                        best[c] = best[c] * scale[c] + shift[c]
                 continue
             tap_of = winner[image, row + i, column + j, first_filter : first_filter + filters]
             tap_of[:] = 0

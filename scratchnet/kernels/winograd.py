@@ -10,6 +10,7 @@ multiplied is rounded differently than by the definition: the error is some 1e-6
 among the inputs makes all 4x4 sums of its tile NaN.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numba.extending import intrinsic
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels.gemm import aligned, panel_product
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.patches import Weights, load_band, padded_bias, panel_width, scratch_for, whole_lines
+from scratchnet.kernels.patches import Affine, Weights, load_band, panel_width, scratch_for, whole_lines, with_affine
 from scratchnet.kernels.simd import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index
 from scratchnet.kernels.upstream import Upstream, pool_block
 
@@ -99,16 +100,18 @@ def input_tile(typing: Any, x: Any, at: Any, row: Any, pixel: Any, v: Any, v_at:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _sums_tile(
-    typing: Any, m: Any, m_at: Any, place: Any, y: Any, y_at: Any, row: Any, pixel: Any, filters: Any, bias: Any,
-    bias_at: Any, floor: Any,
+    typing: Any, m: Any, m_at: Any, place: Any, y: Any, y_at: Any, row: Any, pixel: Any, filters: Any, after: Any,
+    after_at: Any, after_row: Any, floor: Any,
 ) -> Any:  # fmt: skip
-    """Y = max(A^T M A + bias, floor), 4x4 pixels, for all filters; the reverse of `input_tile`."""
+    """Y = max(A^T M A + bias, floor) * scale + shift, 4x4 pixels; see `simd` for `after`."""
     i = types.intp
-    signature = types.void(m, i, i, y, i, i, i, i, bias, i, m.dtype)
+    signature = types.void(m, i, i, y, i, i, i, i, after, i, i, m.dtype)
 
     def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        m, y, bias = data_of(context, b, signature, arguments, (0, 3, 8))
-        m_at, place, y_at, row, pixel, filters, bias_at, floor = (arguments[n] for n in (1, 2, 4, 5, 6, 7, 9, 10))
+        m, y, after = data_of(context, b, signature, arguments, (0, 3, 8))
+        m_at, place, y_at, row, pixel, filters, after_at, after_row, floor = (
+            arguments[n] for n in (1, 2, 4, 5, 6, 7, 9, 10, 11)
+        )
         simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
         source = [b.add(m_at, b.mul(place, index(n))) for n in range(PLACES)]
         target = [
@@ -117,13 +120,14 @@ def _sums_tile(
         lowest = simd.spread(floor)
 
         def body(f: Any) -> None:
-            offset = simd.load(bias, b.add(bias_at, f))
+            offset, scale, shift = simd.load_rows(after, b.add(after_at, f), after_row, 3)
             columns = [
                 _transform_sums(simd, [simd.load(m, b.add(source[i * 6 + j], f)) for i in range(6)]) for j in range(6)
             ]
             for i in range(TILE):
                 for j, value in enumerate(_transform_sums(simd, [column[i] for column in columns])):
-                    simd.store(simd.at_least(b.fadd(value, offset), lowest), y, b.add(target[i][j], f))
+                    value = simd.at_least(b.fadd(value, offset), lowest)
+                    simd.store(simd.fma(value, scale, shift), y, b.add(target[i][j], f))
 
         vector_loop(simd, filters, body)
         return context.get_dummy_value()
@@ -168,7 +172,8 @@ def _transform_kernel(weights, packed):
 
 @kernel(parallel=True)
 def _winograd(
-    source, gate, won, up, packed, bias, floor, sums, y, winner, pad_top, pad_left, pool, tile_rows, parts, scratch
+    source, gate, won, up, packed, after, floor, sums, y, winner, pooled, pad_top, pad_left, pool, tile_rows, parts,
+    scratch,
 ):
     """A task is some rows of tiles times a part of the filters."""
     batch, out_height, out_width, filters = sums
@@ -207,21 +212,22 @@ def _winograd(
                         panel_product(
                             v, starts, height, runs_at, 1, 1,
                             packed, (place * filters + first) * channels, channels, columns,
-                            m, (place * tiles + p) * panel, panel, False, False, bias, 0, floor, edge,
+                            m, (place * tiles + p) * panel, panel, False, False, after, 0, floor, edge,
                         )  # fmt: skip
                 for t in range(count):
                     image, i = (first_row + t // across) // down, (first_row + t // across) % down * 4
                     j = t % across * 4
                     if pool[0] == 0 and i + 4 <= out_height and j + 4 <= out_width:
                         at = ((image * out_height + i) * out_width + j) * filters + first
-                        _sums_tile(m, t * panel, tiles * panel, flat, at, out_width * filters, filters, columns, bias,
-                                   first, floor)  # fmt: skip
+                        _sums_tile(m, t * panel, tiles * panel, flat, at, out_width * filters, filters, columns, after,
+                                   first, after.size // 3, floor)  # fmt: skip
                         continue
-                    _sums_tile(m, t * panel, tiles * panel, block, 0, 4 * columns, columns, columns, bias, first, floor)
+                    _sums_tile(m, t * panel, tiles * panel, block, 0, 4 * columns, columns, columns, after, first,
+                               after.size // 3, floor)  # fmt: skip
                     height, valid = min(4, out_height - i), min(4, out_width - j)
                     if pool[0]:
                         pool_block(block, height, valid, 4, columns, pool[0], pool[1], image, i // pool[0],
-                                   j // pool[1], first, y, winner)  # fmt: skip
+                                   j // pool[1], first, y, winner, pooled)  # fmt: skip
                         continue
                     for r in range(height):
                         for k in range(valid):
@@ -231,11 +237,27 @@ def _winograd(
                                 pixel[n] = value[n]
 
 
-def transform_kernel(kernel: FloatArray, bias: FloatArray | None) -> Weights:
+@lru_cache(maxsize=4096)
+def _division(rows: int, across: int, panels: int, threads: int) -> tuple[int, int]:
+    """Rows of tiles per task and parts of the filters, so that tiles come in sixes and threads end together."""
+
+    def estimate(tile_rows: int, parts: int) -> float:
+        tasks = -(-rows // tile_rows) * parts
+        tiles, width = tile_rows * across, -(-panels // parts)
+        # multiplications of whole register tiles, and what transforming a tile costs beside them
+        task = -(-tiles // ROWS) * ROWS * width + tiles * (0.15 + 0.06 * width)
+        return -(-tasks // threads) * task
+
+    largest = max(1, min(rows, -(-2 * TILES // across)))
+    choices = [(n, parts) for n in range(1, largest + 1) for parts in range(1, min(panels, threads) + 1)]
+    return min(choices, key=lambda choice: (estimate(*choice), -choice[0]))
+
+
+def transform_kernel(kernel: FloatArray, bias: FloatArray | None, affine: Affine) -> Weights:
     """A 3x3 kernel's 36 matrices as panels."""
     packed = aligned(PLACES * kernel.shape[2] * kernel.shape[3], kernel.dtype)
     _transform_kernel(kernel, packed)
-    return Weights(packed, padded_bias(kernel, bias, 1), kernel.shape[3])
+    return with_affine(packed, kernel, bias, 1, affine)
 
 
 def winograd(
@@ -259,15 +281,11 @@ def winograd(
         out_size = (out_size[0] // pool[0] * pool[0], out_size[1] // pool[1] * pool[1])
     threads, channels, panel = get_num_threads(), source.shape[3], panel_width(source.itemsize)
     down, across = -(-out_size[0] // TILE), -(-out_size[1] // TILE)
-    tile_rows = max(1, round(TILES / across))
-    tasks = -(-(-(-len(source) * down // tile_rows)) // threads) * threads
-    tile_rows = max(1, -(-len(source) * down // max(1, tasks)))
-    tasks = -(-len(source) * down // tile_rows)
-    parts = min(-(-weights.filters // panel), -(-threads // max(1, tasks)))
+    tile_rows, parts = _division(len(source) * down, across, -(-weights.filters // panel), threads)
     tiles, width = tile_rows * across, TILE * across + 2
     size = whole_lines(6 * width * channels) + PLACES * tiles * (channels + panel) + TILE * TILE * panel
     floor = source.dtype.type(0 if relu else -np.inf)
     _winograd(
-        source, gate, won, up, weights.packed, weights.bias, floor, (len(source), *out_size, weights.filters), y,
-        winner, pads[0], pads[1], pool, tile_rows, parts, scratch_for(threads, size, source.dtype),
+        source, gate, won, up, weights.packed, weights.after, floor, (len(source), *out_size, weights.filters), y,
+        winner, weights.pooled, pads[0], pads[1], pool, tile_rows, parts, scratch_for(threads, size, source.dtype),
     )  # fmt: skip

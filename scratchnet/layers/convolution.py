@@ -117,8 +117,19 @@ class Conv2D(_Convolution):
         self._add_bias(self.filters)
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        y = ops.conv2d(inputs, self.kernel, self.bias, self.strides, self.padding, self.dilation_rate, self.groups)
-        return self.activation(y)
+        return self.call_with(inputs, relu=False, pool_size=None)
+
+    def call_with(self, inputs: Tensor, relu: bool, pool_size: tuple[int, int] | None) -> Tensor:
+        """The layer with what follows it: a ReLU, and a max pool that steps by its own window.
+
+        A pool can follow only where the layer's own activation is `relu` or `linear`.
+        """
+        fused = self.activation is ops.relu
+        y = ops.conv2d(
+            inputs, self.kernel, self.bias, self.strides, self.padding, self.dilation_rate, self.groups,
+            relu=relu or fused, pool_size=pool_size,
+        )  # fmt: skip
+        return y if fused else self.activation(y)
 
     def _output_filters(self, channels: int) -> int:
         return self.filters

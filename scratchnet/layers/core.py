@@ -61,8 +61,9 @@ class Dense(Layer):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if inputs.shape[-1] != self.kernel.shape[0]:
             raise ValueError(f"{self.name} was built for {self.kernel.shape[0]} features, got shape {inputs.shape}")
-        y = ops.matmul(inputs, self.kernel)
-        return self.activation(y if self.bias is None else y + self.bias)
+        fused = self.activation is ops.relu
+        y = ops.dense(inputs, self.kernel, self.bias, relu=fused)
+        return y if fused else self.activation(y)
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return (*input_shape[:-1], self.units)

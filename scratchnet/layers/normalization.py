@@ -4,6 +4,7 @@ from typing import Any
 
 from scratchnet import initializers, ops, regularizers
 from scratchnet.layers.base import Layer
+from scratchnet.layers.pooling import MaxPooling2D
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.tensor import Tensor
 
@@ -82,11 +83,18 @@ class BatchNormalization(Layer):
         )
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        return self.call_with(inputs, training, relu=False, pool=None)
+
+    def call_with(self, inputs: Tensor, training: bool, relu: bool, pool: MaxPooling2D | None) -> Tensor:
+        """The layer with what follows it, a ReLU and a max pool, in the same passes over memory."""
+        behind: dict[str, Any] = {"post_relu": relu}
+        if pool is not None:
+            behind |= {"pool_size": pool.pool_size, "strides": pool.strides, "padding": pool.padding}
         if not (training and self.trainable):
             return ops.batch_normalization(
-                inputs, self.moving_mean, self.moving_variance, -1, self.beta, self.gamma, self.epsilon
+                inputs, self.moving_mean, self.moving_variance, -1, self.beta, self.gamma, self.epsilon, **behind
             )
-        y, mean, variance = ops.batch_normalization_training(inputs, self.beta, self.gamma, self.epsilon)
+        y, mean, variance = ops.batch_normalization_training(inputs, self.beta, self.gamma, self.epsilon, **behind)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.data[...] = moving.data * self.momentum + batch * (1 - self.momentum)
         return y

@@ -5,12 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from scratchnet import ops
 from scratchnet.arrays import AnyArray
 from scratchnet.layers.base import Layer, is_made_up, numbered, snake_case
 from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor, keras_order, trace
+from scratchnet.models.fusion import plan_steps
+from scratchnet.models.inference import Plan
+from scratchnet.models.schedule import Schedule
 from scratchnet.models.summary import summary_text
 from scratchnet.models.training import Trainer
-from scratchnet.tensor import Parameter, Tensor, as_tensor
+from scratchnet.tensor import Parameter, Tensor, as_tensor, gradients, is_recording, no_grad, reading, record
 
 Symbolic = SymbolicTensor | Sequence[SymbolicTensor]
 
@@ -62,22 +66,11 @@ class Model(Trainer):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"layer names must be unique in a model, these are not: {', '.join(twice)}")
-        self._last_use = self._plan_release()
+        self._steps = Schedule(plan_steps(self.nodes, self.outputs), self.inputs, self.outputs)
+        self._inference: Plan | None = None
         self.takes_list = len(self.inputs) > 1
         self.dtype = self.inputs[0].dtype
         self.built = True
-
-    def _plan_release(self) -> dict[int, list[int]]:
-        """For each node, the tensors that nothing needs after it."""
-        last: dict[int, int] = {}
-        for position, node in enumerate(self.nodes):
-            last.update({id(tensor): position for tensor in [*node.inputs, *node.outputs]})
-        kept = {id(tensor) for tensor in self.outputs}
-        release: dict[int, list[int]] = {}
-        for tensor, position in last.items():
-            if tensor not in kept:
-                release.setdefault(position, []).append(tensor)
-        return release
 
     @property
     def layers(self) -> list[Layer]:
@@ -115,18 +108,40 @@ class Model(Trainer):
         given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
         if len(given) != len(self.inputs):
             raise ValueError(f"{self.name} has {len(self.inputs)} inputs, got {len(given)}")
-        values: dict[int, Tensor] = {}
-        for symbol, value in zip(self.inputs, given, strict=True):
-            tensor = self._cast(as_tensor(value))
+        tensors = [self._cast(as_tensor(value)) for value in given]
+        for symbol, tensor in zip(self.inputs, tensors, strict=True):
             _check_shape(tensor.shape, symbol.shape, self.name)
-            values[id(symbol)] = tensor
-        for position, node in enumerate(self.nodes):
-            results = node.run([values[id(tensor)] for tensor in node.inputs], training)
-            values.update({id(symbol): result for symbol, result in zip(node.outputs, results, strict=True)})
-            for tensor_id in self._last_use.get(position, ()):
-                del values[tensor_id]
-        results = [values[id(tensor)] for tensor in self.outputs]
+        if training or any(tensor.requires_grad for tensor in tensors):
+            results = self._steps.run(tensors, training)
+        else:
+            results = self._infer(tensors)
         return results[0] if self._single else results
+
+    def _infer(self, tensors: list[Tensor]) -> list[Tensor]:
+        """The results by the plan of fused kernels; they can be differentiated by the weights all the same."""
+        with no_grad(), reading():
+            plan = self._inference
+            if plan is None or plan.state != plan.current_state():
+                # threads that meet here build it twice, each a right one
+                plan = self._inference = Plan(self.nodes, self.inputs, self.outputs, self.weights)
+            results = plan.run(tensors, training=False)
+        if not is_recording(*plan.weights):
+            return results
+        return [self._differentiable(tensors, number, result) for number, result in enumerate(results)]
+
+    def _differentiable(self, tensors: list[Tensor], number: int, result: Tensor) -> Tensor:
+        """A result whose way back runs the layers one by one, which the plan did not record."""
+        weights = self.trainable_weights
+        kind, target = result.logits or ("", result)
+
+        def again() -> Tensor:
+            output = self._steps.run(tensors, training=False)[number]
+            return output.logits[1] if output.logits else output
+
+        recorded = record(target.data, "model", tuple(weights), lambda dy: gradients(again, dy, weights))
+        if not kind:
+            return recorded
+        return ops.softmax(recorded) if kind == "softmax" else ops.sigmoid(recorded)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         given = [input_shape] if len(self.inputs) == 1 else list(input_shape)

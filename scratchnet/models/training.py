@@ -14,7 +14,7 @@ from scratchnet.callbacks import Callback, CallbackList, History
 from scratchnet.layers.base import Layer
 from scratchnet.models.batches import ArrayBatches, Batch, Batches, as_batch, class_weights, make_batches
 from scratchnet.random import next_seed
-from scratchnet.tensor import Tensor, no_grad
+from scratchnet.tensor import Tensor, no_grad, reading
 
 Logs: TypeAlias = dict[str, Any]
 MetricLike: TypeAlias = metric_classes.Metric | str | Mapping[str, Any]
@@ -341,11 +341,12 @@ class Trainer(Layer):
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def _test_step(self, batch: Batch) -> float:
-        with no_grad():
+        with no_grad(), reading():
             output = self(batch.x, training=False)
             loss = self.loss(batch.y, output, batch.sample_weight)
+            penalty = self._penalty(with_gradients=False)
         self._update_metrics(batch, output)
-        return loss.item() + self._penalty(with_gradients=False)
+        return loss.item() + penalty
 
     def _penalty(self, with_gradients: bool) -> float:
         """The sum of the regularisers of all weights in training; their gradients are added on request."""

@@ -37,7 +37,7 @@ from scratchnet.ops.cross_entropy import (
     sparse_cross_entropy_with_logits,
 )
 from scratchnet.ops.dropout import dropout
-from scratchnet.ops.linear import matmul
+from scratchnet.ops.linear import dense, matmul
 from scratchnet.ops.norm import batch_normalization, batch_normalization_training
 from scratchnet.ops.pool import average_pool2d, global_average_pool2d, global_max_pool2d, max_pool2d
 from scratchnet.ops.reduction import (
@@ -59,6 +59,7 @@ __all__ = [
     "concatenate",
     "conv2d",
     "cross_entropy_with_logits",
+    "dense",
     "depthwise_conv2d",
     "divide",
     "dropout",

@@ -1,6 +1,5 @@
 """Convolutions. NHWC images, HWIO kernels; Keras's and TensorFlow's semantics."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from scratchnet.arrays import FloatArray
 from scratchnet.kernels import conv, depthwise
 from scratchnet.ops.geometry import Pair, check_images, check_padding, pair, slide
-from scratchnet.tensor import Tensor, as_tensor, record
+from scratchnet.tensor import Tensor, as_tensor, is_recording, record
 
 
 def _check_kernel(kernel: Tensor, axes: str) -> None:
@@ -21,10 +20,11 @@ def _check_bias(bias: Tensor | None, filters: int) -> None:
         raise ValueError(f"bias must have shape ({filters},), got {bias.shape}")
 
 
-def _common(tensors: list[Tensor]) -> list[FloatArray]:
+def _common(x: Tensor, kernel: Tensor, bias: Tensor | None) -> tuple[FloatArray, FloatArray, FloatArray | None]:
     """The arrays as the kernels want them: of one dtype, C-contiguous."""
-    dtype = np.result_type(*(tensor.data for tensor in tensors))
-    return [np.ascontiguousarray(tensor.data, dtype) for tensor in tensors]
+    dtype = np.result_type(x.data, kernel.data, *(() if bias is None else (bias.data,)))
+    offset = None if bias is None else np.ascontiguousarray(bias.data, dtype)
+    return np.ascontiguousarray(x.data, dtype), np.ascontiguousarray(kernel.data, dtype), offset
 
 
 def conv2d(
@@ -35,8 +35,14 @@ def conv2d(
     padding: str = "valid",
     dilation_rate: Pair = 1,
     groups: int = 1,
+    *,
+    relu: bool = False,
+    pool_size: Pair | None = None,
 ) -> Tensor:
     """Two-dimensional convolution (cross-correlation, as everywhere in the field).
+
+    A ReLU and a max pool may be fused with it: the sums then never leave the processor's cache, and going back needs
+    only the pooled result and which pixels won.
 
     Args:
         x: (batch, height, width, channels).
@@ -46,6 +52,8 @@ def conv2d(
         padding: `valid`, or `same`: zeros around the image, so that the output has ceil(size / stride) pixels.
         dilation_rate: distance between neighbouring taps of the kernel.
         groups: into how many independent convolutions the channels and filters are divided.
+        relu: whether sums below 0 become 0.
+        pool_size: the window of a max pool that follows and steps by its own size, at most 256 pixels; None for none.
 
     Returns:
         (batch, out height, out width, filters).
@@ -70,15 +78,27 @@ def conv2d(
         (x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1]), pair(strides, "strides"), check_padding(padding),
         pair(dilation_rate, "dilation_rate"),
     )  # fmt: skip
-    return _convolve(
-        "conv2d",
-        x,
-        kernel,
-        bias,
-        forward=lambda x, kernel, bias: conv.conv2d_forward(x, kernel, bias, window, out_size, groups),
-        by_input=lambda dy, kernel: conv.conv2d_input_gradient(dy, kernel, x.shape, window, groups),
-        by_kernel=lambda x, dy: conv.conv2d_kernel_gradient(x, dy, kernel.shape, window, groups),
-    )
+    pool = (0, 0) if pool_size is None else pair(pool_size, "pool_size")
+    if pool[0] * pool[1] > 256 or pool[0] > out_size[0] or pool[1] > out_size[1]:
+        raise ValueError(f"pool_size must fit sums of {out_size[0]}x{out_size[1]} pixels, at most 256, got {pool_size}")
+    fused = conv.Fused(relu, pool)
+    images, weights, offset = _common(x, kernel, bias)
+    wanted = is_recording(x, kernel, bias)
+    prepared = conv.prepare(weights, offset, window, out_size, groups, len(images), pool)
+    y, winner = conv.convolve(images, prepared, window, out_size, groups, fused, wanted and pool[0] > 0)
+    behind = None if fused == conv.LINEAR else conv.Behind(fused, y, winner, out_size)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        dy = np.ascontiguousarray(dy)
+        by_x = by_kernel = by_bias = None
+        if kernel.requires_grad or (bias is not None and bias.requires_grad):
+            by_bias = np.empty(filters, dy.dtype)
+            by_kernel = conv.conv2d_kernel_gradient(images, dy, kernel.shape, window, groups, behind, by_bias)
+        if x.requires_grad:
+            by_x = conv.conv2d_input_gradient(dy, weights, x.shape, window, groups, behind)
+        return (by_x, by_kernel) if bias is None else (by_x, by_kernel, by_bias)
+
+    return record(y, "conv2d", (x, kernel) if bias is None else (x, kernel, bias), backward)
 
 
 def depthwise_conv2d(
@@ -119,38 +139,16 @@ def depthwise_conv2d(
         (x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1]), pair(strides, "strides"), check_padding(padding),
         pair(dilation_rate, "dilation_rate"),
     )  # fmt: skip
-    return _convolve(
-        "depthwise_conv2d",
-        x,
-        kernel,
-        bias,
-        forward=lambda x, kernel, bias: depthwise.depthwise_forward(x, kernel, bias, window, out_size),
-        by_input=lambda dy, kernel: depthwise.depthwise_input_gradient(dy, kernel, x.shape, window),
-        by_kernel=lambda x, dy: depthwise.depthwise_kernel_gradient(x, dy, kernel.shape, window),
-    )
+    images, weights, offset = _common(x, kernel, bias)
+    y = depthwise.depthwise_forward(images, weights, offset, window, out_size)
 
-
-def _convolve(
-    operation: str,
-    x: Tensor,
-    kernel: Tensor,
-    bias: Tensor | None,
-    forward: Callable[[FloatArray, FloatArray, FloatArray | None], FloatArray],
-    by_input: Callable[[FloatArray, FloatArray], FloatArray],
-    by_kernel: Callable[[FloatArray, FloatArray], FloatArray],
-) -> Tensor:
-    """What both kinds of convolution share: y = x * kernel + bias, and the gradients that are wanted."""
-    parents = (x, kernel) if bias is None else (x, kernel, bias)
-    images, weights, *offset = _common(list(parents))
-
-    def backward(dy: FloatArray) -> list[FloatArray | None]:
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         dy = np.ascontiguousarray(dy)
-        gradients = [
-            by_input(dy, weights) if x.requires_grad else None,
-            by_kernel(images, dy) if kernel.requires_grad else None,
-        ]
-        if bias is not None:
-            gradients.append(dy.sum(axis=(0, 1, 2)) if bias.requires_grad else None)
-        return gradients
+        by_x = by_kernel = None
+        if x.requires_grad:
+            by_x = depthwise.depthwise_input_gradient(dy, weights, x.shape, window)
+        if kernel.requires_grad:
+            by_kernel = depthwise.depthwise_kernel_gradient(images, dy, kernel.shape, window)
+        return (by_x, by_kernel) if bias is None else (by_x, by_kernel, dy.sum(axis=(0, 1, 2)))
 
-    return record(forward(images, weights, offset[0] if offset else None), operation, parents, backward)
+    return record(y, "depthwise_conv2d", (x, kernel) if bias is None else (x, kernel, bias), backward)

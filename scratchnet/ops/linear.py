@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import FloatArray
-from scratchnet.kernels import gemm
+from scratchnet.kernels import gemm, pointwise
 from scratchnet.ops.arithmetic import unbroadcast
 from scratchnet.tensor import Tensor, as_tensor, record
 
@@ -56,3 +56,44 @@ def matmul(a: Any, b: Any) -> Tensor:
     except ValueError:
         raise ValueError(f"the leading axes of {a.shape} and {b.shape} cannot be broadcast together") from None
     return record(y, "matmul", (a, b), backward)
+
+
+def dense(x: Any, kernel: Any, bias: Any = None, *, relu: bool = False) -> Tensor:
+    """`x @ kernel + bias` over the last axis, and a ReLU in the same pass.
+
+    Args:
+        x: (..., features).
+        kernel: (features, units).
+        bias: (units,), or None.
+        relu: whether sums below 0 become 0.
+
+    Returns:
+        (..., units).
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    x, kernel = as_tensor(x), as_tensor(kernel)
+    bias = None if bias is None else as_tensor(bias)
+    if x.ndim < 1 or kernel.ndim != 2 or x.shape[-1:] != kernel.shape[:1]:
+        raise ValueError(f"dense needs shapes (..., features) and (features, units), got {x.shape} and {kernel.shape}")
+    if bias is not None and bias.shape != kernel.shape[1:]:
+        raise ValueError(f"bias must have shape {kernel.shape[1:]}, got {bias.shape}")
+    dtype = np.result_type(x.data, kernel.data)
+    rows = x.data.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    after = None if bias is None else gemm.finishing(len(bias), dtype, bias.data)
+    y = gemm.matmul(rows, kernel.data, after=after, relu=relu)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        dz = np.ascontiguousarray(dy).reshape(y.shape)
+        if relu:
+            dz = pointwise.relu_gradient(dz, y)
+        by_x = by_kernel = None
+        if x.requires_grad:
+            by_x = gemm.matmul(dz, kernel.data, transpose_b=True).reshape(x.shape)
+        if kernel.requires_grad:
+            by_kernel = gemm.matmul(rows, dz, transpose_a=True)
+        return (by_x, by_kernel) if bias is None else (by_x, by_kernel, dz.sum(axis=0))
+
+    result = y.reshape(*x.shape[:-1], kernel.shape[1])
+    return record(result, "dense", (x, kernel) if bias is None else (x, kernel, bias), backward)

@@ -1,0 +1,214 @@
+"""A trained model as a plan of fused kernels: what `predict` runs.
+
+Batch normalisation is folded into the convolution or dense layer before it, or becomes a scale and a shift at the end
+of that layer's kernel; ReLU and max pooling join the kernel too; weights are packed once. Layers that have no kernel
+of their own here run as they are. A plan belongs to one state of the weights: see `Parameter.version`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchnet import layers, ops
+from scratchnet.activations import linear
+from scratchnet.arrays import FloatArray, Shape
+from scratchnet.kernels import conv, gemm, norm
+from scratchnet.kernels.window import Window
+from scratchnet.layers.base import Layer
+from scratchnet.layers.symbolic import Node, SymbolicTensor
+from scratchnet.models.fusion import Step, chain, followers, is_relu, steps_by_itself
+from scratchnet.models.schedule import Schedule
+from scratchnet.ops.geometry import slide
+from scratchnet.tensor import Parameter, Tensor
+
+Run = Callable[[list[Tensor], bool], list[Tensor]]
+
+
+class _Ending:
+    """What follows a layer's sums, gathered call by call: `pool(relu(sums) * scale + shift) * scale + shift`."""
+
+    def __init__(self, kernel: FloatArray, bias: FloatArray | None) -> None:
+        self.kernel = kernel
+        self.bias = bias
+        self.relu = False
+        self.pool: Shape = (0, 0)
+        self.affine: tuple[FloatArray, FloatArray] | None = None
+        self.pooled: tuple[FloatArray, FloatArray] | None = None
+
+    def take(self, layer: Layer, can_pool: bool) -> bool:
+        """Whether the layer's call could be joined; it is then."""
+        if type(layer) is layers.Dropout or (type(layer) is layers.Activation and layer.activation is linear):
+            return True
+        if is_relu(layer):
+            if self.affine is not None or self.pooled is not None:
+                return False
+            self.relu = True  # max(0, .) and a max pool may change places
+            return True
+        if can_pool and steps_by_itself(layer) and not self.pool[0]:
+            assert isinstance(layer, layers.MaxPooling2D)
+            self.pool = layer.pool_size
+            return True
+        if type(layer) is layers.BatchNormalization:
+            self._normalize(*scale_and_shift(layer))
+            return True
+        return False
+
+    def _normalize(self, scale: FloatArray, shift: FloatArray) -> None:
+        if self.pool[0]:
+            self.pooled = _composed(self.pooled, scale, shift)
+        elif self.relu or self.affine is not None:
+            self.affine = _composed(self.affine, scale, shift)
+        else:
+            self.kernel = self.kernel * scale
+            self.bias = shift if self.bias is None else self.bias * scale + shift
+
+
+def _composed(
+    earlier: tuple[FloatArray, FloatArray] | None, scale: FloatArray, shift: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    return (scale, shift) if earlier is None else (earlier[0] * scale, earlier[1] * scale + shift)
+
+
+def scale_and_shift(layer: layers.BatchNormalization) -> tuple[FloatArray, FloatArray]:
+    """A normalisation by its moving averages as `x * scale + shift`."""
+    mean, variance = layer.moving_mean.data, layer.moving_variance.data
+    scale = 1 / np.sqrt(variance + variance.dtype.type(layer.epsilon))
+    if layer.gamma is not None:
+        scale = scale * layer.gamma.data
+    shift = -mean * scale if layer.beta is None else layer.beta.data - mean * scale
+    return scale, shift
+
+
+def _gather(ending: _Ending, activation: Any, following: list[Node], can_pool: bool) -> tuple[list[Node], Any]:
+    """Join what can be joined; returns the calls and an activation that remains to be applied, or None."""
+    if activation is ops.relu:
+        ending.relu = True
+    elif activation is not linear:
+        return [], activation
+    calls = []
+    for node in following:
+        if not ending.take(node.layer, can_pool):
+            break
+        calls.append(node)
+    return calls, None
+
+
+class _Convolution:
+    """A convolution with its ending; geometry and packed weights are kept per size of the images."""
+
+    def __init__(self, layer: layers.Conv2D, ending: _Ending, activation: Any) -> None:
+        self.layer = layer
+        self.ending = ending
+        self.activation = activation
+        scale, shift = ending.affine or (None, None)
+        pooled = None if ending.pooled is None else np.ascontiguousarray(np.stack(ending.pooled))
+        self.affine = conv.Affine(scale, shift, pooled)
+        self.fused = conv.Fused(ending.relu, ending.pool)
+        self.geometry: dict[Shape, tuple[Window, Shape]] = {}
+        self.prepared: dict[bool, conv.Prepared] = {}
+
+    def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
+        x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
+        layer, kernel, size = self.layer, self.ending.kernel, x.shape[1:3]
+        found = self.geometry.get(size)
+        if found is None:
+            # another size of images costs only this; threads that meet here do it twice, with one result
+            found = slide(size, layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
+            self.geometry[size] = found
+        window, out_size = found
+        groups, pool = layer.groups, self.fused.pool
+        if pool[0] > out_size[0] or pool[1] > out_size[1]:
+            raise ValueError(f"pool_size {pool} does not fit the {out_size[0]}x{out_size[1]} pixels of {layer.name}")
+        winograd = conv.uses_winograd(kernel.shape, window, out_size, groups, len(x), x.dtype, pool, prepared=True)
+        prepared = self.prepared.get(winograd)
+        if prepared is None:
+            prepared = conv.prepare(
+                kernel, self.ending.bias, window, out_size, groups, len(x), pool, winograd, self.affine
+            )
+            self.prepared[winograd] = prepared
+        y = Tensor(conv.convolve(x, prepared, window, out_size, groups, self.fused)[0])
+        return [y if self.activation is None else self.activation(y)]
+
+
+class _Dense:
+    """A dense layer with its ending."""
+
+    def __init__(self, layer: layers.Dense, ending: _Ending, activation: Any) -> None:
+        self.layer = layer
+        self.kernel = np.ascontiguousarray(ending.kernel)
+        self.relu = ending.relu
+        self.activation = activation
+        scale, shift = ending.affine or (None, None)
+        self.after = gemm.finishing(self.kernel.shape[1], self.kernel.dtype, ending.bias, scale, shift)
+
+    def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
+        x = self.layer._cast(inputs[0]).data
+        if x.shape[-1] != len(self.kernel):
+            raise ValueError(f"{self.layer.name} was built for {len(self.kernel)} features, got shape {x.shape}")
+        y = gemm.matmul(x.reshape(-1, x.shape[-1]), self.kernel, after=self.after, relu=self.relu)
+        result = Tensor(y.reshape(*x.shape[:-1], -1) if x.ndim != 2 else y)
+        return [result if self.activation is None else self.activation(result)]
+
+
+def _normalization(layer: layers.BatchNormalization) -> Run:
+    scale, shift = scale_and_shift(layer)
+
+    def run(inputs: list[Tensor], training: bool) -> list[Tensor]:
+        x = np.ascontiguousarray(layer._cast(inputs[0]).data)
+        return [Tensor(norm.scale_and_shift(x.reshape(-1, x.shape[-1]), scale, shift).reshape(x.shape))]
+
+    return run
+
+
+def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step]:
+    """The steps of a graph's inference; they keep copies of the weights, or the weights themselves, as they are now."""
+    only = followers(nodes, outputs)
+    steps: list[Step] = []
+    joined: set[int] = set()
+    for node in nodes:
+        if id(node) in joined:
+            continue
+        layer, calls = node.layer, list[Node]()
+        run: Run = node.run
+        if type(layer) is layers.Conv2D or type(layer) is layers.Dense:
+            ending = _Ending(layer.kernel.data, None if layer.bias is None else layer.bias.data)
+            following = chain(node, only)[1:]
+            is_convolution = type(layer) is layers.Conv2D
+            calls, activation = _gather(ending, layer.activation, following, can_pool=is_convolution)
+            run = (
+                _Convolution(layer, ending, activation).run
+                if isinstance(layer, layers.Conv2D)
+                else _Dense(layer, ending, activation).run
+            )
+        elif type(layer) is layers.BatchNormalization:
+            run = _normalization(layer)
+        joined.update(id(call) for call in calls)
+        steps.append(Step(node.inputs, (calls[-1] if calls else node).outputs, run))
+    return steps
+
+
+class Plan(Schedule):
+    """A graph's inference for one state of its weights; any number of threads may run it at once.
+
+    Args:
+        nodes: of the graph.
+        inputs: of the graph.
+        outputs: of the graph.
+        weights: of all its layers.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        inputs: list[SymbolicTensor],
+        outputs: list[SymbolicTensor],
+        weights: Sequence[Parameter],
+    ) -> None:
+        self.weights = list(weights)
+        self.state = self.current_state()  # before the weights are read: a change meanwhile makes the plan stale
+        super().__init__(lower(nodes, outputs), inputs, outputs)
+
+    def current_state(self) -> tuple[int, ...]:
+        """What the plan depends on besides the graph."""
+        return (int(conv.is_exact()), *[weight.version for weight in self.weights])
