@@ -288,10 +288,15 @@ def as_tensor(value: Any, like: Any = None) -> Tensor:
     return Tensor(value)
 
 
+def is_recorded(*parents: Tensor) -> bool:
+    """Whether the result of an operation on `parents` will need what its way back needs."""
+    return _recording.get() and any(parent.requires_grad for parent in parents)
+
+
 def record(data: FloatArray, operation: str, parents: tuple[Tensor, ...], backward: Backward) -> Tensor:
     """The result of an operation, with the way back to its parents where one of them requires a gradient."""
     result = Tensor(data)
-    if _recording.get() and any(parent.requires_grad for parent in parents):
+    if is_recorded(*parents):
         result.requires_grad = True
         result.creator = Creator(operation, parents, backward)
     return result
