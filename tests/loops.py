@@ -150,10 +150,24 @@ def moments(x):
     return mean, variance
 
 
-def normalize(x, gamma, beta, epsilon):
-    mean, variance = moments(x)
+def map_channels(x, scale, shift, pre_relu, post_relu):
     y = np.zeros(x.shape)
-    for r in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            y[r, c] = (x[r, c] - mean[c]) / np.sqrt(variance[c] + epsilon) * gamma[c] + beta[c]
+    for index in np.ndindex(x.shape):
+        value = x[index]
+        if pre_relu and value <= 0:
+            value = 0
+        value = value * scale[index[-1]] + shift[index[-1]]
+        if post_relu and value <= 0:
+            value = 0
+        y[index] = value
     return y
+
+
+def map_channels_gradient(x, dy, scale, shift, pre_relu, post_relu):
+    """The gradient before the second ReLU."""
+    mapped = map_channels(x, scale, shift, pre_relu, False)
+    dz = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        if not post_relu or mapped[index] > 0:
+            dz[index] = dy[index]
+    return dz

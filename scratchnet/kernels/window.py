@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from scratchnet.kernels.jit import kernel
+
+UNSIGNED = np.uintp  # an index that cannot be negative is not checked for it; the check can cost more than a pixel
 
 
 class Window(NamedTuple):
@@ -24,3 +28,20 @@ def covered(start, dilation, taps, length):
     first = 0 if start >= 0 else min(taps, -(start // dilation))
     end = min(taps, -(-(length - start) // dilation)) if start < length else 0
     return first, max(first, end)
+
+
+@kernel
+def windows_over(at, pad, taps, stride, count):
+    """The windows [first, end) of `count` that element `at` of an axis lies in."""
+    first = max(0, (at + pad - taps) // stride + 1)
+    return first, max(first, min(count, (at + pad) // stride + 1))
+
+
+@kernel
+def next_windows(first, end, at, taps, stride, count):
+    """The windows [first, end) over element `at` of a padded axis, from those over the one before; no division."""
+    while end < count and end * stride <= at:
+        end += 1
+    while first < end and first * stride + taps <= at:
+        first += 1
+    return first, end

@@ -151,12 +151,11 @@ class _Dense:
         return [result if self.activation is None else self.activation(result)]
 
 
-def _normalization(layer: layers.BatchNormalization) -> Run:
-    scale, shift = scale_and_shift(layer)
+def _normalization(layer: layers.BatchNormalization, relu: bool) -> Run:
+    channels = norm.ChannelMap(*scale_and_shift(layer), post_relu=relu)
 
     def run(inputs: list[Tensor], training: bool) -> list[Tensor]:
-        x = np.ascontiguousarray(layer._cast(inputs[0]).data)
-        return [Tensor(norm.scale_and_shift(x.reshape(-1, x.shape[-1]), scale, shift).reshape(x.shape))]
+        return [Tensor(norm.map_channels(np.ascontiguousarray(layer._cast(inputs[0]).data), channels))]
 
     return run
 
@@ -182,7 +181,8 @@ def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step
                 else _Dense(layer, ending, activation).run
             )
         elif type(layer) is layers.BatchNormalization:
-            run = _normalization(layer)
+            calls = [call for call in chain(node, only)[1:2] if is_relu(call.layer)]
+            run = _normalization(layer, relu=bool(calls))
         joined.update(id(call) for call in calls)
         steps.append(Step(node.inputs, (calls[-1] if calls else node).outputs, run))
     return steps

@@ -4,14 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.kernels import pool
+from scratchnet.kernels import average_pool, pool
 from scratchnet.kernels.window import Window
-from scratchnet.ops import reduction
+from scratchnet.ops import reduction, shape
 from scratchnet.ops.geometry import Pair, check_images, check_padding, pair, slide
 from scratchnet.tensor import Tensor, as_tensor, record
 
 
-def _window(x: Tensor, pool_size: Pair, strides: Pair | None, padding: str) -> tuple[Window, tuple[int, int]]:
+def pool_window(x: Tensor, pool_size: Pair, strides: Pair | None, padding: str) -> tuple[Window, tuple[int, int]]:
+    """The window of a pool over images and the output's size; arguments and errors are those of `max_pool2d`."""
     size = pair(pool_size, "pool_size")
     steps = size if strides is None else pair(strides, "strides")
     return slide((x.shape[1], x.shape[2]), size, steps, check_padding(padding))
@@ -34,7 +35,7 @@ def max_pool2d(x: Any, pool_size: Pair = 2, strides: Pair | None = None, padding
     """
     x = as_tensor(x)
     check_images(x.shape, "max_pool2d")
-    window, out_size = _window(x, pool_size, strides, padding)
+    window, out_size = pool_window(x, pool_size, strides, padding)
     y, winner = pool.max_pool_forward(np.ascontiguousarray(x.data), window, out_size)
     return record(
         y, "max_pool2d", (x,), lambda dy: (pool.max_pool_backward(np.ascontiguousarray(dy), winner, x.shape, window),)
@@ -48,10 +49,13 @@ def average_pool2d(x: Any, pool_size: Pair = 2, strides: Pair | None = None, pad
     """
     x = as_tensor(x)
     check_images(x.shape, "average_pool2d")
-    window, out_size = _window(x, pool_size, strides, padding)
-    y = pool.average_pool_forward(np.ascontiguousarray(x.data), window, out_size)
+    window, out_size = pool_window(x, pool_size, strides, padding)
+    y = average_pool.average_pool_forward(np.ascontiguousarray(x.data), window, out_size)
     return record(
-        y, "average_pool2d", (x,), lambda dy: (pool.average_pool_backward(np.ascontiguousarray(dy), x.shape, window),)
+        y,
+        "average_pool2d",
+        (x,),
+        lambda dy: (average_pool.average_pool_backward(np.ascontiguousarray(dy), x.shape, window),),
     )
 
 
@@ -59,7 +63,8 @@ def global_average_pool2d(x: Any, keepdims: bool = False) -> Tensor:
     """The mean of each channel over the whole image: (batch, channels), or (batch, 1, 1, channels)."""
     x = as_tensor(x)
     check_images(x.shape, "global_average_pool2d")
-    return reduction.mean(x, (1, 2), keepdims)
+    mean = average_pool2d(x, (x.shape[1], x.shape[2]))
+    return mean if keepdims else shape.reshape(mean, (x.shape[0], x.shape[3]))
 
 
 def global_max_pool2d(x: Any, keepdims: bool = False) -> Tensor:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from scratchnet.kernels import conv, depthwise, gemm, norm, pointwise, pool
+from scratchnet.kernels import average_pool, conv, depthwise, gemm, norm, pointwise, pool
 from scratchnet.kernels.window import Window
 
 MARGIN = 96  # more than a tile is wide
@@ -93,29 +93,49 @@ def products(d):
         yield gemm.matmul(d(depth, rows), d(columns, depth), transpose_a=True, transpose_b=True)
 
 
-def pools(d):
+POOLS = [
+    (window, out, channels)
     for window, out in [
         (Window(2, 2, 2, 2, 1, 1, 0, 0), (2, 3)),
+        (Window(2, 2, 3, 3, 1, 1, 0, 0), (2, 2)),  # with pixels between the windows
         (Window(3, 3, 2, 2, 1, 1, 1, 1), (3, 3)),
         (Window(4, 5, 1, 1, 1, 1, 1, 2), (5, 6)),
         (Window(9, 9, 1, 1, 1, 1, 4, 4), (5, 6)),  # larger than the image
-    ]:
-        x, dy = d(2, 5, 6, 7), d(2, *out, 7)
+    ]
+    for channels in (7, 19)
+]
+
+
+def pools(d):
+    for window, out, channels in POOLS:
+        x, dy = d(2, 5, 6, channels), d(2, *out, channels)
         y, winner = pool.max_pool_forward(x, window, out)
         yield y
         yield pool.max_pool_backward(dy, winner, x.shape, window)
-        yield pool.average_pool_forward(x, window, out)
-        yield pool.average_pool_backward(dy, x.shape, window)
+        yield average_pool.average_pool_forward(x, window, out)
+        yield average_pool.average_pool_backward(dy, x.shape, window)
 
 
 def normalizations(d):
     for rows in (1, 31, 300):
         x, dy, mean, scale = d(rows, 5), d(rows, 5), d(5), d(5)
         yield from norm.moments(x)
-        yield norm.scale_and_shift(x, scale, mean)
-        sums = norm.gradient_sums(x, dy, mean)
+        channels = norm.ChannelMap(scale, mean, False, True)
+        yield norm.map_channels(x, channels)
+        sums = norm.gradient_sums(x, dy, channels, mean)
         yield from sums
-        yield norm.training_input_gradient(x, dy, mean, np.abs(scale), scale, sums)
+        yield norm.input_gradient(x, dy, channels, norm.training_gradient(mean, np.abs(scale), scale, sums, rows))
+
+
+def pooled_normalizations(d):
+    for window, out, channels in POOLS:
+        x, dy, mean, scale = d(2, 5, 6, channels), d(2, *out, channels), d(channels), d(channels)
+        mapping = norm.ChannelMap(scale, mean, True, True)
+        y, winner, winning_x = pool.mapped_max_pool_forward(x, mapping, window, out, keep_x=True)
+        yield y
+        yield winning_x
+        gradient = norm.InputGradient(scale, mean, scale, mean, True)
+        yield pool.mapped_max_pool_backward(dy, winner, x, True, window, gradient)
 
 
 def elementwise(d):
@@ -130,7 +150,8 @@ def elementwise(d):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    "kernels", [convolutions, depthwise_convolutions, products, pools, normalizations, elementwise]
+    "kernels",
+    [convolutions, depthwise_convolutions, products, pools, normalizations, pooled_normalizations, elementwise],
 )
 def test_nothing_outside_the_arrays_is_read_or_written(kernels, dtype, monkeypatch):
     def compute(place):

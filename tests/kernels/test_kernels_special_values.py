@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.kernels import conv, depthwise, gemm, norm, pointwise, pool
+from scratchnet.kernels import average_pool, conv, depthwise, gemm, norm, pointwise, pool
 from scratchnet.kernels.window import Window
 
 DTYPES = [np.float32, np.float64]
@@ -59,7 +59,7 @@ def test_max_pool_of_infinities_is_what_it_says(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_average_pool_passes_it_to_the_windows_that_cover_it(dtype, value):
-    y = pool.average_pool_forward(image_with(value, dtype), SAME_3X3, (6, 6))
+    y = average_pool.average_pool_forward(image_with(value, dtype), SAME_3X3, (6, 6))
     np.testing.assert_array_equal(y[NEIGHBOURS][..., 1], np.full((1, 3, 3), value))
     assert np.isfinite(far_from_centre(y)).all()
 

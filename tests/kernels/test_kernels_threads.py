@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from scratchnet.kernels import conv, depthwise, gemm, norm, pointwise, pool
+from scratchnet.kernels import average_pool, conv, depthwise, gemm, norm, pointwise, pool
 from scratchnet.kernels.window import Window
 
 pytestmark = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
@@ -51,22 +51,29 @@ def pools(d):
         y,
         winner,
         pool.max_pool_backward(dy, winner, X, WINDOW),
-        pool.average_pool_forward(x, WINDOW, OUT),
-        pool.average_pool_backward(dy, X, WINDOW),
+        average_pool.average_pool_forward(x, WINDOW, OUT),
+        average_pool.average_pool_backward(dy, X, WINDOW),
     )
 
 
 def batch_norm(d):
-    x, dy, scale = d(3001, 7), d(3001, 7), d(7)
-    mean, variance = norm.moments(x)
-    sums = norm.gradient_sums(x, dy, mean)
-    deviation = 1 / np.sqrt(variance)
+    x, dy = d(5, 19, 20, 7), d(5, 19, 20, 7)
+    mean, variance = norm.moments(x, relu=True)
+    channels = norm.ChannelMap(d(7), mean, True, True)
+    sums = norm.gradient_sums(x, dy, channels, mean)
+    gradient = norm.training_gradient(mean, 1 / np.sqrt(variance), d(7), sums, x.size // 7)
+    y, winner, winning_x = pool.mapped_max_pool_forward(x, channels, WINDOW, OUT, keep_x=True)
+    dy_pooled = d(*y.shape)
     return (
         mean,
         variance,
-        norm.scale_and_shift(x, scale, mean),
+        norm.map_channels(x, channels),
         *sums,
-        norm.training_input_gradient(x, dy, mean, deviation, scale, sums),
+        norm.input_gradient(x, dy, channels, gradient),
+        y,
+        winner,
+        winning_x,
+        pool.mapped_max_pool_backward(dy_pooled, winner, x, True, WINDOW, gradient),
     )
 
 
