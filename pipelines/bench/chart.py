@@ -36,14 +36,13 @@ def save_chart(rows: Sequence[Row], environment: dict[str, Any], paths: Sequence
     sections = [section for section in PANELS if any(row.section == section for row in drawn)]
     if not sections:
         return False
-    peers = [peer for peer in COLOURS if any(peer in row.figures for row in drawn)]
     picture = Picture(figsize=(1.6 + 3.4 * len(sections), 3.9), layout="constrained")
     FigureCanvasAgg(picture)
     grid = picture.subplots(1, len(sections), sharey=True, squeeze=False)
     for axes, section in zip(grid[0], sections, strict=True):
-        _draw_panel(axes, [row for row in drawn if row.section == section], peers)
+        _draw_panel(axes, [row for row in drawn if row.section == section])
         axes.set_title(SECTIONS[section].title)
-    grid[0][0].set_ylabel("time relative to scratchnet")
+    grid[0][0].set_ylabel("time relative to scratchnet\n(up: slower than it)")
     handles = {label: bar for axes in grid[0] for bar, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     picture.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles), frameon=False)
     picture.supxlabel(
@@ -57,7 +56,8 @@ def save_chart(rows: Sequence[Row], environment: dict[str, Any], paths: Sequence
     return True
 
 
-def _draw_panel(axes: Any, rows: Sequence[Row], peers: Sequence[str]) -> None:
+def _draw_panel(axes: Any, rows: Sequence[Row]) -> None:
+    peers = [peer for peer in COLOURS if any(peer in row.figures for row in rows)]
     width = GROUP / len(peers)
     for number, peer in enumerate(peers):
         found = [(place, row) for place, row in enumerate(rows) if peer in row.figures]
@@ -68,7 +68,7 @@ def _draw_panel(axes: Any, rows: Sequence[Row], peers: Sequence[str]) -> None:
         )
         for bar, ratio in zip(bars, ratios, strict=True):
             axes.annotate(
-                f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}",
+                f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}",
                 (bar.get_x() + width / 2, ratio), (0, 2 if ratio >= 1 else -2), textcoords="offset points",
                 ha="center", va="bottom" if ratio >= 1 else "top", fontsize=7,
             )  # fmt: skip

@@ -3,8 +3,8 @@
 Called as `python -m pipelines.bench.child TASK NAME THREADS ...`; prints one JSON object.
 
     first NAME THREADS MODEL_FILE    import, build net A, predict one image
-    memory NAME THREADS NET STEPS    import, then training steps; bytes of resident memory, for each variant in
-                                     a process of its own: a further argument says its number
+    memory NAME THREADS NET STEPS N  import, a tiny network, then training steps in the library's Nth way: bytes of
+                                     resident memory before, and at most
     compile scratchnet THREADS       compile every kernel
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines.bench.nets import NETS
+from pipelines.bench.nets import NETS, TINY
 from pipelines.bench.peers import BY_NAME
 
 STATUS = Path("/proc/self/status")
@@ -49,6 +49,9 @@ def _memory(name: str, threads: int, net_name: str, steps: str, variant: str) ->
     net = NETS[net_name]
     contender = BY_NAME[name](threads)
     x, y = net.draw_batch(net.batch)
+    # a step of a tiny network first: what a library loads or compiles only then is not memory of this training
+    for step in contender.train(TINY, None, *TINY.draw_batch(TINY.batch)).values():
+        step()
     before, _ = resident()
     variants = contender.train(net, None, x, y)
     step = list(variants.values())[int(variant)]

@@ -87,9 +87,10 @@ def time_cold_compile(threads: int) -> Timing:
 
 
 def training_memory(contender: type[Contender], net: str, threads: int, steps: int = 4) -> tuple[int, int]:
-    """Resident memory of a process that trains: growth since the library was imported, and the peak itself, in bytes.
+    """Resident memory of a process that trains: its growth from before the network was built, and the peak, in bytes.
 
-    Where a library has several ways to train, the leanest counts.
+    Before, the library has been imported, and has trained a tiny network, so that everything it needs is loaded. Where
+    a library has several ways to train, the leanest counts.
 
     Raises:
         FreshProcessError: a process failed.

@@ -2,7 +2,7 @@
 
 import gc
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,9 +31,9 @@ from pipelines.bench.results import (
     compared,
 )
 from pipelines.bench.timing import Call, Pace, fastest, interleave
+from pipelines.errors import UserError
 
 MEGABYTE = 1e6
-FRESH_ROUNDS = 3  # processes per contender: a start takes seconds, and varies little
 MEMORY_NETS = ("B", "C")
 CHECKED = 2  # images on which contenders must agree before they train
 
@@ -76,8 +76,11 @@ class Bench:
 
         Raises:
             DisagreementError: a peer computes something else than we do.
+            UserError: the plan has nothing to measure.
         """
         tasks = self._tasks()
+        if not tasks:
+            raise UserError(f"there is nothing to measure: memory is that of nets {' and '.join(MEMORY_NETS)}")
         rows: list[Row] = []
         for done, task in enumerate(tasks):
             advance(done, len(tasks))
@@ -107,47 +110,15 @@ class Bench:
 
     def net_speed(self, section: str, net: Net) -> Row:
         """Time per image of `train`, `infer` or `one`, ours and every peer that can."""
-        size = 1 if section == "one" else net.batch
-        x, y = net.draw_batch(size)
-        weights = net.draw_weights()
-        self._check_predictions(net, weights, x[:CHECKED] if section == "train" else x)
-        calls: dict[str, Call] = {}
-        variants: dict[str, str] = {}
-        for contender in self.contenders:
-            ways = self._ways(contender, section, net, weights, x, y)
-            if ways:
-                variant, calls[contender.name] = fastest(ways, self.plan.pace)
-                if len(ways) > 1:
-                    variants[contender.name] = variant
+        calls, variants = net_calls(self.contenders, section, net, self.plan.pace)
         timings = interleave(calls, self.plan.pace)
-        figures = {name: Figure.of_timing(timing, 1e3 / size) for name, timing in timings.items()}
+        scale = 1e3 / images_per_call(section, net)
+        figures = {name: Figure.of_timing(timing, scale) for name, timing in timings.items()}
         return compared(section, net.name, figures, variants=variants)
-
-    @staticmethod
-    def _ways(contender: Contender, section: str, net: Net, weights: Weights, x: Array, y: Array) -> Variants:
-        return contender.train(net, weights, x, y) if section == "train" else contender.infer(net, weights, x)
-
-    def _check_predictions(self, net: Net, weights: Weights, x: Array) -> None:
-        ours, *peers = self.contenders
-        expected = next(iter(ours.infer(net, weights, x).values()))()
-        for peer in peers:
-            for variant, call in peer.infer(net, weights, x).items():
-                check_agreement(expected, np.asarray(call()), f"{peer.title} ({variant})", f"net {net.name}")
 
     def convolution(self, case: Convolution) -> Row:
         """Rates of one convolution, and ours as a share of the peak that was measured in turns with it."""
-        x, kernel, dy = case.draw()
-        calls: dict[str, Call] = {}
-        expected: Array | None = None
-        for contender in self.contenders:
-            work = contender.convolve(case, x, kernel, dy)
-            if work is None:
-                continue
-            result = work.array(work.run())
-            if expected is None:
-                expected = result
-            check_agreement(expected, result, contender.title, case.name)
-            calls[contender.name] = work.run
+        calls = convolution_calls(self.contenders, case)
         peak, peak_flops = peak_call(self.plan.threads)
         timings = interleave({**calls, PEAK: peak}, self.plan.pace)
         figures = {
@@ -165,7 +136,7 @@ class Bench:
             if any("onnx" in starter.modules for starter in starters):
                 model_file.write_bytes(net_to_onnx(net, net.draw_weights(), batch=1))
             try:
-                timings = fresh.time_first_predictions(starters, model_file, self.plan.threads, FRESH_ROUNDS)
+                timings = fresh.time_first_predictions(starters, model_file, self.plan.threads, self.plan.pace.rounds)
             except fresh.FreshProcessError as error:
                 return [_failed("startup", FIRST_PREDICTION, error)]
         figures = {name: Figure.of_timing(timing, 1.0) for name, timing in timings.items()}
@@ -207,7 +178,7 @@ class Bench:
         counts = thread_counts(self.plan.threads)
         rows = []
         for section, what in {"train": "training step", "infer": "batch inference"}.items():
-            call = next(iter(self._ways(ours, section, net, None, x, y).values()))
+            call = next(iter(_ways(ours, section, net, None, x, y).values()))
             calls = {_threads(count): _on_threads(call, count) for count in counts}
             try:
                 timings = interleave(calls, self.plan.pace)
@@ -217,6 +188,75 @@ class Bench:
             ratio = figures[_threads(1)].median / figures[_threads(counts[-1])].median
             rows.append(Row("threads", f"{net.name}, {what}", figures, ratio))
         return rows
+
+
+def images_per_call(section: str, net: Net) -> int:
+    """How many images a call of `train`, `infer` or `one` takes."""
+    return 1 if section == "one" else net.batch
+
+
+def net_calls(
+    contenders: Sequence[Contender], section: str, net: Net, pace: Pace
+) -> tuple[dict[str, Call], dict[str, str]]:
+    """What to time of a network: for each contender that can, the fastest of its ways.
+
+    Args:
+        contenders: the first one says what is right.
+        section: `train`, `infer` or `one`.
+        net: the network; all get the same weights and the same batch.
+        pace: of the round that finds the fastest way.
+
+    Returns:
+        The calls by contender, and the names of their ways where there was a choice.
+
+    Raises:
+        DisagreementError: a contender predicts something else than the first one.
+    """
+    x, y = net.draw_batch(images_per_call(section, net))
+    weights = net.draw_weights()
+    _check_predictions(contenders, net, weights, x[:CHECKED] if section == "train" else x)
+    calls: dict[str, Call] = {}
+    variants: dict[str, str] = {}
+    for contender in contenders:
+        ways = _ways(contender, section, net, weights, x, y)
+        if ways:
+            variant, calls[contender.name] = fastest(ways, pace)
+            if len(ways) > 1:
+                variants[contender.name] = variant
+    return calls, variants
+
+
+def _ways(contender: Contender, section: str, net: Net, weights: Weights, x: Array, y: Array) -> Variants:
+    return contender.train(net, weights, x, y) if section == "train" else contender.infer(net, weights, x)
+
+
+def _check_predictions(contenders: Sequence[Contender], net: Net, weights: Weights, x: Array) -> None:
+    first, *others = contenders
+    expected = next(iter(first.infer(net, weights, x).values()))()
+    for other in others:
+        for variant, call in other.infer(net, weights, x).items():
+            check_agreement(expected, np.asarray(call()), f"{other.title} ({variant})", f"net {net.name}")
+
+
+def convolution_calls(contenders: Sequence[Contender], case: Convolution) -> dict[str, Call]:
+    """What to time of a convolution, for each contender that can.
+
+    Raises:
+        DisagreementError: a contender computes something else than the first one.
+    """
+    x, kernel, dy = case.draw()
+    calls: dict[str, Call] = {}
+    expected: Array | None = None
+    for contender in contenders:
+        work = contender.convolve(case, x, kernel, dy)
+        if work is None:
+            continue
+        result = work.array(work.run())
+        if expected is None:
+            expected = result
+        check_agreement(expected, result, contender.title, case.name)
+        calls[contender.name] = work.run
+    return calls
 
 
 def thread_counts(most: int) -> list[int]:

@@ -121,6 +121,12 @@ _RELU = LayerSpec("ReLU")
 _POOL = LayerSpec("MaxPooling2D", {"pool_size": 2})
 _FLATTEN = LayerSpec("Flatten")
 
+TINY = Net(
+    "tiny",
+    (8, 8, 1),
+    4,
+    (_conv(4), _BATCH_NORM, _RELU, _POOL, _FLATTEN, _dense(4, "relu"), _dropout(0.5), _dense(2, "softmax")),
+)
 NETS = {
     net.name: net
     for net in (

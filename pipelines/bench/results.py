@@ -66,7 +66,7 @@ SECTIONS = {
     "one": Section("One image", "ms"),
     "ops": Section("3x3 convolutions", "GFLOP/s", "share", 0),
     "startup": Section("Start-up in a fresh process", "s", "seconds", 2),
-    "memory": Section("Peak memory of training, above what the imported library holds", "MB", digits=0),
+    "memory": Section("Peak memory of training, beyond that of the loaded library", "MB", digits=0),
     "threads": Section("Thread scaling of scratchnet", "ms per image"),
 }
 

@@ -34,6 +34,7 @@ class TorchEager(Contender):
         modules: list[Any] = []
         for layer, (before, after) in zip(net.layers, pairwise(net.shapes()), strict=True):
             modules.extend(self._modules(layer, before, after, rest))
+        modules.pop()
         return torch.nn.Sequential(*modules).to(memory_format=torch.channels_last)
 
     def _modules(self, layer: LayerSpec, before: Shape, after: Shape, rest: Iterator[Array] | None) -> Iterator[Any]:
@@ -66,8 +67,8 @@ class TorchEager(Contender):
                         value = value.T
                     getattr(module, name).copy_(torch.from_numpy(np.ascontiguousarray(value)))
         yield module
-        if options.get("activation") == "relu":
-            yield nn.ReLU()
+        if layer.options.get("activation"):
+            yield _activation(nn, layer)
 
     def _images(self, x: Array) -> Any:
         """NHWC in memory, which PyTorch calls channels-last and shows as NCHW."""
@@ -76,8 +77,7 @@ class TorchEager(Contender):
     def infer(self, net: Net, weights: Weights, x: Array) -> Variants:
         torch = self._torch
         model = self._build(net, weights)
-        last = {"softmax": torch.nn.Softmax(1), "sigmoid": torch.nn.Sigmoid()}[net.layers[-1].options["activation"]]
-        model = model.append(last).eval()
+        model = model.append(_activation(torch.nn, net.layers[-1])).eval()
         images = self._images(x)
 
         def predict() -> Any:
@@ -128,6 +128,10 @@ class TorchEager(Contender):
                 )[place]
 
         return Work(backward, lambda result: result.permute(*order).numpy())
+
+
+def _activation(nn: Any, layer: LayerSpec) -> Any:
+    return {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "softmax": lambda: nn.Softmax(1)}[layer.options["activation"]]()
 
 
 def _flatten_channels_last(torch: Any) -> Any:
