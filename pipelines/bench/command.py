@@ -10,7 +10,7 @@ from pipelines.bench.environment import available_cores, describe_environment
 from pipelines.bench.measure import Bench, Plan
 from pipelines.bench.nets import NETS
 from pipelines.bench.peers import OURS, PEER_NAMES, choose_peers
-from pipelines.bench.report import environment_lines, summary, tables, to_json, to_markdown
+from pipelines.bench.report import environment_lines, line, summary, tables, to_json, to_markdown
 from pipelines.bench.results import SECTIONS
 from pipelines.bench.timing import Pace
 from pipelines.console import console, progress, table
@@ -45,13 +45,13 @@ def run_bench(out: Path, nets: str, only: str | None, rounds: int, threads: int 
         Pace(rounds),
     )
     environment = describe_environment((OURS, *chosen), plan.threads)
-    for line in environment_lines(environment):
-        console.print(line)
+    for sentence in environment_lines(environment):
+        console.print(sentence)
     left_out = [peer.title for peer in missing]
     if left_out:
         console.print(f"not installed, so left out: {', '.join(left_out)}")
     with progress("measuring") as advance:
-        rows = Bench(plan).run(advance)
+        rows = Bench(plan).run(advance, lambda row: console.print(line(row)))
     for found in tables(rows):
         console.print(table(found.title, found.columns, found.rows))
         for note in found.notes:

@@ -68,11 +68,12 @@ class Bench:
         """Ours first."""
         return [contender(self.plan.threads) for contender in (OUR_ENGINE, *self.plan.peers)]
 
-    def run(self, advance: Callable[[int, int], None] = lambda done, total: None) -> list[Row]:
+    def run(self, advance: Callable[[int, int], None], measured: Callable[[Row], None]) -> list[Row]:
         """Measure everything, in the order of `SECTIONS`.
 
         Args:
-            advance: told (rows groups done, all of them).
+            advance: told (tasks done, all of them); a task gives one row or some.
+            measured: told each row at once.
 
         Raises:
             DisagreementError: a peer computes something else than we do.
@@ -84,7 +85,9 @@ class Bench:
         rows: list[Row] = []
         for done, task in enumerate(tasks):
             advance(done, len(tasks))
-            rows.extend(task())
+            for row in task():
+                measured(row)
+                rows.append(row)
             gc.collect()  # what one row has built must not stand in the way of the next
         advance(len(tasks), len(tasks))
         return rows

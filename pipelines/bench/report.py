@@ -61,6 +61,17 @@ def _score(row: Row) -> str:
     return f"{text} {title_of(row.against)}" if row.against else text
 
 
+def line(row: Row) -> str:
+    """A row in one sentence, for those who wait for the tables."""
+    section = SECTIONS[row.section]
+    figures = [
+        f"{title_of(name)} {figure.median:,.{section.digits}f}{f' {section.unit}' * (number == 0)}"
+        for number, (name, figure) in enumerate(row.figures.items())
+    ]
+    parts = [", ".join(figures), _score(row), row.note]
+    return f"{section.title}, {row.case}: {'; '.join(part for part in parts if part)}"
+
+
 def _formatted(score: float, kind: str) -> str:
     return {"ratio": f"{score:.2f}x", "share": f"{score:.0%}", "seconds": f"{score:.2f} s"}[kind]
 

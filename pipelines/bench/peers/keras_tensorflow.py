@@ -29,12 +29,7 @@ class KerasTensorflow(Contender):
 
         self._keras: Any = keras
         self._tf: Any = tensorflow
-        settings = tensorflow.config.threading
-        try:
-            settings.set_intra_op_parallelism_threads(threads)
-            settings.set_inter_op_parallelism_threads(threads)
-        except RuntimeError as error:  # it has already computed something in this process
-            raise UserError(f"TensorFlow is already at work, too late to give it {threads} threads") from error
+        _set_threads(tensorflow.config.threading, threads)
 
     def _build(self, net: Net, weights: Weights) -> Any:
         keras = self._keras
@@ -88,3 +83,15 @@ class KerasTensorflow(Contender):
     def predict_first(self, net: Net, x: Array, model_file: Path) -> Array:
         output: Array = self._build(net, None)(x, training=False).numpy()  # sooner there than a compiled function
         return output
+
+
+def _set_threads(settings: Any, threads: int) -> None:
+    """Limit the threads within an operation and of independent ones; 0 is TensorFlow's own choice."""
+    now = (settings.get_intra_op_parallelism_threads(), settings.get_inter_op_parallelism_threads())
+    if now == (threads, threads):
+        return
+    try:
+        settings.set_intra_op_parallelism_threads(threads)
+        settings.set_inter_op_parallelism_threads(threads)
+    except RuntimeError as error:  # it has already computed something in this process
+        raise UserError(f"TensorFlow is already at work, too late to give it {threads} threads") from error

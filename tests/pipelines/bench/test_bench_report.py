@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from pipelines.bench.chart import save_chart
-from pipelines.bench.report import summary, tables, to_json, to_markdown
+from pipelines.bench.report import line, summary, tables, to_json, to_markdown
 from pipelines.bench.results import (
     COLD_COMPILE,
     FIRST_PREDICTION,
@@ -111,6 +111,13 @@ def test_tables_show_figures_targets_and_verdicts(rows: list[Row]) -> None:
     assert memory.rows[0][4:] == ["1.50x TF/Keras", "≤ 1.00x", "≤ 0.50x", "not met"]
     assert threads.columns == ["case", "1 thread", "2 threads", "result"]
     assert threads.rows == [["A, training step", "2.000", "1.100", "1.82x"]]
+
+
+def test_a_row_can_be_told_in_one_line(rows: list[Row]) -> None:
+    assert line(rows[0]) == (
+        "Training step, A: scratchnet 1.000 ms per image, TF/Keras 2.500, PyTorch 2.000; 2.00x PyTorch"
+    )
+    assert line(rows[7]) == f"Start-up in a fresh process, {COLD_COMPILE}: not measured: the compiler was out"
 
 
 def test_the_summary_counts_and_names_what_is_missed(rows: list[Row]) -> None:
