@@ -36,7 +36,7 @@ def save_chart(rows: Sequence[Row], environment: dict[str, Any], paths: Sequence
     sections = [section for section in PANELS if any(row.section == section for row in drawn)]
     if not sections:
         return False
-    picture = Picture(figsize=(1.6 + 3.4 * len(sections), 3.9), layout="constrained")
+    picture = Picture(figsize=(1.2 + 4.4 * len(sections), 4.2), layout="constrained")
     FigureCanvasAgg(picture)
     grid = picture.subplots(1, len(sections), sharey=True, squeeze=False)
     for axes, section in zip(grid[0], sections, strict=True):
@@ -56,6 +56,11 @@ def save_chart(rows: Sequence[Row], environment: dict[str, Any], paths: Sequence
     return True
 
 
+def _short(ratio: float) -> str:
+    """Few enough characters for a narrow bar: 12, 1.2, .12."""
+    return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}" if ratio >= 0.95 else f"{ratio:.2f}".removeprefix("0")
+
+
 def _draw_panel(axes: Any, rows: Sequence[Row]) -> None:
     peers = [peer for peer in COLOURS if any(peer in row.figures for row in rows)]
     width = GROUP / len(peers)
@@ -68,7 +73,7 @@ def _draw_panel(axes: Any, rows: Sequence[Row]) -> None:
         )
         for bar, ratio in zip(bars, ratios, strict=True):
             axes.annotate(
-                f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}",
+                _short(ratio),
                 (bar.get_x() + width / 2, ratio), (0, 2 if ratio >= 1 else -2), textcoords="offset points",
                 ha="center", va="bottom" if ratio >= 1 else "top", fontsize=7,
             )  # fmt: skip

@@ -32,7 +32,7 @@ def available_cores() -> int:
 
 
 def describe_environment(contenders: Iterable[type[Contender]], threads: int) -> dict[str, Any]:
-    """Processor, cores, threads, vector width, date and versions, as JSON can hold them."""
+    """Processor, cores, threads, vector width, load, date and versions, as JSON can hold them."""
     versions = {"scratchnet": sn.__version__, "python": platform.python_version()}
     for contender in contenders:
         for distribution in contender.distributions:
@@ -46,6 +46,8 @@ def describe_environment(contenders: Iterable[type[Contender]], threads: int) ->
         "threads": threads,
         "vector_bits": 8 * VECTOR_BYTES,
         "system": f"{platform.system()} {platform.machine()}",
+        # far above 0, something else was running
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else "unknown",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "versions": versions,
     }

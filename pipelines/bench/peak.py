@@ -15,7 +15,7 @@ from scratchnet.kernels.simd import REGISTERS, VECTOR_BYTES
 
 LANES = VECTOR_BYTES // 4
 CHAINS = REGISTERS - 4  # independent sums, more than latency times ports; two registers hold the factor and the addend
-TURNS = 2_000_000 // CHAINS
+TURNS = 20_000_000 // CHAINS
 
 
 @cache

@@ -87,7 +87,7 @@ def _target(row: Row) -> list[str]:
 def summary(rows: Sequence[Row]) -> str:
     """How many targets are met, in one sentence."""
     verdicts = [row.verdict for row in rows if row.target]
-    missed = [f"{SECTIONS[row.section].title.lower()} {row.case}" for row in rows if row.verdict is Verdict.MISSED]
+    missed = [f"{row.section} {row.case}" for row in rows if row.verdict is Verdict.MISSED]
     count = sum(verdict in {Verdict.MET, Verdict.AIM} for verdict in verdicts)
     sentence = f"{count} of {len(verdicts)} targets met, {verdicts.count(Verdict.AIM)} of them as far as aimed"
     unknown = verdicts.count(Verdict.NONE)
@@ -101,7 +101,8 @@ def environment_lines(environment: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{package} {number}" for package, number in environment["versions"].items())
     return [
         f"{environment['processor']}, {environment['cores']} cores, {environment['threads']} threads used, "
-        f"{environment['vector_bits']}-bit vectors, {environment['system']}, {environment['date']}",
+        f"{environment['vector_bits']}-bit vectors, {environment['system']}, {environment['date']}, "
+        f"load average {environment['load']} at the beginning",
         versions,
     ]
 

@@ -115,6 +115,7 @@ class Wrong(Contender):
 
     name = "wrong"
     title = "Wrong"
+    trains = True
 
     def infer(self, net, weights, x):  # type: ignore[no-untyped-def]
         (right,) = contender("scratchnet").infer(net, weights, x).values()
