@@ -168,6 +168,38 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command()
+def bench(
+    nets: Annotated[str, typer.Option(help="Which networks, by letter.")] = "ABCD",
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="Some of train, infer, one, ops, startup, memory, threads, separated by commas; all by default."
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns per contender; more of them give steadier medians.")] = 3,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="How many each contender may use; all there are by default.")
+    ] = None,
+    peers: Annotated[
+        str | None,
+        typer.Option(
+            help="Some of keras, torch, onnxruntime, openvino, numpy, separated by commas, or none; by default those "
+            "that are installed."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the report, its figures and the chart.")] = Path("runs/bench"),
+) -> None:
+    """Measure the engine beside TensorFlow, PyTorch, ONNX Runtime, OpenVINO and NumPy, as far as they are installed.
+
+    All contenders compute the same networks with the same weights, in turns. The extra 'bench' brings ONNX Runtime and
+    OpenVINO, 'keras' TensorFlow; PyTorch is taken where it is installed. Nothing else should run meanwhile.
+    """
+    from pipelines.bench.command import run_bench
+
+    run_bench(out, nets, only, rounds, threads, peers)
+
+
 def run() -> None:
     """Run the command; a mistake ends in one sentence and a non-zero exit status, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
