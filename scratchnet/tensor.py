@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape, as_float_array
+from scratchnet.kernels import buffers
 
 # The gradients by the parents, None for a parent that needs none, from the gradient by the result.
 Backward: TypeAlias = Callable[[FloatArray], Sequence[FloatArray | None]]
@@ -153,7 +154,7 @@ class Tensor:
     def _add_to_grad(self, gradient: FloatArray, delivered: set[int]) -> None:
         if self.grad is not None:
             self.grad = np.asarray(self.grad + gradient)  # the sum of arrays without axes is none
-        elif gradient.base is not None or id(gradient) in delivered:
+        elif id(gradient) in delivered or not buffers.is_whole(gradient):
             self.grad = gradient.copy()
         else:
             self.grad = gradient
