@@ -103,7 +103,9 @@ class _Note:
         self._since = time.perf_counter()
         if self._seconds >= _NOTICEABLE_SECONDS and not self._given:
             self._given = True
-            _log.warning("compiling kernels, %s", "first run only" if cache_folder() else "which no folder can keep")
+            folder = cache_folder()
+            kept = f"first run only: they are kept in {folder}" if folder else "which no folder can keep"
+            _log.warning("compiling kernels, %s", kept)
 
     def ends(self) -> None:
         """A kernel has been compiled."""

@@ -73,10 +73,14 @@ def kernel(*, parallel: bool = False) -> Callable[[Callable[Arguments, Result]],
 def kernel(function: Any = None, *, parallel: bool = False) -> Any:
     """Compile a function over arrays at its first call; keep the machine code for later processes.
 
+    With `$NUMBA_BOUNDSCHECK` set to 1, an index that is out of range raises an IndexError.
+
     Args:
         function: the function, when used as `@kernel`.
         parallel: whether `prange` runs on all threads.
     """
+    if numba.config.BOUNDSCHECK:
+        parallel = False  # an error in another thread than the caller's would be lost
 
     def decorate(function: Callable[..., Any]) -> Any:
         compiled = numba.njit(parallel=parallel, nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)

@@ -218,7 +218,8 @@ def test_arrays_travel_between_processes():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_allocates_though_another_thread_held_the_lock():
     result = run_python(
-        "import os, numpy as np\n"
+        "import os, warnings, numpy as np\n"
+        "warnings.simplefilter('ignore', DeprecationWarning)  # of a fork beside other threads\n"
         "from scratchnet.kernels import buffers\n"
         "kept = buffers.empty(1 << 20, np.uint8); kept.fill(7)\n"
         "buffers._pool._lock.acquire()\n"
