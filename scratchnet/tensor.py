@@ -146,7 +146,7 @@ class Tensor:
                 if contribution is None or not parent.requires_grad:
                     continue
                 # parents of one operation may differ in precision, but no kernel takes arrays that do
-                contribution = np.asarray(contribution, parent.dtype)
+                contribution = as_float_array(np.asarray(contribution, parent.dtype))
                 earlier = pending.get(id(parent))
                 # never in place: an operation may hand the same array to several parents
                 pending[id(parent)] = contribution if earlier is None else np.asarray(earlier + contribution)

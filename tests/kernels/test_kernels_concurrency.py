@@ -34,7 +34,7 @@ print(numba.threading_layer(), type(pointwise._relu).__name__)
 def test_threads_may_call_kernels_at_once(layer):
     threads = str(max(2, numba.config.NUMBA_NUM_THREADS))
     status, output, errors = run_python(SCRIPT, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS=threads)
-    assert (status, errors) == (0, "")
+    assert status == 0, errors
     used, kind = output.split()
     assert used == layer or layer == "default"
     assert kind == ("_Serialised" if used == "workqueue" else "CPUDispatcher")
@@ -53,7 +53,8 @@ def test_importing_starts_no_threads_so_that_a_fork_may_follow():
         "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
         "print(pointwise.relu(np.full(100_000, 2, np.float32)).mean())\n"
     )
-    assert run_python(script) == (0, "0\n2.0\n", "")
+    status, output, errors = run_python(script)
+    assert (status, output) == (0, "0\n2.0\n"), errors
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -74,7 +75,8 @@ def test_a_child_does_not_wait_for_a_lock_of_its_parent():
         "done.set(); holder.join()\n"
         "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
-    assert run_python(script, NUMBA_THREADING_LAYER="workqueue") == (0, "0\n", "")
+    status, output, errors = run_python(script, NUMBA_THREADING_LAYER="workqueue")
+    assert (status, output) == (0, "0\n"), errors
 
 
 def test_no_parallel_kernel_is_left_undecided():
