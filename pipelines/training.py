@@ -27,7 +27,6 @@ from scratchnet.callbacks import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
-from scratchnet.kernels.jit import has_compiled_kernels
 
 
 class EpochClock(Callback):
@@ -114,8 +113,6 @@ def train(
     )
     if goes_on:
         console.print(f"going on with the interrupted run in {folder}")
-    if not has_compiled_kernels():
-        console.print("compiling kernels, first run only: the first epoch takes longer")
     bar = TrainingProgress()
     try:
         history = model.fit(

@@ -27,6 +27,7 @@ from scratchnet.formats.native import load_model
 from scratchnet.layers import Input
 from scratchnet.models import Model, Sequential
 from scratchnet.random import set_random_seed
+from scratchnet.startup import warmup
 from scratchnet.tensor import Parameter, Tensor, no_grad
 
 __version__ = "0.1.0"
@@ -52,4 +53,5 @@ __all__ = [
     "regularizers",
     "schedules",
     "set_random_seed",
+    "warmup",
 ]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape, as_float_array
+from scratchnet.kernels import buffers
 
 # The gradients by the parents, None for a parent that needs none, from the gradient by the result.
 Backward: TypeAlias = Callable[[FloatArray], Sequence[FloatArray | None]]
@@ -159,7 +160,7 @@ class Tensor:
                 if contribution is None or not parent.requires_grad:
                     continue
                 # parents of one operation may differ in precision, but no kernel takes arrays that do
-                contribution = np.asarray(contribution, parent.dtype)
+                contribution = as_float_array(np.asarray(contribution, parent.dtype))
                 earlier = pending.get(id(parent))
                 # never in place: an operation may hand the same array to several parents
                 pending[id(parent)] = contribution if earlier is None else np.asarray(earlier + contribution)
@@ -167,7 +168,7 @@ class Tensor:
     def _add_to_grad(self, gradient: FloatArray, delivered: set[int]) -> None:
         if self.grad is not None:
             self.grad = np.asarray(self.grad + gradient)  # the sum of arrays without axes is none
-        elif gradient.base is not None or id(gradient) in delivered:
+        elif id(gradient) in delivered or not buffers.is_whole(gradient):
             self.grad = gradient.copy()
         else:
             self.grad = gradient

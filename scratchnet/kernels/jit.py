@@ -1,21 +1,15 @@
-"""The decorator of every kernel: compiled by Numba, cached per user, and never stale.
+"""The decorator of every kernel: compiled by Numba at its first call, cached, and safe to call from many threads."""
 
-Numba keys its cache on the source file of the function alone. A kernel here also contains code from other files (the
-vector tile, helpers that were inlined), so the cache lives in a folder named after the sources of all kernels together:
-a change in any of them starts a fresh folder, and an installation that cannot be written to does not matter.
-"""
-
-import hashlib
 import os
-import tempfile
+import threading
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, overload
 
-import llvmlite
 import numba
-from numba.core import caching
+from numba.core.dispatcher import Dispatcher
+from numba.core.registry import CPUDispatcher
+
+from scratchnet.kernels.cache import KernelCache
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -23,64 +17,53 @@ Result = TypeVar("Result")
 # NaN and infinity stay alive (no `nnan`, no `ninf`): training must be able to see that it diverged.
 FAST_MATH = {"contract", "reassoc", "arcp", "nsz"}
 
-
-@cache
-def sources_stamp() -> str:
-    """A hash of the kernels' sources and of the compiler's version."""
-    digest = hashlib.sha256(f"numba {numba.__version__} llvmlite {llvmlite.__version__}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+KERNELS: list[Any] = []  # all of them, in the order of their definition
 
 
-@cache
-def cache_folder() -> Path | None:
-    """Where compiled kernels are kept; None where no folder can be written.
+class _Serialised(CPUDispatcher):  # type: ignore[misc]  # numba has no type information
+    """Parallel kernels where Numba has only its `workqueue`, which aborts the process when two threads enter it."""
 
-    `$SCRATCHNET_CACHE` if set, else `$XDG_CACHE_HOME/scratchnet`, else `~/.cache/scratchnet`.
+    _one_at_a_time = threading.RLock()
+
+    def __call__(self, *arguments: Any) -> Any:
+        with _Serialised._one_at_a_time:
+            return super().__call__(*arguments)
+
+
+class _Undecided(CPUDispatcher):  # type: ignore[misc]
+    """Parallel kernels before the first call of any: which threads Numba finds is known once it has started them.
+
+    Starting them when the package is imported would cost time, and forbid to fork to those who never call a kernel.
     """
-    chosen, caches = os.environ.get("SCRATCHNET_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    try:
-        base = Path(chosen) if chosen else Path(caches or Path.home() / ".cache") / "scratchnet"
-        folder = base / f"kernels-{sources_stamp()}"
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except (OSError, RuntimeError):  # a RuntimeError where there is no home
-        return None
-    return folder
+
+    def __call__(self, *arguments: Any) -> Any:
+        _decide()
+        return self(*arguments)
 
 
-def has_compiled_kernels() -> bool:
-    """Whether an earlier process has left compiled kernels, so that this one need not wait for them."""
-    folder = cache_folder()
-    return folder is not None and any(folder.glob("*.nbi"))
+_deciding = threading.Lock()
+_parallel_type: type = _Undecided
 
 
-class _KernelLocator(caching._CacheLocator):  # type: ignore[misc]  # numba has no type information
-    def __init__(self, function: Callable[..., Any], path: str) -> None:
-        self._py_file = path
-        self._line = function.__code__.co_firstlineno
-
-    def get_cache_path(self) -> str:
-        return str(cache_folder())
-
-    def get_source_stamp(self) -> str:
-        return sources_stamp()
-
-    def get_disambiguator(self) -> str:
-        return str(self._line)
-
-    @classmethod
-    def from_function(cls, function: Callable[..., Any], path: str) -> "_KernelLocator":
-        return cls(function, path)
+def _decide() -> None:
+    """Let all parallel kernels be called the way that the threading layer demands: plainly, wherever that is safe."""
+    global _parallel_type
+    with _deciding:
+        numba.get_num_threads()  # starts the threads
+        _parallel_type = _Serialised if numba.threading_layer() == "workqueue" else CPUDispatcher
+        for compiled in KERNELS:
+            if type(compiled) is _Undecided:
+                compiled.__class__ = _parallel_type
 
 
-class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = [_KernelLocator]  # noqa: RUF012  # the name and shape are Numba's
+def _renew_locks() -> None:
+    global _deciding
+    _deciding = threading.Lock()
+    _Serialised._one_at_a_time = threading.RLock()
 
 
-class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
-    _impl_class = _KernelCacheImpl
+if hasattr(os, "register_at_fork"):  # a thread that the child does not have may have held them
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 @overload
@@ -90,15 +73,22 @@ def kernel(*, parallel: bool = False) -> Callable[[Callable[Arguments, Result]],
 def kernel(function: Any = None, *, parallel: bool = False) -> Any:
     """Compile a function over arrays at its first call; keep the machine code for later processes.
 
+    With `$NUMBA_BOUNDSCHECK` set to 1, an index that is out of range raises an IndexError.
+
     Args:
         function: the function, when used as `@kernel`.
         parallel: whether `prange` runs on all threads.
     """
+    if numba.config.BOUNDSCHECK:
+        parallel = False  # an error in another thread than the caller's would be lost
 
     def decorate(function: Callable[..., Any]) -> Any:
         compiled = numba.njit(parallel=parallel, nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
-        if cache_folder() is not None:
-            compiled._cache = _KernelCache(function)
+        if isinstance(compiled, Dispatcher):  # a plain function where $NUMBA_DISABLE_JIT is set
+            compiled._cache = KernelCache(function)  # type: ignore[attr-defined]
+            if parallel:
+                compiled.__class__ = _parallel_type
+            KERNELS.append(compiled)
         return compiled
 
     return decorate if function is None else decorate(function)

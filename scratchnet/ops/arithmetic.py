@@ -1,10 +1,12 @@
 """Elementwise arithmetic with broadcasting."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import FLOAT_TYPES, FloatArray
+from scratchnet.kernels import pointwise
 from scratchnet.tensor import Tensor, as_tensor, record
 
 
@@ -22,6 +24,9 @@ def unbroadcast(gradient: FloatArray, parent: Tensor) -> FloatArray | None:
     if not parent.requires_grad:
         return None
     if gradient.shape != parent.shape:
+        if parent.ndim == 1 and gradient.shape[-1:] == parent.shape and gradient.flags.c_contiguous:
+            rows = gradient.reshape(math.prod(gradient.shape[:-1]), parent.size)
+            return pointwise.column_sums(rows).astype(parent.dtype, copy=False)
         extra = gradient.ndim - parent.ndim
         axes = tuple(range(extra)) + tuple(
             axis + extra for axis, size in enumerate(parent.shape) if size == 1 and gradient.shape[axis + extra] != 1

@@ -6,6 +6,7 @@ import numpy as np
 
 from scratchnet.arrays import FloatArray
 from scratchnet.kernels import conv, depthwise
+from scratchnet.kernels.pointwise import column_sums
 from scratchnet.ops.geometry import Pair, check_images, check_padding, pair, slide
 from scratchnet.tensor import Tensor, as_tensor, is_recording, record
 
@@ -149,6 +150,6 @@ def depthwise_conv2d(
             by_x = depthwise.depthwise_input_gradient(dy, weights, x.shape, window)
         if kernel.requires_grad:
             by_kernel = depthwise.depthwise_kernel_gradient(images, dy, kernel.shape, window)
-        return (by_x, by_kernel) if bias is None else (by_x, by_kernel, dy.sum(axis=(0, 1, 2)))
+        return (by_x, by_kernel) if bias is None else (by_x, by_kernel, column_sums(dy.reshape(-1, dy.shape[3])))
 
     return record(y, "depthwise_conv2d", (x, kernel) if bias is None else (x, kernel, bias), backward)

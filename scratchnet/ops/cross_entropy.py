@@ -1,11 +1,23 @@
 """Cross-entropies from logits, one value per sample: fused, because their gradients are simple and stable together."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import FloatArray, IntArray
+from scratchnet.kernels import cross_entropy
 from scratchnet.tensor import Tensor, as_tensor, record
+
+
+def _rows(logits: Tensor) -> FloatArray:
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ValueError(f"logits must have shape (..., classes) with at least one class, got {logits.shape}")
+    return np.ascontiguousarray(logits.data).reshape(math.prod(logits.shape[:-1]), logits.shape[-1])
+
+
+def _flat(dy: FloatArray) -> FloatArray:
+    return np.array(dy, order="C").reshape(-1)  # a copy: it may be one number, repeated, which kernels do not take
 
 
 def cross_entropy_with_logits(targets: FloatArray, logits: Any) -> Tensor:
@@ -17,20 +29,21 @@ def cross_entropy_with_logits(targets: FloatArray, logits: Any) -> Tensor:
 
     Returns:
         (...), one value per sample.
+
+    Raises:
+        ValueError: the shapes do not fit, or there is no such class.
     """
     logits = as_tensor(logits)
-    z = logits.data
-    targets = targets.astype(z.dtype, copy=False)
-    shifted = z - z.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    total = exponentials.sum(axis=-1, keepdims=True)
-    loss = (targets * (np.log(total) - shifted)).sum(axis=-1)
+    z = _rows(logits)
+    if targets.shape != logits.shape:
+        raise ValueError(f"targets must have the logits' shape {logits.shape}, got {targets.shape}")
+    targets = np.array(targets, z.dtype, order="C").reshape(z.shape)
+    losses, softmax = cross_entropy.dense_loss(z, targets)
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
-        # softmax(z) * sum(t) - t
-        return (dy[..., None] * (exponentials / total * targets.sum(axis=-1, keepdims=True) - targets),)
+        return (cross_entropy.dense_gradient(_flat(dy), targets, softmax).reshape(logits.shape),)
 
-    return record(loss, "cross_entropy_with_logits", (logits,), backward)
+    return record(losses.reshape(logits.shape[:-1]), "cross_entropy_with_logits", (logits,), backward)
 
 
 def sparse_cross_entropy_with_logits(labels: IntArray, logits: Any) -> Tensor:
@@ -42,22 +55,24 @@ def sparse_cross_entropy_with_logits(labels: IntArray, logits: Any) -> Tensor:
 
     Returns:
         (...), one value per sample.
+
+    Raises:
+        ValueError: the shapes do not fit, or there is no such class.
     """
     logits = as_tensor(logits)
-    z = logits.data
-    shifted = z - z.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    total = exponentials.sum(axis=-1, keepdims=True)
-    at = np.asarray(labels)[..., None]
-    loss = np.log(total[..., 0]) - np.take_along_axis(shifted, at, -1)[..., 0]
+    z = _rows(logits)
+    if np.shape(labels) != logits.shape[:-1]:
+        raise ValueError(f"labels must have shape {logits.shape[:-1]}, got {np.shape(labels)}")
+    classes = np.array(labels, np.int64, order="C").reshape(-1)
+    wrong = cross_entropy.first_outside(classes, z.shape[1])
+    if wrong >= 0:
+        raise ValueError(f"labels must lie in 0..{z.shape[1] - 1}, got {classes[wrong]}")
+    losses, softmax = cross_entropy.sparse_loss(z, classes)
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
-        # softmax(z) - 1[class = label]
-        by_logits = exponentials / total
-        np.put_along_axis(by_logits, at, np.take_along_axis(by_logits, at, -1) - 1, -1)
-        return (dy[..., None] * by_logits,)
+        return (cross_entropy.sparse_gradient(_flat(dy), classes, softmax).reshape(logits.shape),)
 
-    return record(loss, "sparse_cross_entropy_with_logits", (logits,), backward)
+    return record(losses.reshape(logits.shape[:-1]), "sparse_cross_entropy_with_logits", (logits,), backward)
 
 
 def binary_cross_entropy_with_logits(targets: FloatArray, logits: Any) -> Tensor:

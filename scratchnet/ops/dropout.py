@@ -35,6 +35,5 @@ def dropout(x: Any, rate: float, seed: int | None = None) -> Tensor:
     if rate == 0:
         return tensor
     drawn = next_seed() if seed is None else check_seed(seed)
-    y, kept = pointwise.dropout(np.asarray(tensor.data, order="C"), rate, drawn)
-    scale = tensor.dtype.type(1 / (1 - rate))
-    return record(y, "dropout", (tensor,), lambda dy: (dy * kept * scale,))
+    y = pointwise.dropout(np.asarray(tensor.data, order="C"), rate, drawn)
+    return record(y, "dropout", (tensor,), lambda dy: (pointwise.dropout(np.asarray(dy, order="C"), rate, drawn),))

@@ -93,7 +93,7 @@ def dense(x: Any, kernel: Any, bias: Any = None, *, relu: bool = False) -> Tenso
             by_x = gemm.matmul(dz, kernel.data, transpose_b=True).reshape(x.shape)
         if kernel.requires_grad:
             by_kernel = gemm.matmul(rows, dz, transpose_a=True)
-        return (by_x, by_kernel) if bias is None else (by_x, by_kernel, dz.sum(axis=0))
+        return (by_x, by_kernel) if bias is None else (by_x, by_kernel, pointwise.column_sums(dz))
 
     result = y.reshape(*x.shape[:-1], kernel.shape[1])
     return record(result, "dense", (x, kernel) if bias is None else (x, kernel, bias), backward)

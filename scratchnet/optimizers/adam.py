@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import FloatArray
-from scratchnet.kernels import optim
+from scratchnet.kernels.optim import Table
 from scratchnet.optimizers.base import Optimizer, fraction
 from scratchnet.schedules import LearningRateSchedule
 
@@ -48,33 +47,14 @@ class Adam(Optimizer):
         own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "amsgrad": self.amsgrad}
         return {**super().get_config(), **own}
 
-    def _slot_names(self) -> tuple[str, ...]:
+    def _slot_names(self) -> tuple[str | None, ...]:
         return ("momentum", "velocity", "velocity_hat") if self.amsgrad else ("momentum", "velocity")
 
-    def _update(
-        self,
-        weights: FloatArray,
-        gradient: FloatArray,
-        slots: dict[str, FloatArray],
-        rate: float,
-        decay: Any,
-        scalar: Callable[[float], Any],
-    ) -> None:
+    def _update(self, table: Table, rate: float, scalar: Callable[[float], Any]) -> None:
         # In the weights' own precision, as in Keras: in float32, 1 - beta_2^1 is .00099999 and the first steps feel it.
         t, one = scalar(self.iterations + 1), scalar(1)
         alpha = scalar(rate) * np.sqrt(one - scalar(self.beta_2) ** t) / (one - scalar(self.beta_1) ** t)
-        optim.adam(
-            weights,
-            gradient,
-            slots["momentum"],
-            slots["velocity"],
-            slots.get("velocity_hat", weights[:0]),
-            alpha,
-            scalar(1 - self.beta_1),
-            scalar(1 - self.beta_2),
-            scalar(self.epsilon),
-            decay,
-        )
+        table.adam(alpha, scalar(1 - self.beta_1), scalar(1 - self.beta_2), scalar(self.epsilon), self.amsgrad)
 
 
 class AdamW(Adam):

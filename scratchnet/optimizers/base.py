@@ -1,14 +1,17 @@
 """What all optimisers share: the learning rate, clipping, weight decay and the state."""
 
+import itertools
 import math
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from scratchnet import schedules
-from scratchnet.arrays import FLOAT_TYPES, FloatArray
+from scratchnet.arrays import FLOAT_TYPES, FloatArray, Shape
+from scratchnet.kernels.optim import Table
 from scratchnet.schedules import LearningRateSchedule
 
 if TYPE_CHECKING:
@@ -69,6 +72,9 @@ class Optimizer:
         self._slots: dict[str, list[FloatArray]] = {}
         self._excluded: list[Parameter] = []
         self._excluded_names: re.Pattern[str] | None = None
+        self._built_with: list[tuple[Any, Shape]] = []
+        self._groups: list[_Group] = []
+        self._grouped: tuple[list[Parameter], list[FloatArray]] = ([], [])
 
     @property
     def learning_rate(self) -> float:
@@ -126,7 +132,8 @@ class Optimizer:
         self._index = {id(parameter): index for index, parameter in enumerate(parameters)}
         if len(self._index) != len(self._parameters):
             raise ValueError("parameters must be distinct, got one of them twice")
-        self._slots = {name: [np.zeros_like(p.data) for p in parameters] for name in self._slot_names()}
+        self._slots = {name: [np.zeros_like(p.data) for p in parameters] for name in self._slot_names() if name}
+        self._built_with = [(p.data.dtype, p.data.shape) for p in parameters]
         self.built = True
 
     def apply(self, parameters: "Sequence[Parameter]") -> None:
@@ -147,14 +154,19 @@ class Optimizer:
         updated = [parameter for parameter in trainable if parameter.grad is not None]
         if trainable and not updated:
             raise ValueError("no parameter has a gradient; call backward() on the loss before the optimizer")
-        gradients = self._clip([self._checked_gradient(parameter) for parameter in updated])
+        gradients = [self._checked_gradient(parameter) for parameter in updated]
+        self._group(updated)
+        for group in self._groups:
+            group.table.set_gradients([gradients[number] for number in group.numbers])
+        scales = self._scales(len(gradients))
         rate = self.learning_rate
-        for parameter, gradient in zip(updated, gradients, strict=True):
-            index = self._index[id(parameter)]
-            slots = {name: arrays[index].reshape(-1) for name, arrays in self._slots.items()}
-            scalar = parameter.data.dtype.type
-            decay = scalar(rate * self._decay_of(parameter))
-            self._update(parameter.data.reshape(-1), gradient.reshape(-1), slots, rate, decay, scalar)
+        for group in self._groups:
+            table = group.table
+            decays = rate * (self.weight_decay or 0.0) * group.decaying
+            scale = scales if isinstance(scales, float) else scales[group.numbers]
+            table.set_factors(decays, scale, self.clipvalue or math.inf)
+            self._update(table, rate, table.dtype.type)
+            table.forget_gradients()
         self.iterations += 1
 
     def variables(self) -> dict[str, FloatArray]:
@@ -222,27 +234,44 @@ class Optimizer:
             kept["learning_rate"] = schedules.get(kept["learning_rate"])
         return cls(**kept)
 
-    def _slot_names(self) -> tuple[str, ...]:
-        # Names of the arrays that the rule remembers for each parameter.
+    def _slot_names(self) -> tuple[str | None, ...]:
+        # Names of the arrays that the rule remembers for each parameter, None for one that it is told to do without.
         return ()
 
-    def _update(
-        self,
-        weights: FloatArray,
-        gradient: FloatArray,
-        slots: dict[str, FloatArray],
-        rate: float,
-        decay: Any,
-        scalar: Callable[[float], Any],
-    ) -> None:
-        # One parameter's update on flat arrays; `scalar` makes numbers of their dtype.
+    def _update(self, table: Table, rate: float, scalar: Callable[[float], Any]) -> None:
+        # One update of all parameters of one dtype; `scalar` makes numbers of it.
         raise NotImplementedError
+
+    def _group(self, parameters: "list[Parameter]") -> None:
+        # Parameters of one dtype go together. Where some share memory each goes alone, so that every update counts.
+        arrays = [parameter.data for parameter in parameters]
+        if _same(parameters, self._grouped[0]) and _same(arrays, self._grouped[1]):
+            return
+        alone = _share_memory(arrays)
+        numbers: dict[Any, list[int]] = {}
+        for number, parameter in enumerate(parameters):
+            self._check_data(parameter)
+            numbers.setdefault(number if alone else parameter.data.dtype, []).append(number)
+        groups = []
+        for members in numbers.values():
+            indices = [self._index[id(parameters[number])] for number in members]
+            slots = [[self._slots[name][i] for i in indices] if name else None for name in self._slot_names()]
+            decaying = np.array([self._decays(parameters[number]) for number in members], np.float64)
+            groups.append(_Group(members, decaying, Table([arrays[number] for number in members], slots)))
+        self._groups, self._grouped = groups, (parameters, arrays)
+
+    def _check_data(self, parameter: "Parameter") -> None:
+        # What was true when the optimiser was built must hold for an array that took the first one's place.
+        data, dtype = parameter.data, self._built_with[self._index[id(parameter)]]
+        if not data.flags.c_contiguous or not data.flags.writeable or (data.dtype, data.shape) != dtype:
+            raise ValueError(
+                f"data of {parameter.name!r} must stay a writeable C-contiguous array of {dtype[0]} and shape "
+                f"{dtype[1]}, got {data.dtype}, shape {data.shape} and strides {data.strides}"
+            )
 
     def _checked_gradient(self, parameter: "Parameter") -> FloatArray:
         if id(parameter) not in self._index:
             raise ValueError(f"parameter {parameter.name!r} is unknown; the optimizer was built with others")
-        if not parameter.data.flags.c_contiguous:
-            raise ValueError(f"data of {parameter.name!r} must stay C-contiguous, got strides {parameter.data.strides}")
         gradient: FloatArray = np.asarray(parameter.grad, parameter.data.dtype, order="C")
         if gradient.shape != parameter.data.shape:
             raise ValueError(
@@ -250,23 +279,28 @@ class Optimizer:
             )
         return gradient
 
-    def _clip(self, gradients: list[FloatArray]) -> list[FloatArray]:
-        # Clipping makes new arrays: the gradients belong to the parameters.
-        if self.clipvalue:
-            return [np.clip(gradient, -self.clipvalue, self.clipvalue) for gradient in gradients]
+    def _scales(self, count: int) -> Any:
+        # What clipping multiplies each of `count` gradients by: one number, or an array of them.
+        if not self.clipnorm and not (self.global_clipnorm and count):
+            return 1.0
+        squares = np.empty(count, np.float64)
+        for group in self._groups:
+            squares[group.numbers] = group.table.square_sums()
         if self.clipnorm:
-            return [_scaled(gradient, self.clipnorm, _norm([gradient])) for gradient in gradients]
-        if self.global_clipnorm and gradients:
-            norm = _norm(gradients)
-            return [_scaled(gradient, self.global_clipnorm, norm) for gradient in gradients]
-        return gradients
+            return np.array([_scale(self.clipnorm, math.sqrt(square)) for square in squares])
+        return _scale(self.global_clipnorm or math.inf, math.sqrt(sum(squares)))
 
-    def _decay_of(self, parameter: "Parameter") -> float:
-        excluded = any(parameter is other for other in self._excluded)
-        if self.weight_decay is None or excluded:
-            return 0.0
+    def _decays(self, parameter: "Parameter") -> bool:
         by_name = self._excluded_names is not None and self._excluded_names.search(parameter.name) is not None
-        return 0.0 if by_name else self.weight_decay
+        return not by_name and not any(parameter is other for other in self._excluded)
+
+
+class _Group(NamedTuple):
+    """Parameters that are updated together."""
+
+    numbers: list[int]  # which of the updated parameters
+    decaying: FloatArray  # 1 where weight decay applies, else 0
+    table: Table
 
 
 def _checked_learning_rate(value: float | LearningRateSchedule) -> float | LearningRateSchedule:
@@ -277,16 +311,18 @@ def _checked_learning_rate(value: float | LearningRateSchedule) -> float | Learn
     return float(value)
 
 
-def _norm(arrays: Sequence[FloatArray]) -> float:
-    # float64, so that the square of a large gradient does not overflow before it can be clipped
-    return math.sqrt(sum(float(np.sum(np.square(array, dtype=np.float64))) for array in arrays))
-
-
-def _scaled(gradient: FloatArray, largest: float, norm: float) -> FloatArray:
+def _scale(largest: float, norm: float) -> float:
     # An infinite norm gives NaN, not 0: a diverged run must not look like a converged one.
-    scale = largest / max(norm, largest) if math.isfinite(norm) else math.nan
-    scaled: FloatArray = gradient * gradient.dtype.type(scale)
-    return scaled
+    return largest / max(norm, largest) if math.isfinite(norm) else math.nan
+
+
+def _same(these: Sequence[Any], those: Sequence[Any]) -> bool:
+    return len(these) == len(those) and all(map(operator.is_, these, those))
+
+
+def _share_memory(arrays: "Sequence[FloatArray]") -> bool:
+    ranges = sorted((array.__array_interface__["data"][0], array.nbytes) for array in arrays)
+    return any(start + size > after for (start, size), (after, _) in itertools.pairwise(ranges))
 
 
 def fraction(name: str, value: float) -> float:

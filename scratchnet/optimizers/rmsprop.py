@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from scratchnet.arrays import FloatArray
-from scratchnet.kernels import optim
+from scratchnet.kernels.optim import Table
 from scratchnet.optimizers.base import Optimizer, fraction
 from scratchnet.schedules import LearningRateSchedule
 
@@ -46,29 +45,9 @@ class RMSprop(Optimizer):
         own = {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon, "centered": self.centered}
         return {**super().get_config(), **own}
 
-    def _slot_names(self) -> tuple[str, ...]:
-        average = ("average_gradient",) if self.centered else ()
-        return ("velocity", *average, *(("momentum",) if self.momentum else ()))
+    def _slot_names(self) -> tuple[str | None, ...]:
+        return ("velocity", "average_gradient" if self.centered else None, "momentum" if self.momentum else None)
 
-    def _update(
-        self,
-        weights: FloatArray,
-        gradient: FloatArray,
-        slots: dict[str, FloatArray],
-        rate: float,
-        decay: Any,
-        scalar: Callable[[float], Any],
-    ) -> None:
-        optim.rmsprop(
-            weights,
-            gradient,
-            slots["velocity"],
-            slots.get("average_gradient", weights[:0]),
-            slots.get("momentum", weights[:0]),
-            scalar(rate),
-            scalar(self.rho),
-            scalar(1 - self.rho),
-            scalar(self.momentum),
-            scalar(self.epsilon),
-            decay,
-        )
+    def _update(self, table: Table, rate: float, scalar: Callable[[float], Any]) -> None:
+        momentum, epsilon = scalar(self.momentum), scalar(self.epsilon)
+        table.rmsprop(scalar(rate), scalar(self.rho), scalar(1 - self.rho), momentum, epsilon)

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from scratchnet.arrays import FloatArray
-from scratchnet.kernels import optim
+from scratchnet.kernels.optim import Table
 from scratchnet.optimizers.base import Optimizer, fraction
 from scratchnet.schedules import LearningRateSchedule
 
@@ -39,20 +38,11 @@ class SGD(Optimizer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
 
-    def _slot_names(self) -> tuple[str, ...]:
+    def _slot_names(self) -> tuple[str | None, ...]:
         return ("momentum",) if self.momentum else ()
 
-    def _update(
-        self,
-        weights: FloatArray,
-        gradient: FloatArray,
-        slots: dict[str, FloatArray],
-        rate: float,
-        decay: Any,
-        scalar: Callable[[float], Any],
-    ) -> None:
-        if not self.momentum:
-            optim.sgd(weights, gradient, scalar(rate), decay)
-            return
-        momentum = scalar(self.momentum)
-        optim.momentum_sgd(weights, gradient, slots["momentum"], scalar(rate), momentum, decay, self.nesterov)
+    def _update(self, table: Table, rate: float, scalar: Callable[[float], Any]) -> None:
+        if self.momentum:
+            table.momentum_sgd(scalar(rate), scalar(self.momentum), self.nesterov)
+        else:
+            table.sgd(scalar(rate))

@@ -5,12 +5,13 @@ scratch alike, lies between canaries that must survive; it starts full of NaN, w
 it is written.
 """
 
+import math
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from scratchnet.kernels import average_pool, conv, depthwise, gemm, norm, pointwise, pool
+from scratchnet.kernels import average_pool, buffers, conv, cross_entropy, depthwise, gemm, norm, pointwise, pool
 from scratchnet.kernels.window import Window
 
 MARGIN = 96  # more than a tile is wide
@@ -145,13 +146,28 @@ def elementwise(d):
         yield y
         yield pointwise.relu_gradient(d(size), y)
         yield pointwise.erf(x)
-        yield pointwise.dropout(x, 0.5, 3)[0]
+        yield pointwise.dropout(x, 0.5, 3)
+    for rows, columns in [(1, 1), (300, 7), (1, 300), (pointwise.SERIAL, 3)]:
+        yield pointwise.column_sums(d(rows, columns))
+
+
+def cross_entropies(d):
+    for rows, classes in [(1, 1), (5, 7), (64, 33)]:
+        z, targets, dy = d(rows, classes), d(rows, classes), d(rows)
+        losses, softmax = cross_entropy.dense_loss(z, targets)
+        yield from (losses, *softmax, cross_entropy.dense_gradient(dy, targets, softmax))
+        labels = np.arange(rows) % classes
+        losses, softmax = cross_entropy.sparse_loss(z, labels)
+        yield from (losses, *softmax, cross_entropy.sparse_gradient(dy, labels, softmax))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     "kernels",
-    [convolutions, depthwise_convolutions, products, pools, normalizations, pooled_normalizations, elementwise],
+    [
+        convolutions, depthwise_convolutions, products, pools, normalizations, pooled_normalizations, elementwise,
+        cross_entropies,
+    ],  # fmt: skip
 )
 def test_nothing_outside_the_arrays_is_read_or_written(kernels, dtype, monkeypatch):
     def compute(place):
@@ -159,6 +175,7 @@ def test_nothing_outside_the_arrays_is_read_or_written(kernels, dtype, monkeypat
         return list(kernels(lambda *shape: place(rng.standard_normal(shape).astype(dtype))))
 
     expected = compute(np.copy)  # compiles the kernels too, before `np.empty` is replaced
+    monkeypatch.setattr(buffers, "POOLED_BYTES", math.inf)  # so that all arrays come from `np.empty`
     monkeypatch.setattr(np, "empty_like", lambda array: np.empty(array.shape, array.dtype))
     with guarded_allocations(monkeypatch):
         results = compute(surrounded)

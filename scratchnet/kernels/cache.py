@@ -1,0 +1,216 @@
+"""Compiled kernels on disk: one cache for each user, never stale, and never in the way.
+
+Numba keys its own cache on the source file of the function alone. A kernel here also contains code from other files
+(the vector tile, helpers that were inlined), so the cache lives in a folder named after the sources of all kernels
+together: a change in any of them starts a fresh folder. Within it each file holds one kernel for one signature and
+processor, is written whole or not at all, and carries its digest. So processes may start together, share a home with
+machines of another kind, die while writing, or find a folder that cannot be written: the worst that happens is that a
+kernel is compiled again.
+"""
+
+import hashlib
+import logging
+import os
+import pickle
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core import caching, compiler, serialize
+from numba.core.runtime.nrt import rtsys
+
+# What Numba reads from the environment and compiles into the code.
+_SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE")
+_KEPT_SECONDS = 30 * 24 * 3600  # folders of other versions that were not used for so long are removed
+_NOTICEABLE_SECONDS = 0.5  # compilation below this is not worth a note
+
+_log = logging.getLogger("scratchnet")
+
+
+@cache
+def sources_stamp() -> str:
+    """A hash of the kernels' sources, of the compiler's version and of its settings."""
+    settings = {name: getattr(numba.config, name, None) for name in _SETTINGS}
+    versions = f"numba {numba.__version__} llvmlite {llvmlite.__version__} {sys.implementation.cache_tag} {settings}"
+    digest = hashlib.sha256(versions.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept; None where there is no such folder and none can be made.
+
+    `$SCRATCHNET_CACHE` if set, else `$XDG_CACHE_HOME/scratchnet`, else `~/.cache/scratchnet`.
+    """
+    chosen, caches = os.environ.get("SCRATCHNET_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    try:
+        base = Path(chosen) if chosen else Path(caches or Path.home() / ".cache") / "scratchnet"
+        folder = base / f"kernels-{sources_stamp()}"
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            _remove_old_folders(base)
+    except (OSError, RuntimeError):  # a RuntimeError where there is no home
+        return None
+    with suppress(OSError):  # a folder that only others may write stays as it is
+        os.utime(folder)  # in use
+    return folder
+
+
+def _remove_old_folders(base: Path) -> None:
+    oldest = time.time() - _KEPT_SECONDS
+    for folder in base.glob("kernels-" + "[0-9a-f]" * 16):
+        if folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _identity(function: Any) -> Any:
+    """What tells a function from others of its name: its code, and what its closure holds."""
+    function = getattr(function, "py_func", None) or getattr(function, "_defn", None) or function
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return repr(function)
+    return (
+        function.__module__,
+        function.__qualname__,
+        code.co_firstlineno,
+        hashlib.sha256(code.co_code + repr(code.co_names).encode()).hexdigest(),
+        [repr(constant) for constant in code.co_consts if not hasattr(constant, "co_code")],
+        [_identity(cell.cell_contents) for cell in function.__closure__ or ()],
+    )
+
+
+class _Note:
+    """One line, once, when a user would wonder what the process is waiting for."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._since: float | None = None
+        self._given = False
+
+    def begins(self) -> None:
+        """A kernel is about to be compiled; it may be part of one whose compilation has begun."""
+        self.ends()
+        self._since = time.perf_counter()
+        if self._seconds >= _NOTICEABLE_SECONDS and not self._given:
+            self._given = True
+            folder = cache_folder()
+            kept = f"first run only: they are kept in {folder}" if folder else "which no folder can keep"
+            _log.warning("compiling kernels, %s", kept)
+
+    def ends(self) -> None:
+        """A kernel has been compiled."""
+        if self._since is not None:
+            self._seconds += time.perf_counter() - self._since
+        self._since = None
+
+
+_note = _Note()
+
+
+class KernelCache(caching._Cache):  # type: ignore[misc]  # numba has no type information
+    """Loads and saves the compiled code of one kernel; what dispatchers of Numba expect as their cache."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = function.__qualname__.rpartition(".")[2]
+        self._identity = _identity(function)
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str | None:
+        """The folder."""
+        folder = cache_folder()
+        return None if folder is None else str(folder)
+
+    def enable(self) -> None:
+        """Use the files, as is the default."""
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Leave the files alone."""
+        self._enabled = False
+
+    def flush(self) -> None:
+        """Remove this kernel's files."""
+        folder = cache_folder()
+        for path in folder.glob(f"{self._name}-*.nbc") if folder else ():
+            path.unlink(missing_ok=True)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The code for a signature, ready to run, or None."""
+        # Numba would first fill its tables of everything that it can compile, which takes longer than all the loading;
+        # machine code needs the runtime alone.
+        rtsys.initialize(target_context)
+        key = self._key(sig, target_context.codegen())
+        path = self._path(key)
+        loaded = None
+        if path is not None:
+            try:
+                payload = _unsealed(path.read_bytes(), key)
+                loaded = compiler.CompileResult._rebuild(target_context, *payload)
+            except FileNotFoundError:
+                pass
+            except Exception as problem:  # whatever a damaged file can lead to
+                _log.debug("cannot use %s: %r", path, problem)
+        if loaded is None:
+            target_context.refresh()
+            _note.begins()
+        return loaded
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the code for a signature, where that is possible."""
+        _note.ends()
+        key = self._key(sig, data.codegen)
+        path = self._path(key)
+        if path is None or data.library.has_dynamic_globals or any(not part.can_cache for part in data.lifted):
+            return
+        try:
+            _write(path, _sealed(key, data._reduce()))
+        except OSError as problem:  # read-only, full, or held open by another process
+            _log.debug("cannot write %s: %r", path, problem)
+
+    def _key(self, sig: Any, codegen: Any) -> str:
+        return repr((self._identity, sig, codegen.magic_tuple()))
+
+    def _path(self, key: str) -> Path | None:
+        folder = cache_folder()
+        if folder is None or not self._enabled:
+            return None
+        return folder / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.nbc"
+
+
+def _sealed(key: str, payload: Any) -> bytes:
+    body: bytes = serialize.dumps((key, payload))
+    return hashlib.sha256(body).digest() + body
+
+
+def _unsealed(content: bytes, key: str) -> Any:
+    digest, body = content[:32], content[32:]
+    if hashlib.sha256(body).digest() != digest:
+        raise ValueError("the digest does not fit")
+    stored, payload = pickle.loads(body)
+    if stored != key:
+        raise ValueError("the file belongs to another kernel")
+    return payload
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that no reader sees before it is whole."""
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

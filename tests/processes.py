@@ -1,0 +1,35 @@
+"""Fresh Python processes that import the package under test."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def start_python(code: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `code` in a new interpreter where every warning is an error."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,  # `-c` imports from here first
+        env={**os.environ, **environment},
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """The exit code, the standard output and the standard error of a process that must end within minutes."""
+    try:
+        output, errors = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return process.returncode, output, errors
+
+
+def run_python(code: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    """`finish` of `start_python`."""
+    return finish(start_python(code, *arguments, **environment))
