@@ -163,11 +163,11 @@ class Tensor:
                 contribution = as_float_array(np.asarray(contribution, parent.dtype))
                 earlier = pending.get(id(parent))
                 # never in place: an operation may hand the same array to several parents
-                pending[id(parent)] = contribution if earlier is None else np.asarray(earlier + contribution)
+                pending[id(parent)] = contribution if earlier is None else _sum(earlier, contribution)
 
     def _add_to_grad(self, gradient: FloatArray, delivered: set[int]) -> None:
         if self.grad is not None:
-            self.grad = np.asarray(self.grad + gradient)  # the sum of arrays without axes is none
+            self.grad = _sum(self.grad, gradient)
         elif id(gradient) in delivered or not buffers.is_whole(gradient):
             self.grad = gradient.copy()
         else:
@@ -258,6 +258,10 @@ class Tensor:
     def matmul(self, other: Any) -> "Tensor":
         """The matrix product `self @ other`."""
         return ops.matmul(self, other)
+
+
+def _sum(a: FloatArray, b: FloatArray) -> FloatArray:
+    return np.add(a, b, out=buffers.empty_like(a))
 
 
 class Parameter(Tensor):
