@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
-from scratchnet.kernels.buffers import empty
+from scratchnet.kernels import buffers
 from scratchnet.kernels.conv_direct import direct
 from scratchnet.kernels.conv_gradients import kernel_gradient, scattered_input_gradient
 from scratchnet.kernels.patches import Affine, Weights, flipped, pack_kernel
@@ -131,8 +131,8 @@ def convolve(
         The result, (batch, *size, filters), and the taps, of the same shape or empty.
     """
     size = (out_size[0] // fused.pool[0], out_size[1] // fused.pool[1]) if fused.pool[0] else out_size
-    y = empty((len(x), *size, prepared.weights.filters), x.dtype)
-    winner = empty(y.shape, np.uint8) if with_winner else NO_WINNER
+    y = buffers.empty((len(x), *size, prepared.weights.filters), x.dtype)
+    winner = buffers.empty(y.shape, np.uint8) if with_winner else NO_WINNER
     _run(x, x, NO_WINNER, PLAIN, prepared, window, out_size, groups, fused, y, winner)
     return y, winner
 
@@ -228,6 +228,6 @@ def conv2d_input_gradient(
     )
     size = x_shape[1:3]
     prepared = prepare(flipped(kernel, groups), None, reverse, size, groups, len(dy))
-    dx = empty(x_shape, dy.dtype)
+    dx = buffers.empty(x_shape, dy.dtype)
     _run(dy, gate, won, up, prepared, reverse, size, groups, LINEAR, dx, NO_WINNER)
     return dx

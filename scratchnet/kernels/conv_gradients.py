@@ -11,7 +11,7 @@ import numpy as np
 from numba import get_num_threads, prange
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
-from scratchnet.kernels.buffers import empty
+from scratchnet.kernels import buffers
 from scratchnet.kernels.gemm import aligned, block_product, pack, packed_size, panel_product
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import (
@@ -104,7 +104,7 @@ def _kernel_gradient(x, no_tap, plain, dy, gate, won, up, window, groups, band, 
 
 @kernel
 def _add_column_sums(matrix, rows, columns, sums, total):
-    """total += the sums over the rows of a (rows, columns) matrix; those of one call are made in `sums`."""
+    """Total += the sums over the rows of a (rows, columns) matrix; those of one call are made in `sums`."""
     sums = sums[:columns]
     sums[:] = 0
     for r in range(rows):
@@ -195,7 +195,7 @@ def kernel_gradient(
     band_in = BAND_BYTES // (padded_width * x.shape[3] * x.itemsize * window.stride_h) if copied else out_size[0]
     band = max(1, min(out_size[0], PANEL_BYTES // (out_size[1] * panel * x.itemsize), band_in))
     chunks = max(1, min(len(x) * -(-out_size[0] // band), -(-TASKS // (panels * groups))))
-    partial = empty((chunks, groups, taps * group_filters), x.dtype)
+    partial = buffers.empty((chunks, groups, taps * group_filters), x.dtype)
     bias_partial = np.empty((chunks, filters), np.float64)
     rows_in = (band - 1) * window.stride_h + (height - 1) * window.dilation_h + 1
     size = band * out_size[1] * panel + whole_lines(out_size[1] * filters)
@@ -221,7 +221,7 @@ def scattered_input_gradient(
 ) -> FloatArray:
     """The gradient by the input of a convolution of any steps."""
     dz = materialized(dy, gate, won, up)
-    dx = empty(x_shape, dy.dtype)
+    dx = buffers.empty(x_shape, dy.dtype)
     filters, taps = kernel.shape[3] // groups, kernel[..., 0].size
     size = packed_size(filters, taps, kernel.itemsize)
     packed = aligned(groups * size, kernel.dtype)

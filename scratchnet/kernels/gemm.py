@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from scratchnet.arrays import FloatArray
-from scratchnet.kernels.buffers import POOLED_BYTES, empty
+from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, tile_1, tile_2, tile_3, tile_4
 
@@ -27,8 +27,8 @@ BLOCK_BYTES = 96 * 1024  # of a streamed matrix, packed at once
 
 def aligned(size: int, dtype: np.dtype[np.floating]) -> FloatArray:
     """An uninitialised flat array that begins on a vector's boundary: loads across cache lines cost twice."""
-    if size * dtype.itemsize >= POOLED_BYTES:
-        return empty((size,), dtype)
+    if size * dtype.itemsize >= buffers.POOLED_BYTES:
+        return buffers.empty((size,), dtype)
     memory = np.empty(size * dtype.itemsize + VECTOR_BYTES, np.uint8)
     start = -memory.ctypes.data % VECTOR_BYTES
     array: FloatArray = memory[start : start + size * dtype.itemsize].view(dtype)
@@ -287,7 +287,7 @@ def matmul(
     a, b = np.ascontiguousarray(a, dtype), np.ascontiguousarray(b, dtype)
     depth, rows = a.shape if transpose_a else a.shape[::-1]
     columns = b.shape[0] if transpose_b else b.shape[1]
-    c = empty((rows, columns), dtype)
+    c = buffers.empty((rows, columns), dtype)
     floor = dtype.type(0 if relu else -np.inf)
     thin = rows <= THIN_ROWS and not transpose_a
     if c.size == 0:
@@ -301,7 +301,7 @@ def matmul(
         after = finishing(columns, dtype)
     if (thin and not transpose_b) or depth == 0:
         chunks = min(DEPTH_CHUNKS, max(1, depth // CHUNK_DEPTH), depth)
-        partial = empty((chunks, rows * columns), dtype)
+        partial = buffers.empty((chunks, rows * columns), dtype)
         block = max(8, BLOCK_BYTES // (columns * dtype.itemsize))
         _streamed_product(a.reshape(-1), b.reshape(-1), rows, depth, columns, partial, block)
         _sum_partials(partial, after, floor, c)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from scratchnet.arrays import AnyArray, FloatArray
-from scratchnet.kernels.buffers import empty
+from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
 
 
@@ -87,7 +87,7 @@ def materialized(source: FloatArray, gate: FloatArray, winner: AnyArray, up: Ups
     if up == PLAIN:
         return source
     size = (up.height, up.width) if up.pool_h else source.shape[1:3]
-    target = empty((len(source), *size, source.shape[3]), source.dtype)
+    target = buffers.empty((len(source), *size, source.shape[3]), source.dtype)
     _materialize(source, gate, winner, up, target)
     return target
 

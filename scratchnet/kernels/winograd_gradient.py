@@ -14,7 +14,7 @@ from numba import get_num_threads, prange, types
 from numba.extending import intrinsic
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
-from scratchnet.kernels.buffers import empty
+from scratchnet.kernels import buffers
 from scratchnet.kernels.gemm import panel_product
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import load_band, scratch_for, whole_lines
@@ -166,14 +166,14 @@ def winograd_kernel_gradient(
     fitting = STAGE_BYTES // (PLACES * (channels + filters) * x.itemsize * across)
     stage_rows = max(1, min(len(x) * down, fitting))
     tiles, width = stage_rows * across, TILE * across + 2
-    v, z = empty((PLACES * tiles * channels,), x.dtype), empty((PLACES * tiles * filters,), x.dtype)
-    m = empty((PLACES, channels, filters), x.dtype)
-    bias_partial = empty((len(x) * down, filters), x.dtype)
+    v, z = buffers.empty((PLACES * tiles * channels,), x.dtype), buffers.empty((PLACES * tiles * filters,), x.dtype)
+    m = buffers.empty((PLACES, channels, filters), x.dtype)
+    bias_partial = buffers.empty((len(x) * down, filters), x.dtype)
     size = whole_lines(6 * width * channels) + TILE * TILE * across * filters
     _stages(
         x, NO_WINNER, PLAIN, dy, gate, won, up, out_size, pads[0], pads[1], stage_rows, v, z, m.reshape(-1),
         bias_partial, scratch_for(threads, size, x.dtype),
     )  # fmt: skip
-    by_kernel = empty((3, 3, channels, filters), x.dtype)
+    by_kernel = buffers.empty((3, 3, channels, filters), x.dtype)
     _collect(m, by_kernel)
     return by_kernel, bias_partial.sum(axis=0, dtype=np.float64).astype(x.dtype)
