@@ -163,12 +163,6 @@ def _gather_line(dy, winner, row, window, line):
 
 
 @kernel
-def _apart(window):
-    """Whether windows do not overlap."""
-    return window.stride_h >= window.height and window.stride_w >= window.width
-
-
-@kernel
 def _tiled_line(dy, winner, row, window, by_dy, line):
     """The gradient by a line (width, channels) of an image, under windows that do not overlap."""
     zero = dy.dtype.type(0)
