@@ -71,7 +71,8 @@ def repeated(values, row):
     """The values of one pixel, for each pixel of a row."""
     result = np.empty(row, values.dtype)
     for start in range(0, row, values.size):
-        result[start : start + values.size] = values
+        for c in range(values.size):  # the assignment of a slice takes seconds to compile
+            result[start + c] = values[c]
     return result
 
 
@@ -136,26 +137,30 @@ def _chunk_moments(x, floor, row, mean, squares):
         mean[c] = center[c] + mean[c] / count
 
 
-@kernel(parallel=True)
-def _moments(x, row, chunk, relu, partial, mean, variance):
-    """Chunks are joined as in Chan, Golub & LeVeque, 1979, "Updating formulae and a pairwise algorithm"."""
-    channels, floor = mean.size, floor_of(relu, x)
-    chunks = partial.shape[0]
-    for part in prange(chunks):
-        _chunk_moments(x[part * chunk : (part + 1) * chunk], floor, row, partial[part, 0], partial[part, 1])
-    total = np.zeros(channels, np.float64)
-    for part in range(chunks):
-        share = min(chunk, x.size - part * chunk) / x.size
+@kernel
+def _join_moments(partial, chunk, size, mean, variance):
+    """Chan, Golub & LeVeque, 1979, "Updating formulae and a pairwise algorithm for computing sample variances"."""
+    channels = mean.size
+    total, squares = np.zeros(channels, np.float64), np.zeros(channels, np.float64)
+    for part in range(partial.shape[0]):
+        share = min(chunk, size - part * chunk) / size
         for c in range(channels):
             total[c] += partial[part, 0, c] * share
-    mean[:] = total
-    squares = np.zeros(channels, np.float64)
-    for part in range(chunks):
-        share = min(chunk, x.size - part * chunk) / channels
+    for part in range(partial.shape[0]):
+        count = min(chunk, size - part * chunk) / channels
         for c in range(channels):
             deviation = partial[part, 0, c] - total[c]
-            squares[c] += partial[part, 1, c] + share * (deviation * deviation)
-    variance[:] = squares * (channels / x.size)
+            squares[c] += partial[part, 1, c] + count * (deviation * deviation)
+    for c in range(channels):
+        mean[c], variance[c] = total[c], squares[c] * (channels / size)
+
+
+@kernel(parallel=True)
+def _moments(x, row, chunk, relu, partial, mean, variance):
+    floor = floor_of(relu, x)
+    for part in prange(partial.shape[0]):
+        _chunk_moments(x[part * chunk : (part + 1) * chunk], floor, row, partial[part, 0], partial[part, 1])
+    _join_moments(partial, chunk, x.size, mean, variance)
 
 
 @kernel(parallel=True)
@@ -175,36 +180,48 @@ def _behind_relu(dy, value, scale, shift, passes, zero):
     return dy if (value * scale + shift > zero) | passes else zero
 
 
+@kernel
+def _chunk_sums(x, dy, channels, scale, shift, center, sums):
+    """The sums by channel of dz and of dz * (pre_relu(x) - center)."""
+    pre, zero, passes = floor_of(channels.pre_relu, x), x.dtype.type(0), not channels.post_relu
+    row = scale.size
+    first, second = np.zeros(row, x.dtype), np.zeros(row, x.dtype)
+    whole = x.size // (2 * row) * (2 * row)
+    for start in range(0, whole, 2 * row):  # two rows for each time that the sums are loaded and stored
+        x0, x1 = x[start : start + row], x[start + row : start + 2 * row]
+        dy0, dy1 = dy[start : start + row], dy[start + row : start + 2 * row]
+        for c in range(row):
+            v0, v1 = rectified(x0[c], pre), rectified(x1[c], pre)
+            d0 = _behind_relu(dy0[c], v0, scale[c], shift[c], passes, zero)
+            d1 = _behind_relu(dy1[c], v1, scale[c], shift[c], passes, zero)
+            first[c] += d0 + d1
+            second[c] += d0 * (v0 - center[c]) + d1 * (v1 - center[c])
+    for start in range(whole, x.size, row):
+        x0, dy0 = x[start : start + row], dy[start : start + row]
+        for c in range(x0.size):
+            v0 = rectified(x0[c], pre)
+            d0 = _behind_relu(dy0[c], v0, scale[c], shift[c], passes, zero)
+            first[c] += d0
+            second[c] += d0 * (v0 - center[c])
+    _fold(first, sums[0])
+    _fold(second, sums[1])
+
+
+@kernel
+def _add_up(partial, total):
+    for part in range(partial.shape[0]):
+        for n in range(total.shape[0]):
+            for c in range(total.shape[1]):
+                total[n, c] += partial[part, n, c]
+
+
 @kernel(parallel=True)
 def _gradient_sums(x, dy, row, chunk, channels, mean, partial, sums):
-    """partial[part] = sums of dz and of dz * (pre_relu(x) - mean)."""
-    pre, zero, passes = floor_of(channels.pre_relu, x), x.dtype.type(0), not channels.post_relu
     scale, shift, center = repeated(channels.scale, row), repeated(channels.shift, row), repeated(mean, row)
     for part in prange(partial.shape[0]):
-        first, second = np.zeros(row, x.dtype), np.zeros(row, x.dtype)
-        end = min(x.size, (part + 1) * chunk)
-        whole = end - (end - part * chunk) % (2 * row)
-        for start in range(part * chunk, whole, 2 * row):  # two rows for each time that the sums are loaded and stored
-            x0, x1 = x[start : start + row], x[start + row : start + 2 * row]
-            dy0, dy1 = dy[start : start + row], dy[start + row : start + 2 * row]
-            for c in range(row):
-                v0, v1 = rectified(x0[c], pre), rectified(x1[c], pre)
-                d0 = _behind_relu(dy0[c], v0, scale[c], shift[c], passes, zero)
-                d1 = _behind_relu(dy1[c], v1, scale[c], shift[c], passes, zero)
-                first[c] += d0 + d1
-                second[c] += d0 * (v0 - center[c]) + d1 * (v1 - center[c])
-        for start in range(whole, end, row):
-            x0, dy0 = x[start : min(start + row, end)], dy[start : min(start + row, end)]
-            for c in range(x0.size):
-                v0 = rectified(x0[c], pre)
-                d0 = _behind_relu(dy0[c], v0, scale[c], shift[c], passes, zero)
-                first[c] += d0
-                second[c] += d0 * (v0 - center[c])
-        _fold(first, partial[part, 0])
-        _fold(second, partial[part, 1])
-    sums[:] = 0
-    for part in range(partial.shape[0]):
-        sums += partial[part]
+        here = slice(part * chunk, (part + 1) * chunk)
+        _chunk_sums(x[here], dy[here], channels, scale, shift, center, partial[part])
+    _add_up(partial, sums)
 
 
 @kernel(parallel=True)
@@ -265,7 +282,7 @@ def gradient_sums(
         mean: (channels,).
     """
     row, chunk = _layout(x)
-    sums = np.empty((2, x.shape[-1]), np.float64)
+    sums = np.zeros((2, x.shape[-1]), np.float64)
     _gradient_sums(x.reshape(-1), dy.reshape(-1), row, chunk, channels, mean, _partial(x, chunk), sums)
     return sums[0], sums[1]
 

@@ -13,7 +13,15 @@ from numba import prange
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.norm import ChannelMap, InputGradient, floor_of, pixel_gradient, rectified, repeated
+from scratchnet.kernels.norm import (
+    ChannelMap,
+    InputGradient,
+    fixed_gradient,
+    floor_of,
+    pixel_gradient,
+    rectified,
+    repeated,
+)
 from scratchnet.kernels.window import UNSIGNED, Window, covered, next_windows, windows_over
 
 FEW_CHANNELS = 16
@@ -41,11 +49,12 @@ def _side_by_side(line, first, step, count, scratch):
 
 
 @kernel
-def _max_line(x, top, window, scale, shift, pre, best, tap_of, kept, scratch):
+def _max_line(x, top, window, scale, shift, pre, post, passes, best, tap_of, kept):
     """One line of maxima, of any window; all but `x`, an image, are flat lines of the result."""
     height, width, channels = x.shape
     row_from, row_end = covered(top, 1, window.height, height)
     count = best.size // channels
+    scratch, zero = np.empty(best.size, x.dtype), x.dtype.type(0)
     for j in range(count):  # a window of nothing but -infinity is won by its first tap
         tap_from, _ = covered(j * window.stride_w - window.pad_left, 1, window.width, width)
         tap_of[j * channels : (j + 1) * channels] = row_from * window.width + tap_from
@@ -67,58 +76,66 @@ def _max_line(x, top, window, scale, shift, pre, best, tap_of, kept, scratch):
                 highest[n] = z if better else highest[n]
                 winning[n] = value if better else winning[n]
                 won[n] = tap if better else won[n]
+    none = tap_of.dtype.type(window.height * window.width)
+    for n in range(best.size):
+        tap_of[n] = tap_of[n] if (best[n] > zero) | passes else none
+        best[n] = rectified(best[n], post)
+
+
+@kernel
+def _two_by_two_line(upper, lower, step, scale, shift, pre, post, passes, y, winner, winning_x):
+    """One line of maxima of two by two pixels, every one inside the image; all are lines (width, channels)."""
+    zero, kind = y.dtype.type(0), winner.dtype.type
+    for j in range(y.shape[0]):
+        left, right = UNSIGNED(j * step), UNSIGNED(j * step + 1)
+        x0, x1, x2, x3 = upper[left], upper[right], lower[left], lower[right]
+        target, tap_of, kept = y[j], winner[j], winning_x[j]
+        for c in range(target.size):
+            v0, v1 = rectified(x0[c], pre), rectified(x1[c], pre)
+            v2, v3 = rectified(x2[c], pre), rectified(x3[c], pre)
+            best, value, tap = v0 * scale[c] + shift[c], v0, kind(0)
+            z = v1 * scale[c] + shift[c]
+            better = _wins(z, best)
+            best, value, tap = z if better else best, v1 if better else value, kind(1) if better else tap
+            z = v2 * scale[c] + shift[c]
+            better = _wins(z, best)
+            best, value, tap = z if better else best, v2 if better else value, kind(2) if better else tap
+            z = v3 * scale[c] + shift[c]
+            better = _wins(z, best)
+            best, value, tap = z if better else best, v3 if better else value, kind(3) if better else tap
+            target[c], kept[c] = rectified(best, post), value
+            tap_of[c] = tap if (best > zero) | passes else kind(4)
 
 
 @kernel(parallel=True)
 def _max_forward(x, window, channels, keep_x, y, winner, winning_x):
     out_height, out_width, depth = y.shape[1:]
-    zero, pre, post = x.dtype.type(0), floor_of(channels.pre_relu, x), floor_of(channels.post_relu, x)
-    scale, shift, passes = channels.scale, channels.shift, not channels.post_relu
-    kind = winner.dtype.type
-    none = kind(window.height * window.width)
+    pre, post, passes = floor_of(channels.pre_relu, x), floor_of(channels.post_relu, x), not channels.post_relu
+    scale, shift = channels.scale, channels.shift
     two_wide = window.width == 2 and window.pad_left == 0 and (out_width - 1) * window.stride_w + 2 <= x.shape[2]
     two_by_two = window.height == 2 and two_wide and depth >= FEW_CHANNELS
     scales, shifts = repeated(scale, out_width * depth), repeated(shift, out_width * depth)
     for line in prange(y.shape[0] * out_height):
         image, i = line // out_height, line % out_height
         top = i * window.stride_h - window.pad_top
-        kept_line = winning_x[image, i] if keep_x else np.empty((out_width, depth), x.dtype)
+        target, tap_of = y[image, i], winner[image, i]
+        kept = winning_x[image, i] if keep_x else np.empty((out_width, depth), x.dtype)
         if two_by_two and top >= 0 and top + 2 <= x.shape[1]:
-            upper, lower = UNSIGNED(top), UNSIGNED(top + 1)
-            for j in range(out_width):
-                left, right = UNSIGNED(j * window.stride_w), UNSIGNED(j * window.stride_w + 1)
-                x0, x1 = x[image, upper, left], x[image, upper, right]
-                x2, x3 = x[image, lower, left], x[image, lower, right]
-                target, tap_of, kept = y[image, i, j], winner[image, i, j], kept_line[j]
-                for c in range(depth):
-                    v0, v1 = rectified(x0[c], pre), rectified(x1[c], pre)
-                    v2, v3 = rectified(x2[c], pre), rectified(x3[c], pre)
-                    best, value, tap = v0 * scale[c] + shift[c], v0, kind(0)
-                    z = v1 * scale[c] + shift[c]
-                    better = _wins(z, best)
-                    best, value, tap = z if better else best, v1 if better else value, kind(1) if better else tap
-                    z = v2 * scale[c] + shift[c]
-                    better = _wins(z, best)
-                    best, value, tap = z if better else best, v2 if better else value, kind(2) if better else tap
-                    z = v3 * scale[c] + shift[c]
-                    better = _wins(z, best)
-                    best, value, tap = z if better else best, v3 if better else value, kind(3) if better else tap
-                    target[c], kept[c] = rectified(best, post), value
-                    tap_of[c] = tap if (best > zero) | passes else none
+            upper, lower, step = x[image, top], x[image, top + 1], window.stride_w
+            _two_by_two_line(upper, lower, step, scale, shift, pre, post, passes, target, tap_of, kept)
         else:
-            target, tap_of = y[image, i].reshape(-1), winner[image, i].reshape(-1)
-            scratch = np.empty(target.size, x.dtype)
-            _max_line(x[image], top, window, scales, shifts, pre, target, tap_of, kept_line.reshape(-1), scratch)
-            for n in range(target.size):
-                tap_of[n] = tap_of[n] if (target[n] > zero) | passes else none
-                target[n] = rectified(target[n], post)
+            _max_line(
+                x[image], top, window, scales, shifts, pre, post, passes,
+                target.reshape(-1), tap_of.reshape(-1), kept.reshape(-1),
+            )  # fmt: skip
 
 
 @kernel
-def _gather_line(dy, winner, row, window, line, scratch):
+def _gather_line(dy, winner, row, window, line):
     """The gradients that the pixels of a line (width, channels) of an image won, from all windows over it."""
     width, channels = line.shape
     count, zero = dy.shape[1], dy.dtype.type(0)
+    scratch = np.empty(count * channels, dy.dtype)
     line[:] = 0
     i_from, i_end = windows_over(row, window.pad_top, window.height, window.stride_h, dy.shape[0])
     for i in range(i_from, i_end):
@@ -145,78 +162,87 @@ def _gather_line(dy, winner, row, window, line, scratch):
                         target[c] += source[c]
 
 
-@kernel(parallel=True)
-def _max_backward(dy, winner, window, by_dy, dx):
-    height, width, depth = dx.shape[1:]
+@kernel
+def _tiled_line(dy, winner, row, window, by_dy, line):
+    """The gradient by a line (width, channels) of an image, under windows that do not overlap."""
     zero = dy.dtype.type(0)
-    apart = window.stride_h >= window.height and window.stride_w >= window.width and depth >= FEW_CHANNELS
-    for line in prange(dx.shape[0] * height):
-        image, row = line // height, line % height
-        if apart:
-            i, i_end = windows_over(row, window.pad_top, window.height, window.stride_h, dy.shape[1])
-            j, j_end = 0, 0
-            for column in range(width):
-                j, j_end = next_windows(j, j_end, column + window.pad_left, window.width, window.stride_w, dy.shape[2])
-                target = dx[image, row, column]
-                if i < i_end and j < j_end:
-                    kh = row + window.pad_top - i * window.stride_h
-                    tap = winner.dtype.type(kh * window.width + column + window.pad_left - j * window.stride_w)
-                    unsigned_i, unsigned_j = UNSIGNED(i), UNSIGNED(j)
-                    above, tap_of = dy[image, unsigned_i, unsigned_j], winner[image, unsigned_i, unsigned_j]
-                    for c in range(depth):
-                        target[c] = (above[c] if tap_of[c] == tap else zero) * by_dy[c]
-                else:
-                    target[:] = 0
+    i, i_end = windows_over(row, window.pad_top, window.height, window.stride_h, dy.shape[0])
+    first_tap = (row + window.pad_top - i * window.stride_h) * window.width
+    dy_line, winner_line = dy[min(i, dy.shape[0] - 1)], winner[min(i, dy.shape[0] - 1)]
+    j, j_end = 0, 0
+    for column in range(line.shape[0]):
+        right, target = column + window.pad_left, line[column]
+        j, j_end = next_windows(j, j_end, right, window.width, window.stride_w, dy.shape[1])
+        if i < i_end and j < j_end:
+            tap, at = winner.dtype.type(first_tap + right - j * window.stride_w), UNSIGNED(j)
+            above, tap_of = dy_line[at], winner_line[at]
+            for c in range(target.size):
+                target[c] = (above[c] if tap_of[c] == tap else zero) * by_dy[c]
         else:
-            target = dx[image, row]
-            _gather_line(dy[image], winner[image], row, window, target, np.empty(dy.shape[2] * depth, dy.dtype))
-            for column in range(width):
-                for c in range(depth):
-                    target[column, c] *= by_dy[c]
+            for c in range(target.size):
+                target[c] = zero
 
 
-@kernel(parallel=True)
-def _mapped_max_backward(dy, winner, window, x, pre_relu, gradient, dx):
-    """As `_max_backward`, but dx depends on x; a branch within one kernel would cost a fifth of its speed."""
-    height, width, depth = dx.shape[1:]
+@kernel
+def _mapped_tiled_line(dy, winner, row, window, x, pre_relu, gradient, line):
+    """As `_tiled_line` where the gradient depends on x; one loop for both would be a fifth slower."""
     by_dy, mean, by_x, constant, of_statistics = gradient
     zero, floor, passes = dy.dtype.type(0), floor_of(pre_relu, dy), not pre_relu
+    i, i_end = windows_over(row, window.pad_top, window.height, window.stride_h, dy.shape[0])
+    first_tap = (row + window.pad_top - i * window.stride_h) * window.width
+    dy_line, winner_line = dy[min(i, dy.shape[0] - 1)], winner[min(i, dy.shape[0] - 1)]
+    j, j_end = 0, 0
+    for column in range(line.shape[0]):
+        right, pixel, target = column + window.pad_left, x[column], line[column]
+        j, j_end = next_windows(j, j_end, right, window.width, window.stride_w, dy.shape[1])
+        if i < i_end and j < j_end:
+            tap, at = winner.dtype.type(first_tap + right - j * window.stride_w), UNSIGNED(j)
+            above, tap_of = dy_line[at], winner_line[at]
+            for c in range(target.size):
+                through = above[c] if tap_of[c] == tap else zero
+                target[c] = pixel_gradient(
+                    through, pixel[c], by_dy[c], mean[c], by_x[c], constant[c], of_statistics, floor, passes, zero
+                )
+        else:
+            for c in range(target.size):
+                target[c] = pixel_gradient(
+                    zero, pixel[c], by_dy[c], mean[c], by_x[c], constant[c], of_statistics, floor, passes, zero
+                )
+
+
+@kernel
+def _map_line(x, pre_relu, gradient, line):
+    """What `_gather_line` left becomes the gradient by x; both are flat."""
+    by_dy, mean, by_x, constant, of_statistics = gradient
+    zero, floor, passes = line.dtype.type(0), floor_of(pre_relu, line), not pre_relu
+    if pre_relu or of_statistics:
+        for n in range(line.size):
+            line[n] = pixel_gradient(
+                line[n], x[n], by_dy[n], mean[n], by_x[n], constant[n], of_statistics, floor, passes, zero
+            )
+    else:
+        for n in range(line.size):
+            line[n] *= by_dy[n]
+
+
+@kernel(parallel=True)
+def _max_backward(dy, winner, window, x, pre_relu, gradient, dx):
+    height, width, depth = dx.shape[1:]
     apart = window.stride_h >= window.height and window.stride_w >= window.width and depth >= FEW_CHANNELS
-    by_dys, means = repeated(by_dy, width * depth), repeated(mean, width * depth)
-    by_xs, constants = repeated(by_x, width * depth), repeated(constant, width * depth)
+    by_dy, mean = repeated(gradient.by_dy, width * depth), repeated(gradient.mean, width * depth)
+    by_x, constant = repeated(gradient.by_x, width * depth), repeated(gradient.constant, width * depth)
+    wide_gradient = InputGradient(by_dy, mean, by_x, constant, gradient.of_statistics)
+    needs_x = pre_relu or gradient.of_statistics
     for line in prange(dx.shape[0] * height):
         image, row = line // height, line % height
-        if apart:
-            i, i_end = windows_over(row, window.pad_top, window.height, window.stride_h, dy.shape[1])
-            j, j_end = 0, 0
-            for column in range(width):
-                j, j_end = next_windows(j, j_end, column + window.pad_left, window.width, window.stride_w, dy.shape[2])
-                pixel, target = x[image, row, column], dx[image, row, column]
-                if i < i_end and j < j_end:
-                    kh = row + window.pad_top - i * window.stride_h
-                    tap = winner.dtype.type(kh * window.width + column + window.pad_left - j * window.stride_w)
-                    unsigned_i, unsigned_j = UNSIGNED(i), UNSIGNED(j)
-                    above, tap_of = dy[image, unsigned_i, unsigned_j], winner[image, unsigned_i, unsigned_j]
-                    for c in range(depth):
-                        through = above[c] if tap_of[c] == tap else zero
-                        target[c] = pixel_gradient(
-                            through, pixel[c], by_dy[c], mean[c], by_x[c], constant[c],
-                            of_statistics, floor, passes, zero,
-                        )  # fmt: skip
-                else:
-                    for c in range(depth):
-                        target[c] = pixel_gradient(
-                            zero, pixel[c], by_dy[c], mean[c], by_x[c], constant[c],
-                            of_statistics, floor, passes, zero,
-                        )  # fmt: skip
+        target, pixels = dx[image, row], x[image, row]
+        if not apart:
+            _gather_line(dy[image], winner[image], row, window, target)
+            _map_line(pixels.reshape(-1), pre_relu, wide_gradient, target.reshape(-1))
+        elif needs_x:
+            _mapped_tiled_line(dy[image], winner[image], row, window, pixels, pre_relu, gradient, target)
         else:
-            _gather_line(dy[image], winner[image], row, window, dx[image, row], np.empty(dy.shape[2] * depth, dy.dtype))
-            pixels, target = x[image, row].reshape(-1), dx[image, row].reshape(-1)
-            for n in range(target.size):
-                target[n] = pixel_gradient(
-                    target[n], pixels[n], by_dys[n], means[n], by_xs[n], constants[n],
-                    of_statistics, floor, passes, zero,
-                )  # fmt: skip
+            _tiled_line(dy[image], winner[image], row, window, gradient.by_dy, target)
 
 
 def max_pool_forward(x: FloatArray, window: Window, out_size: Shape) -> tuple[FloatArray, AnyArray]:
@@ -255,27 +281,30 @@ def mapped_max_pool_forward(
 
 def max_pool_backward(dy: FloatArray, winner: AnyArray, x_shape: Shape, window: Window) -> FloatArray:
     """Each output's gradient goes to the tap that won."""
-    dx = np.empty(x_shape, dy.dtype)
-    _max_backward(dy, winner, window, np.ones(x_shape[3], dy.dtype), dx)
-    return dx
+    unchanged = fixed_gradient(np.ones(x_shape[3], dy.dtype))
+    return mapped_max_pool_backward(dy, winner, x_shape, window, unchanged)
 
 
 def mapped_max_pool_backward(
-    dy: FloatArray, winner: AnyArray, x: FloatArray, pre_relu: bool, window: Window, gradient: InputGradient
+    dy: FloatArray,
+    winner: AnyArray,
+    x_shape: Shape,
+    window: Window,
+    gradient: InputGradient,
+    x: FloatArray | None = None,
+    pre_relu: bool = False,
 ) -> FloatArray:
     """The gradient by what was mapped and pooled.
 
     Args:
         dy: by the output.
         winner: that of `mapped_max_pool_forward`.
-        x: its input.
-        pre_relu: whether the map began with a ReLU.
+        x_shape: of its input.
         window: its geometry.
         gradient: that of the map between its ReLUs.
+        x: its input; needed with `pre_relu` and by the gradient of statistics.
+        pre_relu: whether the map began with a ReLU.
     """
-    dx = np.empty_like(x)
-    if pre_relu or gradient.of_statistics:
-        _mapped_max_backward(dy, winner, window, x, pre_relu, gradient, dx)
-    else:
-        _max_backward(dy, winner, window, gradient.by_dy, dx)
+    dx = np.empty(x_shape, dy.dtype)
+    _max_backward(dy, winner, window, dx if x is None else x, pre_relu, gradient, dx)
     return dx

@@ -43,7 +43,7 @@ class _Passes(NamedTuple):
         if self.pooled is None:
             return norm.input_gradient(self.x, dy, self.channels, gradient)
         window, winner, _ = self.pooled
-        return pool.mapped_max_pool_backward(dy, winner, self.x, self.channels.pre_relu, window, gradient)
+        return pool.mapped_max_pool_backward(dy, winner, self.x.shape, window, gradient, self.x, self.channels.pre_relu)
 
 
 def _forward(

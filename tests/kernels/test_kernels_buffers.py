@@ -136,7 +136,7 @@ def pooled_normalizations(d):
         yield y
         yield winning_x
         gradient = norm.InputGradient(scale, mean, scale, mean, True)
-        yield pool.mapped_max_pool_backward(dy, winner, x, True, window, gradient)
+        yield pool.mapped_max_pool_backward(dy, winner, x.shape, window, gradient, x, True)
 
 
 def elementwise(d):

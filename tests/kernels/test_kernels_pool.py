@@ -68,7 +68,7 @@ def test_a_mapped_max_pool_equals_the_loops(seed, dtype, geometry, channels, pre
     dy = rng.integers(-3, 4, y.shape).astype(dtype)
     by_dy, mean, by_x, constant = rng.integers(-2, 3, (4, channels)).astype(dtype)
     gradient = norm.InputGradient(by_dy, mean, by_x, constant, of_statistics)
-    dx = pool.mapped_max_pool_backward(dy, winner, x, pre_relu, window, gradient)
+    dx = pool.mapped_max_pool_backward(dy, winner, x.shape, window, gradient, x, pre_relu)
     expected = loops.max_pool_backward(np.where(passes, dy, 0), expected_winner, x.shape, window) * by_dy
     if of_statistics:
         expected += ((np.maximum(x, 0) if pre_relu else x) - mean) * by_x + constant

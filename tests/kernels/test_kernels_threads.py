@@ -11,6 +11,7 @@ pytestmark = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="need
 
 WINDOW = Window(3, 3, 2, 2, 1, 1, 0, 1)
 OUT = (9, 10)
+TILES, TILES_OUT = Window(2, 2, 2, 2, 1, 1, 0, 0), (9, 10)
 X, KERNEL, DY = (5, 19, 20, 6), (3, 3, 3, 22), (5, *OUT, 22)
 DEPTHWISE, DY_DEPTHWISE = (3, 3, 6, 2), (5, *OUT, 12)
 
@@ -45,36 +46,32 @@ def matrix_products(d):
 
 
 def pools(d):
-    x, dy = d(*X), d(5, *OUT, 6)
-    y, winner = pool.max_pool_forward(x, WINDOW, OUT)
-    return (
-        y,
-        winner,
-        pool.max_pool_backward(dy, winner, X, WINDOW),
-        average_pool.average_pool_forward(x, WINDOW, OUT),
-        average_pool.average_pool_backward(dy, X, WINDOW),
-    )
+    results = []
+    for window, out, channels in [(WINDOW, OUT, 6), (WINDOW, OUT, 18), (TILES, TILES_OUT, 18)]:
+        x, dy = d(*X[:3], channels), d(X[0], *out, channels)
+        y, winner = pool.max_pool_forward(x, window, out)
+        results += [
+            y,
+            winner,
+            pool.max_pool_backward(dy, winner, x.shape, window),
+            average_pool.average_pool_forward(x, window, out),
+            average_pool.average_pool_backward(dy, x.shape, window),
+        ]
+    return results
 
 
 def batch_norm(d):
-    x, dy = d(5, 19, 20, 7), d(5, 19, 20, 7)
+    x, dy, scale = d(*X[:3], 18), d(*X[:3], 18), d(18)
     mean, variance = norm.moments(x, relu=True)
-    channels = norm.ChannelMap(d(7), mean, True, True)
+    channels = norm.ChannelMap(scale, mean, True, True)
     sums = norm.gradient_sums(x, dy, channels, mean)
-    gradient = norm.training_gradient(mean, 1 / np.sqrt(variance), d(7), sums, x.size // 7)
-    y, winner, winning_x = pool.mapped_max_pool_forward(x, channels, WINDOW, OUT, keep_x=True)
-    dy_pooled = d(*y.shape)
-    return (
-        mean,
-        variance,
-        norm.map_channels(x, channels),
-        *sums,
-        norm.input_gradient(x, dy, channels, gradient),
-        y,
-        winner,
-        winning_x,
-        pool.mapped_max_pool_backward(dy_pooled, winner, x, True, WINDOW, gradient),
-    )
+    gradient = norm.training_gradient(mean, 1 / np.sqrt(variance), scale, sums, x.size // 18)
+    results = [mean, variance, norm.map_channels(x, channels), *sums, norm.input_gradient(x, dy, channels, gradient)]
+    for window, out in [(WINDOW, OUT), (TILES, TILES_OUT)]:
+        y, winner, winning_x = pool.mapped_max_pool_forward(x, channels, window, out, keep_x=True)
+        dx = pool.mapped_max_pool_backward(d(*y.shape), winner, x.shape, window, gradient, x, True)
+        results += [y, winner, winning_x, dx]
+    return results
 
 
 def elementwise(d):
