@@ -11,7 +11,6 @@ import numpy as np
 from numba import get_num_threads, prange
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
-from scratchnet.kernels.gemm import panel_product
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import (
     BAND_BYTES,
@@ -25,7 +24,7 @@ from scratchnet.kernels.patches import (
     scratch_for,
     whole_lines,
 )
-from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, panel_product
 from scratchnet.kernels.upstream import Upstream, pool_block
 from scratchnet.kernels.window import Window
 

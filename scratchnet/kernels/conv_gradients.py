@@ -12,7 +12,7 @@ from numba import get_num_threads, prange
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
-from scratchnet.kernels.gemm import aligned, block_product, pack, packed_size, panel_product
+from scratchnet.kernels.gemm import aligned, block_product, pack, packed_size
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import (
     BAND_BYTES,
@@ -26,7 +26,7 @@ from scratchnet.kernels.patches import (
     scratch_for,
     whole_lines,
 )
-from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, panel_product
 from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream, load_row, materialized
 from scratchnet.kernels.window import Window, covered
 

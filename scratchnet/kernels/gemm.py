@@ -14,7 +14,7 @@ from numba import prange
 from scratchnet.arrays import FloatArray
 from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, tile_1, tile_2, tile_3, tile_4
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, panel_product
 
 ROW_BLOCK = 8 * ROWS  # rows of the result per task
 DEPTH_BLOCK = 512  # of a panel: 128 KB at once stay in the second-level cache
@@ -68,53 +68,6 @@ def pack(b, b_at, b_row, b_col, depth, columns, packed):
             for n in range(valid, stored):
                 target[n] = 0
             at += stored
-
-
-@kernel
-def tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
-         after_at, after_row, floor):  # fmt: skip
-    """The register tile of the wanted width; see `simd`."""
-    if vectors == 4:
-        tile_4(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
-               after_at, after_row, floor)  # fmt: skip
-    elif vectors == 3:
-        tile_3(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
-               after_at, after_row, floor)  # fmt: skip
-    elif vectors == 2:
-        tile_2(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
-               after_at, after_row, floor)  # fmt: skip
-    else:
-        tile_1(a, starts, runs_at, runs, a_col, b, b_at, b_row, depth, c, c_at, c_row, accumulate, finish, after,
-               after_at, after_row, floor)  # fmt: skip
-
-
-@kernel
-def panel_product(a, starts, rows, runs_at, runs, a_col, b, b_at, depth, columns, c, c_at, c_row, accumulate, finish,
-                  after, after_at, floor, edge):  # fmt: skip
-    """Up to ROWS rows of C (+)= A @ one panel of B that has `columns` columns, filled up to whole vectors.
-
-    The first `rows` of `starts` are set. Tiles that stick out of C go through `edge`, ROWS * VECTORS vectors. With
-    `finish`, max(sum + bias, floor) * scale + shift is stored; these are the rows of `after`, flat, (3, columns of C).
-    """
-    lanes = VECTOR_BYTES // b.itemsize
-    vectors = -(-columns // lanes)
-    stored = vectors * lanes
-    after_row = after.size // 3
-    if rows == ROWS and columns == stored:
-        tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, stored, depth, c, c_at, c_row, accumulate, finish,
-             after, after_at, after_row, floor)  # fmt: skip
-        return
-    for m in range(rows, ROWS):
-        starts[m] = starts[rows - 1]  # the tile reads ROWS rows; those past the end repeat the last, unused
-    if accumulate:
-        for m in range(rows):
-            for n in range(columns):
-                edge[m * stored + n] = c[c_at + m * c_row + n]
-    tile(vectors, a, starts, runs_at, runs, a_col, b, b_at, stored, depth, edge, 0, stored, accumulate, finish, after,
-         after_at, after_row, floor)  # fmt: skip
-    for m in range(rows):
-        for n in range(columns):
-            c[c_at + m * c_row + n] = edge[m * stored + n]
 
 
 @kernel

@@ -103,39 +103,74 @@ def data_of(context: Any, builder: Any, signature: Any, arguments: Any, numbers:
     return [context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in numbers]
 
 
-def _make_tile(vectors: int) -> Any:
-    """The tile of a fixed width, `vectors` registers."""
+@intrinsic  # type: ignore[untyped-decorator]
+def panel_product(
+    typing: Any, a: Any, starts: Any, rows: Any, runs_at: Any, runs: Any, a_col: Any, b: Any, b_at: Any, depth: Any,
+    columns: Any, c: Any, c_at: Any, c_row: Any, accumulate: Any, finish: Any, after: Any, after_at: Any, floor: Any,
+    edge: Any,
+) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
+    """Up to ROWS rows of C (+)= A @ one panel of B that has `columns` columns, filled up to whole vectors.
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def tile(
-        typing: Any, a: Any, starts: Any, runs_at: Any, runs: Any, a_col: Any, b: Any, b_at: Any, b_row: Any,
-        depth: Any, c: Any, c_at: Any, c_row: Any, accumulate: Any, finish: Any, after: Any, after_at: Any, after_row: Any, floor: Any,
-    ) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
-        """Multiply ROWS rows of A with a panel of B.
+    Row m of A begins at `starts[m]`, its run r `runs_at[r]` further on; a run has `depth` values, `a_col` apart. The
+    first `rows` of `starts` are set. With `finish`, what is stored is max(sum + bias, floor) * scale + shift; these are
+    the rows of `after`, flat, (3, columns). Tiles that stick out of C go through `edge`, ROWS * VECTORS vectors.
 
-        Row m of A begins at `starts[m]`, its run r `runs_at[r]` further on; a run has `depth` values, `a_col` apart.
-        Row k of B, counted over all runs, begins at `b_at + k * b_row`. With `finish`, what is stored is
-        max(sum + bias, floor) * scale + shift; bias, scale and shift are rows of `after`, `after_row` apart.
-        """
-        i, flag = types.intp, types.boolean
-        signature = types.void(a, starts, runs_at, i, i, b, i, i, i, c, i, i, flag, flag, after, i, i, a.dtype)
+    An intrinsic, because a call that passes ten arrays would count references for longer than a short product takes.
+    """
+    i, flag = types.intp, types.boolean
+    signature = types.void(
+        a, starts, i, runs_at, i, i, b, i, i, i, c, i, i, flag, flag, after, i, a.dtype, edge
+    )  # fmt: skip
 
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            a, starts, runs_at, b, c, after = data_of(context, builder, signature, arguments, (0, 1, 2, 5, 9, 14))
-            runs, a_col, b_at, b_row, depth = (arguments[n] for n in (3, 4, 6, 7, 8))
-            c_at, c_row, accumulate, finish, after_at, after_row, floor = (
-                arguments[n] for n in (10, 11, 12, 13, 15, 16, 17)
-            )
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, starts, runs_at, b, c, after, edge = data_of(context, builder, signature, arguments, (0, 1, 3, 6, 10, 15, 18))
+        rows, runs, a_col, b_at, depth, columns = (arguments[n] for n in (2, 4, 5, 7, 8, 9))
+        c_at, c_row, accumulate, finish, after_at, floor = (arguments[n] for n in (11, 12, 13, 14, 16, 17))
+        after_size = context.make_array(signature.args[15])(context, builder, arguments[15]).nitems
+        after_row = builder.sdiv(after_size, index(3))
+        simd = Vectors(builder, context.get_value_type(signature.args[0].dtype))
+        vectors = builder.sdiv(builder.add(columns, index(simd.lanes - 1)), index(simd.lanes))
+        stored = builder.mul(vectors, index(simd.lanes))
+        fits = builder.and_(
+            builder.icmp_signed("==", rows, index(ROWS)), builder.icmp_signed("==", columns, stored)
+        )  # fmt: skip
+
+        def each_element(action: Callable[[Any, Any], None]) -> None:
+            with cgutils.for_range(builder, rows) as row, cgutils.for_range(builder, columns) as column:
+                outside = builder.add(builder.add(c_at, builder.mul(c_row, row.index)), column.index)
+                inside = builder.add(builder.mul(stored, row.index), column.index)
+                action(builder.gep(c, [outside]), builder.gep(edge, [inside]))
+
+        with cgutils.if_unlikely(builder, builder.not_(fits)):
+            # the tile reads ROWS rows; those past the end repeat the last, unused
+            last = builder.load(builder.gep(starts, [builder.sub(rows, index(1))]))
+            with cgutils.for_range_slice(builder, rows, index(ROWS), index(1)) as (row, _):
+                builder.store(last, builder.gep(starts, [row]))
+            with builder.if_then(accumulate):
+                each_element(lambda outside, inside: builder.store(builder.load(outside), inside))
+        result = (
+            builder.select(fits, c, edge), builder.select(fits, c_at, index(0)), builder.select(fits, c_row, stored),
+            accumulate,
+        )  # fmt: skip
+
+        multiplied = builder.append_basic_block("multiplied")
+        widths = {width: builder.append_basic_block(f"tile_{width}") for width in range(1, VECTORS + 1)}
+        choice = builder.switch(vectors, widths[VECTORS])
+        for width, block in widths.items():
+            if width < VECTORS:
+                choice.add_case(index(width), block)
+            builder.position_at_end(block)
             _emit_tile(
-                Vectors(builder, context.get_value_type(signature.args[0].dtype)), vectors,
-                (a, starts, runs_at, runs, a_col), (b, b_at, b_row, depth), (c, c_at, c_row, accumulate),
+                simd, width, (a, starts, runs_at, runs, a_col), (b, b_at, stored, depth), result,
                 (finish, after, after_at, after_row, floor),
             )  # fmt: skip
-            return context.get_dummy_value()
+            builder.branch(multiplied)
+        builder.position_at_end(multiplied)
+        with cgutils.if_unlikely(builder, builder.not_(fits)):
+            each_element(lambda outside, inside: builder.store(builder.load(inside), outside))
+        return context.get_dummy_value()
 
-        return signature, codegen
-
-    return tile
+    return signature, codegen
 
 
 def _emit_tile(simd: Vectors, vectors: int, left: Any, right: Any, result: Any, finishing: Any) -> None:
@@ -207,8 +242,3 @@ def _emit_tile(simd: Vectors, vectors: int, left: Any, right: Any, result: Any, 
         simd.store(sums[at], c, place(*at))
     b.branch(end)
     b.position_at_end(end)
-
-
-tile_1, tile_2 = _make_tile(1), _make_tile(2)
-# a processor with few registers never asks for the wide ones
-tile_3, tile_4 = (_make_tile(3), _make_tile(4)) if VECTORS == 4 else (tile_2, tile_2)

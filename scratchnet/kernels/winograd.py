@@ -18,10 +18,10 @@ from numba import get_num_threads, prange, types
 from numba.extending import intrinsic
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
-from scratchnet.kernels.gemm import aligned, panel_product
+from scratchnet.kernels.gemm import aligned
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import Affine, Weights, load_band, panel_width, scratch_for, whole_lines, with_affine
-from scratchnet.kernels.simd import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index
+from scratchnet.kernels.simd import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product
 from scratchnet.kernels.upstream import Upstream, pool_block
 
 TILE = 4  # sums per side of a tile

@@ -15,10 +15,9 @@ from numba.extending import intrinsic
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
-from scratchnet.kernels.gemm import panel_product
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import load_band, scratch_for, whole_lines
-from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product
 from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
 from scratchnet.kernels.winograd import PLACES, TILE, input_tile, vector_loop
 
