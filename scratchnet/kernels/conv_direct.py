@@ -45,7 +45,9 @@ def _direct(
     padded_width = columns_under(window, out_width)
     row_width = padded_width if copied else width
     image_size = height * width * channels
-    flat, result = source.reshape(-1), y.reshape(-1)
+    flat, gates, winners = source.reshape(-1), gate.reshape(-1), won.reshape(-1)
+    size = (source.shape[1], source.shape[2])
+    result, taken, ends = y.reshape(-1), winner.reshape(-1), pooled.reshape(-1)
     bands, workers = -(-out_height // band), scratch.shape[0]
     band_size = -(-rows_under(window, band) * padded_width * channels // LINE) * LINE if copied else 0
     for worker in prange(workers):
@@ -62,7 +64,10 @@ def _direct(
             target_at = 0 if pool[0] else (image * out_height + first) * out_width * filters
             if copied:
                 rows_in = rows_under(window, rows)
-                load_band(source, gate, won, up, image, top, rows_in, -window.pad_left, padded_width, pixels)
+                load_band(
+                    flat, gates, winners, up, size, channels, image, top, rows_in, -window.pad_left, padded_width,
+                    pixels, 0,
+                )  # fmt: skip
             for group in range(groups):
                 for first_filter in range(0, group_filters, panel):
                     columns = min(panel, group_filters - first_filter)
@@ -82,10 +87,11 @@ def _direct(
                             False, True, after, group * stored_filters + first_filter, floor, edge,
                         )  # fmt: skip
             if pool[0]:
-                row = first // pool[0]
+                row_size = y.shape[2] * filters
                 pool_block(
-                    block, rows, out_width, out_width, filters, pool[0], pool[1], image, row, 0, 0, y, winner, pooled
-                )
+                    block, 0, rows, out_width, out_width, filters, pool[0], pool[1],
+                    result, taken, (image * y.shape[1] + first // pool[0]) * row_size, row_size, filters, ends, 0,
+                )  # fmt: skip
 
 
 def direct(

@@ -47,7 +47,9 @@ def _kernel_gradient(x, no_tap, plain, dy, gate, won, up, window, groups, band, 
     padded_width = columns_under(window, out_width)
     row_size = (padded_width if copied else x.shape[2]) * channels
     image_size = x.shape[1] * x.shape[2] * channels
-    flat, flat_dy = x.reshape(-1), dy.reshape(-1)
+    flat, flat_dy, gates, winners = x.reshape(-1), dy.reshape(-1), gate.reshape(-1), won.reshape(-1)
+    x_size = (x.shape[1], x.shape[2])
+    dy_size = (dy.shape[1], dy.shape[2])
     bands, chunks, workers = -(-out_height // band), partial.shape[0], scratch.shape[0]
     packed_size, line_size = band * out_width * panel, -(-out_width * filters // LINE) * LINE
     panels = -(-group_filters // panel)
@@ -78,13 +80,19 @@ def _kernel_gradient(x, no_tap, plain, dy, gate, won, up, window, groups, band, 
                 origin = group * group_channels
                 if copied:
                     rows_in = rows_under(window, rows)
-                    load_band(x, x, no_tap, plain, image, top, rows_in, -window.pad_left, padded_width, pixels)
+                    load_band(
+                        flat, flat, no_tap, plain, x_size, channels, image, top, rows_in, -window.pad_left,
+                        padded_width, pixels, 0,
+                    )  # fmt: skip
                 else:
                     origin += image * image_size + top * x.shape[2] * channels
                 for row in range(rows):
                     target = packed[row * out_width * stored : (row + 1) * out_width * stored]
                     if up.gated or up.pool_h:
-                        load_row(dy, gate, won, up, image, first + row, 0, out_width, line)
+                        load_row(
+                            flat_dy, gates, winners, up, dy_size[0], dy_size[1], filters, image, first + row,
+                            0, out_width, line, 0,
+                        )  # fmt: skip
                         pack(line, at_filter, filters, 1, out_width, columns, target)
                     else:
                         at = (image * out_height + first + row) * out_width * filters + at_filter
@@ -201,7 +209,7 @@ def kernel_gradient(
     size = band * out_size[1] * panel + whole_lines(out_size[1] * filters)
     size += rows_in * padded_width * x.shape[3] if copied else 0
     _kernel_gradient(
-        x, NO_WINNER, PLAIN, dy, gate, won, up, window, groups, band, copied, partial, bias_partial,
+        x, NO_WINNER.reshape(-1), PLAIN, dy, gate, won, up, window, groups, band, copied, partial, bias_partial,
         scratch_for(get_num_threads(), size, x.dtype),
     )  # fmt: skip
     total = partial.sum(axis=0).reshape(groups, taps, group_filters)

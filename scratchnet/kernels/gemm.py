@@ -15,6 +15,7 @@ from scratchnet.arrays import FloatArray
 from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, panel_product
+from scratchnet.kernels.window import UNSIGNED
 
 ROW_BLOCK = 8 * ROWS  # rows of the result per task
 DEPTH_BLOCK = 512  # of a panel: 128 KB at once stay in the second-level cache
@@ -56,17 +57,15 @@ def pack(b, b_at, b_row, b_col, depth, columns, packed):
         valid = min(width, columns - first)
         at = first * depth
         for k in range(depth):
-            start = b_at + k * b_row + first * b_col
-            target = packed[at : at + stored]
+            start, to = UNSIGNED(b_at + k * b_row + first * b_col), UNSIGNED(at)
             if b_col == 1:
-                source = b[start : start + valid]
-                for n in range(source.size):
-                    target[n] = source[n]
+                for n in range(UNSIGNED(valid)):
+                    packed[to + n] = b[start + n]
             else:
-                for n in range(valid):
-                    target[n] = b[start + n * b_col]
+                for n in range(UNSIGNED(valid)):
+                    packed[to + n] = b[start + n * UNSIGNED(b_col)]
             for n in range(valid, stored):
-                target[n] = 0
+                packed[at + n] = 0
             at += stored
 
 
@@ -146,15 +145,14 @@ def _pack_rows(b, first, depth, columns, packed):
     lanes = VECTOR_BYTES // b.itemsize
     width = lanes * VECTORS
     for k in range(depth):
-        row = b[(first + k) * columns : (first + k + 1) * columns]
         for n in range(0, columns, width):
             stored = min(width, -(-(columns - n) // lanes) * lanes)
             valid = min(width, columns - n)
-            source, target = row[n : n + valid], packed[n * depth + k * stored : n * depth + (k + 1) * stored]
-            for i in range(source.size):
-                target[i] = source[i]
-            for i in range(valid, stored):
-                target[i] = 0
+            source, target = UNSIGNED((first + k) * columns + n), UNSIGNED(n * depth + k * stored)
+            for i in range(UNSIGNED(valid)):
+                packed[target + i] = b[source + i]
+            for i in range(UNSIGNED(valid), UNSIGNED(stored)):
+                packed[target + i] = 0
 
 
 @kernel

@@ -9,7 +9,7 @@ from scratchnet.kernels.gemm import aligned, finishing, pack, packed_size
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS
 from scratchnet.kernels.upstream import load_row
-from scratchnet.kernels.window import Window
+from scratchnet.kernels.window import UNSIGNED, Window
 
 BAND_BYTES = 192 * 1024  # of a padded band of the input, or of results that are pooled next: both fit the cache
 LINE = 16  # scratch is cut at multiples of so many elements, so that its parts stay aligned
@@ -66,21 +66,27 @@ def columns_under(window, columns):
 
 
 @kernel
-def load_band(source, gate, winner, up, image, first, rows, left, width, padded):
-    """Rows `first` to `first + rows` of an image, columns `left` to `left + width`, with zeros outside of it."""
-    channels = source.shape[3]
-    height, image_width = (source.shape[1], source.shape[2]) if up.pool_h == 0 else (up.height, up.width)
+def load_band(source, gate, winner, up, size, channels, image, first, rows, left, width, padded, padded_at):
+    """Rows `first` to `first + rows` of an image, columns `left` to `left + width`, with zeros outside of it.
+
+    Arrays are flat, and `size` is that of the result; see `load_row`.
+    """
+    height, image_width = size if up.pool_h == 0 else (up.height, up.width)
     column_from, column_end = max(0, left), min(image_width, left + width)
+    zero = padded.dtype.type(0)
     for r in range(rows):
-        line = padded[r * width * channels : (r + 1) * width * channels]
-        row = first + r
-        if row < 0 or row >= height or column_from >= column_end:
-            line[:] = 0
-            continue
-        line[: (column_from - left) * channels] = 0
-        line[(column_end - left) * channels :] = 0
-        inner = line[(column_from - left) * channels : (column_end - left) * channels]
-        load_row(source, gate, winner, up, image, row, column_from, column_end, inner)
+        at, row = padded_at + r * width * channels, first + r
+        inside = 0 <= row < height and column_from < column_end
+        inner = at + (column_from - left) * channels if inside else at + width * channels
+        after = at + (column_end - left) * channels if inside else at + width * channels
+        for i in range(UNSIGNED(at), UNSIGNED(inner)):
+            padded[i] = zero
+        for i in range(UNSIGNED(after), UNSIGNED(at + width * channels)):
+            padded[i] = zero
+        if inside:
+            load_row(
+                source, gate, winner, up, size[0], size[1], channels, image, row, column_from, column_end, padded, inner
+            )
 
 
 def panel_width(itemsize: int) -> int:

@@ -123,7 +123,9 @@ def panel_product(
     )  # fmt: skip
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        a, starts, runs_at, b, c, after, edge = data_of(context, builder, signature, arguments, (0, 1, 3, 6, 10, 15, 18))
+        a, starts, runs_at, b, c, after, edge = data_of(
+            context, builder, signature, arguments, (0, 1, 3, 6, 10, 15, 18)
+        )
         rows, runs, a_col, b_at, depth, columns = (arguments[n] for n in (2, 4, 5, 7, 8, 9))
         c_at, c_row, accumulate, finish, after_at, floor = (arguments[n] for n in (11, 12, 13, 14, 16, 17))
         after_size = context.make_array(signature.args[15])(context, builder, arguments[15]).nitems

@@ -14,6 +14,7 @@ from numba import prange
 from scratchnet.arrays import AnyArray, FloatArray
 from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
+from scratchnet.kernels.window import UNSIGNED
 
 
 class Upstream(NamedTuple):
@@ -35,51 +36,59 @@ NO_WINNER = np.empty((0, 0, 0, 0), np.uint8)
 
 
 @kernel
-def load_row(source, gate, winner, up, image, row, column_from, column_end, target):
+def load_row(source, gate, winner, up, height, width, channels, image, row, column_from, column_end, target, target_at):
     """Columns of one row of the sums' gradient; a plain copy where nothing lies between.
+
+    All arrays are flat. Indices are unsigned, which spares the check for negative ones and so allows vectors; slices
+    would do so too, but counting their references takes longer than copying a pixel.
 
     Args:
         source: the gradient by the result, (batch, height, width, channels).
         gate: the result; read where `up.gated`.
         winner: which tap of each window won; read where `up.pool_h`.
-        target: (columns * channels,).
+        height: of the result; so is `width`.
+        target: takes (columns, channels) from `target_at` on.
     """
-    channels = source.shape[3]
     zero = source.dtype.type(0)
+    to = UNSIGNED(target_at)
     if up.pool_h == 0:
-        line = source[image, row].reshape(-1)[column_from * channels : column_end * channels]
+        at = UNSIGNED(((image * height + row) * width + column_from) * channels)
+        count = UNSIGNED((column_end - column_from) * channels)
         if up.gated:
-            value = gate[image, row].reshape(-1)[column_from * channels : column_end * channels]
-            for i in range(target.size):
-                target[i] = line[i] if value[i] > 0 else zero
+            for i in range(count):
+                target[to + i] = source[at + i] if gate[at + i] > 0 else zero
         else:
-            for i in range(target.size):
-                target[i] = line[i]
+            for i in range(count):
+                target[to + i] = source[at + i]
         return
-    pooled_row, pooled_width = row // up.pool_h, source.shape[2]
+    pooled_row, count = row // up.pool_h, UNSIGNED(channels)
     for column in range(column_from, column_end):
-        pixel = target[(column - column_from) * channels : (column - column_from + 1) * channels]
-        at = column // up.pool_w
-        if pooled_row >= source.shape[1] or at >= pooled_width:
-            pixel[:] = 0
-            continue
-        tap = np.uint8(row % up.pool_h * up.pool_w + column % up.pool_w)
-        gradient, won = source[image, pooled_row, at], winner[image, pooled_row, at]
-        if up.gated:
-            value = gate[image, pooled_row, at]
-            for c in range(pixel.size):
-                pixel[c] = gradient[c] if (won[c] == tap) & (value[c] > 0) else zero
+        pooled_column = column // up.pool_w
+        if pooled_row >= height or pooled_column >= width:
+            for c in range(count):
+                target[to + c] = zero
         else:
-            for c in range(pixel.size):
-                pixel[c] = gradient[c] if won[c] == tap else zero
+            at = UNSIGNED(((image * height + pooled_row) * width + pooled_column) * channels)
+            tap = np.uint8(row % up.pool_h * up.pool_w + column % up.pool_w)
+            if up.gated:
+                for c in range(count):
+                    passes = (winner[at + c] == tap) & (gate[at + c] > 0)
+                    target[to + c] = source[at + c] if passes else zero
+            else:
+                for c in range(count):
+                    target[to + c] = source[at + c] if winner[at + c] == tap else zero
+        to += count
 
 
 @kernel(parallel=True)
 def _materialize(source, gate, winner, up, target):
-    batch, height, width, _ = target.shape
+    batch, height, width, channels = target.shape
+    values, gates, winners, flat = source.reshape(-1), gate.reshape(-1), winner.reshape(-1), target.reshape(-1)
     for line in prange(batch * height):
-        image, row = line // height, line % height
-        load_row(source, gate, winner, up, image, row, 0, width, target[image, row].reshape(-1))
+        load_row(
+            values, gates, winners, up, source.shape[1], source.shape[2], channels, line // height, line % height,
+            0, width, flat, line * width * channels,
+        )  # fmt: skip
 
 
 def materialized(source: FloatArray, gate: FloatArray, winner: AnyArray, up: Upstream) -> FloatArray:
@@ -94,43 +103,38 @@ def materialized(source: FloatArray, gate: FloatArray, winner: AnyArray, up: Ups
 
 @kernel
 def pool_block(
-    block, rows, columns, row_pixels, filters, pool_h, pool_w, image, row, column, first_filter, y, winner, affine
+    block, block_at, rows, columns, row_pixels, filters, pool_h, pool_w, y, winner, y_at, y_row, y_pixel, affine, first
 ):
-    """Max-pool a block of sums, (rows, columns, filters), into y at pooled pixel (row, column).
+    """Max-pool a block of sums, (rows, columns, filters), into y from element `y_at` on; arrays are flat.
 
-    A row of the block has `row_pixels` pixels, of which the first `columns` count.
-
-    The window steps by its own size; what is left of the block at its end is dropped. An empty `winner` is not
-    written, and a non-empty `affine`, (2, all filters), then scales and shifts each filter. The first maximum wins; a
-    NaN beats everything.
+    A row of the block has `row_pixels` pixels, of which the first `columns` count; rows and columns of y are `y_row`
+    and `y_pixel` elements apart. The window steps by its own size. An empty `winner` is not written, and a non-empty
+    `affine`, (2, all filters), then scales and shifts each filter, of which the block's first is number `first`. The
+    first maximum wins; a NaN beats everything.
     """
-    for i in range(min(rows // pool_h, y.shape[1] - row)):
-        for j in range(min(columns // pool_w, y.shape[2] - column)):
-            best = y[image, row + i, column + j, first_filter : first_filter + filters]
-            at = (i * pool_h * row_pixels + j * pool_w) * filters
-            corner = block[at : at + filters]
-            for c in range(corner.size):
-                best[c] = corner[c]
-            if winner.size == 0:
-                for kh in range(pool_h):
-                    for kw in range(pool_w):
-                        start = at + (kh * row_pixels + kw) * filters
-                        value = block[start : start + filters]
-                        for c in range(value.size):
-                            best[c] = best[c] if (value[c] <= best[c]) | (best[c] != best[c]) else value[c]
-                if affine.size:
-                    scale = affine[0, first_filter : first_filter + filters]
-                    shift = affine[1, first_filter : first_filter + filters]
-                    for c in range(best.size):
-                        best[c] = best[c] * scale[c] + shift[c]
-                continue
-            tap_of = winner[image, row + i, column + j, first_filter : first_filter + filters]
-            tap_of[:] = 0
-            for kh in range(pool_h):
-                for kw in range(pool_w):
-                    start, tap = at + (kh * row_pixels + kw) * filters, np.uint8(kh * pool_w + kw)
-                    value = block[start : start + filters]
-                    for c in range(value.size):
-                        stays = (value[c] <= best[c]) | (best[c] != best[c])
-                        best[c] = best[c] if stays else value[c]
-                        tap_of[c] = tap_of[c] if stays else tap
+    count, shift_at, scale_at = UNSIGNED(filters), UNSIGNED(affine.size // 2 + first), UNSIGNED(first)
+    for i in range(rows // pool_h):
+        for j in range(columns // pool_w):
+            at = block_at + (i * pool_h * row_pixels + j * pool_w) * filters
+            to = UNSIGNED(y_at + i * y_row + j * y_pixel)
+            corner = UNSIGNED(at)
+            for c in range(count):
+                y[to + c] = block[corner + c]
+            if winner.size:
+                for c in range(count):
+                    winner[to + c] = 0
+            for tap in range(1, pool_h * pool_w):
+                pixel, number = UNSIGNED(at + (tap // pool_w * row_pixels + tap % pool_w) * filters), np.uint8(tap)
+                if winner.size:
+                    for c in range(count):
+                        value, best = block[pixel + c], y[to + c]
+                        stays = (value <= best) | (best != best)
+                        y[to + c] = best if stays else value
+                        winner[to + c] = winner[to + c] if stays else number
+                else:
+                    for c in range(count):
+                        value, best = block[pixel + c], y[to + c]
+                        y[to + c] = best if (value <= best) | (best != best) else value
+            if affine.size:
+                for c in range(count):
+                    y[to + c] = y[to + c] * affine[scale_at + c] + affine[shift_at + c]

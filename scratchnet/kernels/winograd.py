@@ -6,8 +6,8 @@ are
     A^T [(G g G^T) * (B^T d B)] A
 
 and the product in the middle, summed over channels, is a matrix product for each of its 36 places. What is added and
-multiplied is rounded differently than by the definition: the error is some 1e-6 of the largest sum. An infinity or a NaN
-among the inputs makes all 4x4 sums of its tile NaN.
+multiplied is rounded differently than by the definition: the error is some 1e-6 of the largest sum. An infinity or a
+NaN among the inputs makes all 4x4 sums of its tile NaN.
 """
 
 from functools import lru_cache
@@ -23,6 +23,7 @@ from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import Affine, Weights, load_band, panel_width, scratch_for, whole_lines, with_affine
 from scratchnet.kernels.simd import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product
 from scratchnet.kernels.upstream import Upstream, pool_block
+from scratchnet.kernels.window import UNSIGNED
 
 TILE = 4  # sums per side of a tile
 PLACES = 36
@@ -87,7 +88,9 @@ def input_tile(typing: Any, x: Any, at: Any, row: Any, pixel: Any, v: Any, v_at:
         target = [b.add(v_at, b.mul(place, index(n))) for n in range(PLACES)]
 
         def body(c: Any) -> None:
-            columns = [_transform_input(simd, [simd.load(x, b.add(source[i][j], c)) for i in range(6)]) for j in range(6)]
+            columns = [
+                _transform_input(simd, [simd.load(x, b.add(source[i][j], c)) for i in range(6)]) for j in range(6)
+            ]
             for i in range(6):
                 for j, value in enumerate(_transform_input(simd, [column[i] for column in columns])):
                     simd.store(value, v, b.add(target[i * 6 + j], c))
@@ -138,7 +141,7 @@ def _sums_tile(
 @kernel
 def _kernel_row(a, b, c, out):
     """G g for rows of numbers; out is (6, size)."""
-    half, twelfth, sixth, quarter = a.dtype.type(0.5), a.dtype.type(1 / 12), a.dtype.type(1 / 6), a.dtype.type(0.25)
+    twelfth, sixth, quarter = a.dtype.type(1 / 12), a.dtype.type(1 / 6), a.dtype.type(0.25)
     for n in range(a.size):
         ends, wide = a[n] + c[n], (a[n] * quarter + c[n]) * sixth
         out[0, n] = a[n] * quarter
@@ -182,7 +185,11 @@ def _winograd(
     panel = lanes * VECTORS
     down, across = -(-out_height // 4), -(-out_width // 4)
     tiles, width = tile_rows * across, 4 * across + 2
-    flat, panels = y.reshape(-1), -(-filters // panel)
+    panels = -(-filters // panel)
+    values, gates, winners = source.reshape(-1), gate.reshape(-1), won.reshape(-1)
+    size = (source.shape[1], source.shape[2])
+    flat, taken, ends = y.reshape(-1), winner.reshape(-1), pooled.reshape(-1)
+    height_y, width_y = y.shape[1], y.shape[2]
     tasks, workers = -(-batch * down // tile_rows), scratch.shape[0]
     padded_size = -(-6 * width * channels // lanes) * lanes
     v_size, m_size = 36 * tiles * channels, 36 * tiles * panel
@@ -198,11 +205,12 @@ def _winograd(
             count = rows * across
             for r in range(rows):
                 image, top = (first_row + r) // down, (first_row + r) % down * 4 - pad_top
-                load_band(source, gate, won, up, image, top, 6, -pad_left, width, padded)
+                load_band(values, gates, winners, up, size, channels, image, top, 6, -pad_left, width, padded, 0)
                 for t in range(across):
                     input_tile(padded, t * 4 * channels, width * channels, channels, v, (r * across + t) * channels,
                                 tiles * channels, channels)  # fmt: skip
-            for first in range(part * panels // parts * panel, min(filters, (part + 1) * panels // parts * panel), panel):
+            last = min(filters, (part + 1) * panels // parts * panel)
+            for first in range(part * panels // parts * panel, last, panel):
                 columns = min(panel, filters - first)
                 for place in range(36):
                     for p in range(0, count, ROWS):
@@ -226,15 +234,18 @@ def _winograd(
                                after.size // 3, floor)  # fmt: skip
                     height, valid = min(4, out_height - i), min(4, out_width - j)
                     if pool[0]:
-                        pool_block(block, height, valid, 4, columns, pool[0], pool[1], image, i // pool[0],
-                                   j // pool[1], first, y, winner, pooled)  # fmt: skip
+                        at = ((image * height_y + i // pool[0]) * width_y + j // pool[1]) * filters + first
+                        pool_block(
+                            block, 0, height, valid, 4, columns, pool[0], pool[1],
+                            flat, taken, at, width_y * filters, filters, ends, first,
+                        )  # fmt: skip
                         continue
                     for r in range(height):
                         for k in range(valid):
-                            pixel = y[image, i + r, j + k, first : first + columns]
-                            value = block[(r * 4 + k) * columns : (r * 4 + k + 1) * columns]
-                            for n in range(pixel.size):
-                                pixel[n] = value[n]
+                            to = UNSIGNED(((image * out_height + i + r) * out_width + j + k) * filters + first)
+                            at = UNSIGNED((r * 4 + k) * columns)
+                            for n in range(UNSIGNED(columns)):
+                                flat[to + n] = block[at + n]
 
 
 @lru_cache(maxsize=4096)

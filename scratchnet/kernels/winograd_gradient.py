@@ -19,6 +19,7 @@ from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import load_band, scratch_for, whole_lines
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product
 from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
+from scratchnet.kernels.window import UNSIGNED
 from scratchnet.kernels.winograd import PLACES, TILE, input_tile, vector_loop
 
 STAGE_BYTES = 5 * 2**20  # of transformed inputs and gradients at a time: they stay in the caches of the cores
@@ -33,7 +34,9 @@ def _spread_gradient(simd: Vectors, z: list[Any]) -> list[Any]:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _gradient_tile(typing: Any, dz: Any, at: Any, row: Any, pixel: Any, z: Any, z_at: Any, place: Any, filters: Any) -> Any:
+def _gradient_tile(
+    typing: Any, dz: Any, at: Any, row: Any, pixel: Any, z: Any, z_at: Any, place: Any, filters: Any
+) -> Any:
     """Z[i, j] = (A dz A^T)[i, j] for `filters` filters; dz is read at `at + i * row + j * pixel`."""
     i = types.intp
     signature = types.void(dz, i, i, i, z, i, i, i)
@@ -72,6 +75,10 @@ def _stages(x, no_tap, plain, dy, gate, won, up, size, pad_top, pad_left, stage_
     down, across = -(-out_height // 4), -(-out_width // 4)
     tiles, width = stage_rows * across, 4 * across + 2
     panels, workers = -(-filters // panel), scratch.shape[0]
+    pixels = x.reshape(-1)
+    x_size = (x.shape[1], x.shape[2])
+    dy_size = (dy.shape[1], dy.shape[2])
+    values, gates, winners = dy.reshape(-1), gate.reshape(-1), won.reshape(-1)
     row_blocks = -(-channels // ROWS)
     padded_size = -(-6 * width * channels // lanes) * lanes
     for first_row in range(0, batch * down, stage_rows):
@@ -82,16 +89,16 @@ def _stages(x, no_tap, plain, dy, gate, won, up, size, pad_top, pad_left, stage_
             padded, band = free[:padded_size], free[padded_size:]
             for r in range(worker, rows, workers):
                 image, top = (first_row + r) // down, (first_row + r) % down * 4
-                load_band(x, x, no_tap, plain, image, top - pad_top, 6, -pad_left, width, padded)
-                load_band(dy, gate, won, up, image, top, 4, 0, 4 * across, band)
+                load_band(pixels, pixels, no_tap, plain, x_size, channels, image, top - pad_top, 6, -pad_left, width,
+                          padded, 0)  # fmt: skip
+                load_band(values, gates, winners, up, dy_size, filters, image, top, 4, 0, 4 * across, band, 0)
                 sums = bias_partial[first_row + r]
-                sums[:] = 0
-                for line in range(4):
-                    for column in range(4 * across):
-                        at = (line * 4 * across + column) * filters
-                        value = band[at : at + filters]
-                        for n in range(sums.size):
-                            sums[n] += value[n]
+                for n in range(filters):
+                    sums[n] = 0
+                for pixel in range(16 * across):
+                    at = UNSIGNED(pixel * filters)
+                    for n in range(UNSIGNED(filters)):
+                        sums[n] += band[at + n]
                 for t in range(across):
                     tile = r * across + t
                     input_tile(padded, t * 4 * channels, width * channels, channels, v, tile * channels,
@@ -170,7 +177,7 @@ def winograd_kernel_gradient(
     bias_partial = buffers.empty((len(x) * down, filters), x.dtype)
     size = whole_lines(6 * width * channels) + TILE * TILE * across * filters
     _stages(
-        x, NO_WINNER, PLAIN, dy, gate, won, up, out_size, pads[0], pads[1], stage_rows, v, z, m.reshape(-1),
+        x, NO_WINNER.reshape(-1), PLAIN, dy, gate, won, up, out_size, pads[0], pads[1], stage_rows, v, z, m.reshape(-1),
         bias_partial, scratch_for(threads, size, x.dtype),
     )  # fmt: skip
     by_kernel = buffers.empty((3, 3, channels, filters), x.dtype)
