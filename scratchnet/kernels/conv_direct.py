@@ -6,11 +6,12 @@ that stays in the cache.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numba import get_num_threads, prange
 
-from scratchnet.arrays import AnyArray, FloatArray, Shape
+from scratchnet.arrays import AnyArray, FloatArray, IntArray, Shape
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import (
     BAND_BYTES,
@@ -25,43 +26,45 @@ from scratchnet.kernels.patches import (
     whole_lines,
 )
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, panel_product
-from scratchnet.kernels.upstream import Upstream, pool_block
-from scratchnet.kernels.window import Window
+from scratchnet.kernels.upstream import Upstream, pool_block, upstream_of
+from scratchnet.kernels.window import Window, window_of
 
 
 @kernel(parallel=True)
-def _direct(
-    source, gate, won, up, packed, after, floor, sums, y, winner, pooled, window, pool, groups, band, copied, scratch
-):
-    """`sums` is the shape of the result before pooling; a task is a band of its rows."""
-    batch, out_height, out_width, filters = sums
+def _direct(source, gate, won, packed, after, floor, y, winner, pooled, layout, scratch):
+    """`layout` is that of `_layout`; a task is a band of rows of the sums."""
+    batch, out_height, out_width, filters = layout[0], layout[1], layout[2], layout[3]
+    band, copied, groups, pool_h, pool_w = layout[4], layout[5] != 0, layout[6], layout[7], layout[8]
+    shape_of_window, behind = window_of(layout[9:]), upstream_of(layout[17:])
     channels = source.shape[3]
-    height, width = (source.shape[1], source.shape[2]) if up.pool_h == 0 else (up.height, up.width)
+    height, width = (source.shape[1], source.shape[2]) if behind.pool_h == 0 else (behind.height, behind.width)
     group_channels, group_filters = channels // groups, filters // groups
     lanes = VECTOR_BYTES // source.itemsize
     panel = lanes * VECTORS
     stored_filters = -(-group_filters // lanes) * lanes
-    taps = window.height * window.width * group_channels
-    padded_width = columns_under(window, out_width)
+    taps = shape_of_window.height * shape_of_window.width * group_channels
+    padded_width = columns_under(shape_of_window, out_width)
     row_width = padded_width if copied else width
     image_size = height * width * channels
     flat, gates, winners = source.reshape(-1), gate.reshape(-1), won.reshape(-1)
     size = (source.shape[1], source.shape[2])
     result, taken, ends = y.reshape(-1), winner.reshape(-1), pooled.reshape(-1)
     bands, workers = -(-out_height // band), scratch.shape[0]
-    band_size = -(-rows_under(window, band) * padded_width * channels // LINE) * LINE if copied else 0
+    band_size = -(-rows_under(shape_of_window, band) * padded_width * channels // LINE) * LINE if copied else 0
     for worker in prange(workers):
+        # made again, because Numba cannot hand a named tuple to its threads
+        window, up = window_of(layout[9:]), upstream_of(layout[17:])
         starts, runs_at = np.empty(ROWS, np.int64), np.empty(window.height * window.width, np.int64)
         edge, free = scratch[worker, : ROWS * panel], scratch[worker, ROWS * panel :]
         pixels, block = free[:band_size] if copied else flat, free[band_size:]
         runs, depth = patch_runs(window, row_width * channels, channels, group_channels, runs_at)
-        target = block if pool[0] else result
+        target = block if pool_h else result
         for task in range(worker, batch * bands, workers):
             image, first = task // bands, task % bands * band
             rows = min(band, out_height - first)
             top = first * window.stride_h - window.pad_top
             origin = 0 if copied else image * image_size + top * width * channels
-            target_at = 0 if pool[0] else (image * out_height + first) * out_width * filters
+            target_at = 0 if pool_h else (image * out_height + first) * out_width * filters
             if copied:
                 rows_in = rows_under(window, rows)
                 load_band(
@@ -86,12 +89,42 @@ def _direct(
                             target, target_at + p * filters + group * group_filters + first_filter, filters,
                             False, True, after, group * stored_filters + first_filter, floor, edge,
                         )  # fmt: skip
-            if pool[0]:
+            if pool_h:
                 row_size = y.shape[2] * filters
                 pool_block(
-                    block, 0, rows, out_width, out_width, filters, pool[0], pool[1],
-                    result, taken, (image * y.shape[1] + first // pool[0]) * row_size, row_size, filters, ends, 0,
+                    block, 0, rows, out_width, out_width, filters, pool_h, pool_w,
+                    result, taken, (image * y.shape[1] + first // pool_h) * row_size, row_size, filters, ends, 0,
                 )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _layout(
+    shape: Shape,
+    filters: int,
+    up: Upstream,
+    window: Window,
+    out_size: Shape,
+    groups: int,
+    pool: Shape,
+    threads: int,
+    itemsize: int,
+) -> tuple[IntArray, int]:
+    """All numbers that the kernel needs, in one array, which is passed faster than many; and the size of the scratch."""
+    copied = bool(up.gated or up.pool_h) or needs_padding(window, out_size, shape[1:3])
+    if pool[0]:
+        out_size = (out_size[0] // pool[0] * pool[0], out_size[1])  # rows that no window covers are not computed
+    padded_width = (out_size[1] - 1) * window.stride_w + (window.width - 1) * window.dilation_w + 1
+    row_size = max(padded_width * shape[3] * window.stride_h, out_size[1] * filters if pool[0] else 0)
+    halo = max(0, (window.height - 1) * window.dilation_h + 1 - window.stride_h)
+    fitting = BAND_BYTES // itemsize // row_size - halo // window.stride_h
+    per_image = threads // math.gcd(threads, shape[0])  # so that every thread has as much to do
+    band = min(max(1, fitting), -(-out_size[0] // per_image))
+    band = -(-band // max(1, pool[0])) * max(1, pool[0])
+    rows_in = (band - 1) * window.stride_h + (window.height - 1) * window.dilation_h + 1
+    scratch = whole_lines(rows_in * padded_width * shape[3]) if copied else 0
+    scratch += band * out_size[1] * filters if pool[0] else 0
+    numbers = (shape[0], *out_size, filters, band, copied, groups, *pool, *window, *up)
+    return np.array(numbers, np.int64), scratch
 
 
 def direct(
@@ -117,24 +150,12 @@ def direct(
         y: (batch, height, width, filters), written.
         winner: as `y`, the taps that won, written; or empty.
     """
-    copied = bool(up.gated or up.pool_h)
-    copied = copied or needs_padding(window, out_size, source.shape[1:3])
-    if pool[0]:
-        out_size = (out_size[0] // pool[0] * pool[0], out_size[1])  # rows that no window covers are not computed
-    threads, channels = get_num_threads(), source.shape[3]
-    padded_width = (out_size[1] - 1) * window.stride_w + (window.width - 1) * window.dilation_w + 1
-    row_size = max(padded_width * channels * window.stride_h, out_size[1] * weights.filters if pool[0] else 0)
-    halo = max(0, (window.height - 1) * window.dilation_h + 1 - window.stride_h)
-    fitting = BAND_BYTES // source.itemsize // row_size - halo // window.stride_h
-    per_image = threads // math.gcd(threads, len(source))  # so that every thread has as much to do
-    band = min(max(1, fitting), -(-out_size[0] // per_image))
-    band = -(-band // max(1, pool[0])) * max(1, pool[0])
-    rows_in = (band - 1) * window.stride_h + (window.height - 1) * window.dilation_h + 1
-    size = (whole_lines(rows_in * padded_width * channels) if copied else 0) + (
-        band * out_size[1] * weights.filters if pool[0] else 0
-    )
+    threads = get_num_threads()
+    layout, size = _layout(
+        source.shape, weights.filters, up, window, out_size, groups, pool, threads, source.itemsize
+    )  # fmt: skip
     floor = source.dtype.type(0 if relu else -np.inf)
+    scratch = scratch_for(threads, size, source.dtype)
     _direct(
-        source, gate, won, up, weights.packed, weights.after, floor, (len(source), *out_size, weights.filters), y,
-        winner, weights.pooled, window, pool, groups, band, copied, scratch_for(threads, size, source.dtype),
+        source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch
     )  # fmt: skip

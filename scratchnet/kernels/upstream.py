@@ -31,6 +31,12 @@ class Upstream(NamedTuple):
     width: int = 0
 
 
+@kernel
+def upstream_of(numbers):
+    """The `Upstream` whose fields are the first five of some numbers."""
+    return Upstream(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
+
+
 PLAIN = Upstream()
 NO_WINNER = np.empty((0, 0, 0, 0), np.uint8)
 

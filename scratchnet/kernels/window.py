@@ -23,6 +23,14 @@ class Window(NamedTuple):
 
 
 @kernel
+def window_of(numbers):
+    """The window whose fields are the first eight of some numbers."""
+    return Window(
+        numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7]
+    )  # fmt: skip
+
+
+@kernel
 def covered(start, dilation, taps, length):
     """The taps [first, end) of a window that lie inside an axis of `length`, when tap 0 is at `start`."""
     first = 0 if start >= 0 else min(taps, -(start // dilation))

@@ -17,12 +17,12 @@ import numpy as np
 from numba import get_num_threads, prange, types
 from numba.extending import intrinsic
 
-from scratchnet.arrays import AnyArray, FloatArray, Shape
+from scratchnet.arrays import AnyArray, FloatArray, IntArray, Shape
 from scratchnet.kernels.gemm import aligned
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import Affine, Weights, load_band, panel_width, scratch_for, whole_lines, with_affine
 from scratchnet.kernels.simd import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product
-from scratchnet.kernels.upstream import Upstream, pool_block
+from scratchnet.kernels.upstream import Upstream, pool_block, upstream_of
 from scratchnet.kernels.window import UNSIGNED
 
 TILE = 4  # sums per side of a tile
@@ -174,12 +174,12 @@ def _transform_kernel(weights, packed):
 
 
 @kernel(parallel=True)
-def _winograd(
-    source, gate, won, up, packed, after, floor, sums, y, winner, pooled, pad_top, pad_left, pool, tile_rows, parts,
-    scratch,
-):
-    """A task is some rows of tiles times a part of the filters."""
-    batch, out_height, out_width, filters = sums
+def _winograd(source, gate, won, packed, after, floor, y, winner, pooled, layout, scratch):
+    """`layout` is that of `_layout`; a task is some rows of tiles times a part of the filters."""
+    batch, out_height, out_width, filters = layout[0], layout[1], layout[2], layout[3]
+    tile_rows, parts, pool_h, pool_w, pad_top, pad_left = (
+        layout[4], layout[5], layout[6], layout[7], layout[8], layout[9],
+    )  # fmt: skip
     channels = source.shape[3]
     lanes = VECTOR_BYTES // source.itemsize
     panel = lanes * VECTORS
@@ -194,6 +194,7 @@ def _winograd(
     padded_size = -(-6 * width * channels // lanes) * lanes
     v_size, m_size = 36 * tiles * channels, 36 * tiles * panel
     for worker in prange(workers):
+        up = upstream_of(layout[10:])  # here, because Numba cannot hand a named tuple to its threads
         starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
         edge, free = scratch[worker, : ROWS * panel], scratch[worker, ROWS * panel :]
         padded, v = free[:padded_size], free[padded_size : padded_size + v_size]
@@ -225,7 +226,7 @@ def _winograd(
                 for t in range(count):
                     image, i = (first_row + t // across) // down, (first_row + t // across) % down * 4
                     j = t % across * 4
-                    if pool[0] == 0 and i + 4 <= out_height and j + 4 <= out_width:
+                    if pool_h == 0 and i + 4 <= out_height and j + 4 <= out_width:
                         at = ((image * out_height + i) * out_width + j) * filters + first
                         _sums_tile(m, t * panel, tiles * panel, flat, at, out_width * filters, filters, columns, after,
                                    first, after.size // 3, floor)  # fmt: skip
@@ -233,10 +234,10 @@ def _winograd(
                     _sums_tile(m, t * panel, tiles * panel, block, 0, 4 * columns, columns, columns, after, first,
                                after.size // 3, floor)  # fmt: skip
                     height, valid = min(4, out_height - i), min(4, out_width - j)
-                    if pool[0]:
-                        at = ((image * height_y + i // pool[0]) * width_y + j // pool[1]) * filters + first
+                    if pool_h:
+                        at = ((image * height_y + i // pool_h) * width_y + j // pool_w) * filters + first
                         pool_block(
-                            block, 0, height, valid, 4, columns, pool[0], pool[1],
+                            block, 0, height, valid, 4, columns, pool_h, pool_w,
                             flat, taken, at, width_y * filters, filters, ends, first,
                         )  # fmt: skip
                         continue
@@ -248,7 +249,6 @@ def _winograd(
                                 flat[to + n] = block[at + n]
 
 
-@lru_cache(maxsize=4096)
 def _division(rows: int, across: int, panels: int, threads: int) -> tuple[int, int]:
     """Rows of tiles per task and parts of the filters, so that tiles come in sixes and threads end together."""
 
@@ -262,6 +262,28 @@ def _division(rows: int, across: int, panels: int, threads: int) -> tuple[int, i
     largest = max(1, min(rows, -(-2 * TILES // across)))
     choices = [(n, parts) for n in range(1, largest + 1) for parts in range(1, min(panels, threads) + 1)]
     return min(choices, key=lambda choice: (estimate(*choice), -choice[0]))
+
+
+@lru_cache(maxsize=4096)
+def _layout(
+    shape: Shape,
+    filters: int,
+    up: Upstream,
+    pads: Shape,
+    out_size: Shape,
+    pool: Shape,
+    threads: int,
+    itemsize: int,
+) -> tuple[IntArray, int]:
+    """All numbers that the kernel needs, in one array, which is passed faster than many; and the size of the scratch."""
+    if pool[0]:
+        out_size = (out_size[0] // pool[0] * pool[0], out_size[1] // pool[1] * pool[1])
+    panel, down, across = panel_width(itemsize), -(-out_size[0] // TILE), -(-out_size[1] // TILE)
+    tile_rows, parts = _division(shape[0] * down, across, -(-filters // panel), threads)
+    tiles, width = tile_rows * across, TILE * across + 2
+    scratch = whole_lines(6 * width * shape[3]) + PLACES * tiles * (shape[3] + panel) + TILE * TILE * panel
+    numbers = (shape[0], *out_size, filters, tile_rows, parts, *pool, *pads, *up)
+    return np.array(numbers, np.int64), scratch
 
 
 def transform_kernel(kernel: FloatArray, bias: FloatArray | None, affine: Affine) -> Weights:
@@ -288,15 +310,10 @@ def winograd(
 
     Channels and filters must fill whole vectors, and the pool's window must divide a tile.
     """
-    if pool[0]:
-        out_size = (out_size[0] // pool[0] * pool[0], out_size[1] // pool[1] * pool[1])
-    threads, channels, panel = get_num_threads(), source.shape[3], panel_width(source.itemsize)
-    down, across = -(-out_size[0] // TILE), -(-out_size[1] // TILE)
-    tile_rows, parts = _division(len(source) * down, across, -(-weights.filters // panel), threads)
-    tiles, width = tile_rows * across, TILE * across + 2
-    size = whole_lines(6 * width * channels) + PLACES * tiles * (channels + panel) + TILE * TILE * panel
+    threads = get_num_threads()
+    layout, size = _layout(source.shape, weights.filters, up, pads, out_size, pool, threads, source.itemsize)
     floor = source.dtype.type(0 if relu else -np.inf)
+    scratch = scratch_for(threads, size, source.dtype)
     _winograd(
-        source, gate, won, up, weights.packed, weights.after, floor, (len(source), *out_size, weights.filters), y,
-        winner, weights.pooled, pads[0], pads[1], pool, tile_rows, parts, scratch_for(threads, size, source.dtype),
+        source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch
     )  # fmt: skip

@@ -24,6 +24,8 @@ from scratchnet.tensor import Parameter, Tensor
 
 Run = Callable[[list[Tensor], bool], list[Tensor]]
 
+SIZES_KEPT = 64  # sizes of batches and images whose geometry a plan remembers
+
 
 class _Ending:
     """What follows a layer's sums, gathered call by call: `pool(relu(sums) * scale + shift) * scale + shift`."""
@@ -95,7 +97,7 @@ def _gather(ending: _Ending, activation: Any, following: list[Node], can_pool: b
 
 
 class _Convolution:
-    """A convolution with its ending; geometry and packed weights are kept per size of the images."""
+    """A convolution with its ending."""
 
     def __init__(self, layer: layers.Conv2D, ending: _Ending, activation: Any) -> None:
         self.layer = layer
@@ -105,30 +107,33 @@ class _Convolution:
         pooled = None if ending.pooled is None else np.ascontiguousarray(np.stack(ending.pooled))
         self.affine = conv.Affine(scale, shift, pooled)
         self.fused = conv.Fused(ending.relu, ending.pool)
-        self.geometry: dict[Shape, tuple[Window, Shape]] = {}
+        self.ready: dict[Shape, tuple[conv.Prepared, Window, Shape]] = {}
         self.prepared: dict[bool, conv.Prepared] = {}
 
     def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
         x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
-        layer, kernel, size = self.layer, self.ending.kernel, x.shape[1:3]
-        found = self.geometry.get(size)
-        if found is None:
-            # another size of images costs only this; threads that meet here do it twice, with one result
-            found = slide(size, layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
-            self.geometry[size] = found
-        window, out_size = found
-        groups, pool = layer.groups, self.fused.pool
+        ready = self.ready.get(x.shape)
+        if ready is None:
+            ready = self._prepare(x.shape)
+            if len(self.ready) < SIZES_KEPT:
+                self.ready[x.shape] = ready
+        prepared, window, out_size = ready
+        y = Tensor(conv.convolve(x, prepared, window, out_size, self.layer.groups, self.fused)[0])
+        return [y if self.activation is None else self.activation(y)]
+
+    def _prepare(self, shape: Shape) -> tuple[conv.Prepared, Window, Shape]:
+        """The packed weights and the geometry; threads that meet here do it twice, with one result."""
+        layer, kernel, pool, size = self.layer, self.ending.kernel, self.fused.pool, (shape[1], shape[2])
+        window, out_size = slide(size, layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
         if pool[0] > out_size[0] or pool[1] > out_size[1]:
             raise ValueError(f"pool_size {pool} does not fit the {out_size[0]}x{out_size[1]} pixels of {layer.name}")
-        winograd = conv.uses_winograd(kernel.shape, window, out_size, groups, len(x), x.dtype, pool, prepared=True)
+        geometry = (window, out_size, layer.groups, shape[0])
+        winograd = conv.uses_winograd(kernel.shape, *geometry, kernel.dtype, pool, prepared=True)
         prepared = self.prepared.get(winograd)
         if prepared is None:
-            prepared = conv.prepare(
-                kernel, self.ending.bias, window, out_size, groups, len(x), pool, winograd, self.affine
-            )
+            prepared = conv.prepare(kernel, self.ending.bias, *geometry, pool, winograd, self.affine)
             self.prepared[winograd] = prepared
-        y = Tensor(conv.convolve(x, prepared, window, out_size, groups, self.fused)[0])
-        return [y if self.activation is None else self.activation(y)]
+        return prepared, window, out_size
 
 
 class _Dense:
