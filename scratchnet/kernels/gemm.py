@@ -8,10 +8,12 @@ A product with few rows is bound by the memory that holds the large matrix. Then
 matrix once, block by block through its cache, and nothing of its size is written.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import prange
 
-from scratchnet.arrays import FloatArray
+from scratchnet.arrays import AnyArray, FloatArray
 from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, panel_product
@@ -26,13 +28,13 @@ CHUNK_DEPTH = 64  # at least so many rows of the matrix per chunk
 BLOCK_BYTES = 96 * 1024  # of a streamed matrix, packed at once
 
 
-def aligned(size: int, dtype: np.dtype[np.floating]) -> FloatArray:
+def aligned(size: int, dtype: np.dtype[Any]) -> AnyArray:
     """An uninitialised flat array that begins on a vector's boundary: loads across cache lines cost twice."""
     if size * dtype.itemsize >= buffers.POOLED_BYTES:
         return buffers.empty((size,), dtype)
     memory = np.empty(size * dtype.itemsize + VECTOR_BYTES, np.uint8)
     start = -memory.ctypes.data % VECTOR_BYTES
-    array: FloatArray = memory[start : start + size * dtype.itemsize].view(dtype)
+    array: AnyArray = memory[start : start + size * dtype.itemsize].view(dtype)
     return array
 
 

@@ -1,5 +1,6 @@
 """What the convolution kernels share: where patches lie, padded bands of images, and packed weights."""
 
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from scratchnet.kernels.upstream import load_row
 from scratchnet.kernels.window import UNSIGNED, Window
 
 BAND_BYTES = 192 * 1024  # of a padded band of the input, or of results that are pooled next: both fit the cache
+SCRATCH_KEPT = 32 * 2**20  # bytes of scratch that a thread keeps
 LINE = 16  # scratch is cut at multiples of so many elements, so that its parts stay aligned
 
 
@@ -99,10 +101,29 @@ def whole_lines(size: int) -> int:
     return -(-size // LINE) * LINE
 
 
+class _Scratch(threading.local):
+    """Memory that a thread's kernels use one after the other."""
+
+    def __init__(self) -> None:
+        self.memory = np.empty(0, np.uint8)
+
+
+_scratch = _Scratch()
+
+
 def scratch_for(workers: int, size: int, dtype: np.dtype[np.floating[Any]]) -> FloatArray:
-    """One aligned row of scratch per worker, with the edge of the tile at its beginning."""
+    """One aligned row of scratch per worker, with the edge of the tile at its beginning.
+
+    It is valid until the same thread asks for the next.
+    """
     width = ROWS * panel_width(dtype.itemsize) + whole_lines(size)
-    return aligned(workers * width, dtype).reshape(workers, width)
+    wanted = workers * width * dtype.itemsize
+    if wanted > SCRATCH_KEPT:
+        return aligned(workers * width, dtype).reshape(workers, width)
+    if _scratch.memory.size < wanted:
+        _scratch.memory = aligned(wanted, np.dtype(np.uint8))
+    array: FloatArray = _scratch.memory[:wanted].view(dtype).reshape(workers, width)
+    return array
 
 
 def needs_padding(window: Window, out_size: Shape, size: Shape) -> bool:
