@@ -6,19 +6,21 @@ There are two algorithms: the definition, on the register tile (`conv_direct`), 
 (`winograd`), which `uses_winograd` chooses by shape.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import get_num_threads
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
-from scratchnet.kernels.conv_direct import direct
+from scratchnet.kernels.conv_direct import direct, direct_layout, run_direct
 from scratchnet.kernels.conv_gradients import kernel_gradient, scattered_input_gradient
 from scratchnet.kernels.patches import Affine, Weights, flipped, pack_kernel
 from scratchnet.kernels.simd import VECTOR_BYTES
 from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
 from scratchnet.kernels.window import Window
-from scratchnet.kernels.winograd import TILE, transform_kernel, winograd
+from scratchnet.kernels.winograd import TILE, run_winograd, transform_kernel, winograd, winograd_layout
 from scratchnet.kernels.winograd_gradient import winograd_kernel_gradient
 
 TILES_ONCE = 24
@@ -135,6 +137,31 @@ def convolve(
     winner = buffers.empty(y.shape, np.uint8) if with_winner else NO_WINNER
     _run(x, x, NO_WINNER, PLAIN, prepared, window, out_size, groups, fused, y, winner)
     return y, winner
+
+
+def bind(
+    shape: Shape, dtype: np.dtype[Any], prepared: Prepared, window: Window, out_size: Shape, groups: int, fused: Fused
+) -> Callable[[FloatArray], FloatArray]:
+    """`convolve` for images of one shape, with everything decided beforehand: for one image that takes as long."""
+    size = (out_size[0] // fused.pool[0], out_size[1] // fused.pool[1]) if fused.pool[0] else out_size
+    weights, relu, result = prepared.weights, fused.relu, (shape[0], *size, prepared.weights.filters)
+    threads, run = get_num_threads(), run_winograd if prepared.winograd else run_direct
+    if prepared.winograd:
+        pads = (window.pad_top, window.pad_left)
+        layout, scratch = winograd_layout(
+            shape, weights.filters, PLAIN, pads, out_size, fused.pool, threads, dtype.itemsize
+        )  # fmt: skip
+    else:
+        layout, scratch = direct_layout(
+            shape, weights.filters, PLAIN, window, out_size, groups, fused.pool, threads, dtype.itemsize
+        )
+
+    def call(x: FloatArray) -> FloatArray:
+        y = buffers.empty(result, dtype)
+        run(x, x, NO_WINNER, weights, relu, y, NO_WINNER, layout, scratch)
+        return y
+
+    return call
 
 
 def _run(

@@ -32,7 +32,7 @@ from scratchnet.kernels.window import Window, window_of
 
 @kernel(parallel=True)
 def _direct(source, gate, won, packed, after, floor, y, winner, pooled, layout, scratch):
-    """`layout` is that of `_layout`; a task is a band of rows of the sums."""
+    """`layout` is that of `direct_layout`; a task is a band of rows of the sums."""
     batch, out_height, out_width, filters = layout[0], layout[1], layout[2], layout[3]
     band, copied, groups, pool_h, pool_w = layout[4], layout[5] != 0, layout[6], layout[7], layout[8]
     shape_of_window, behind = window_of(layout[9:]), upstream_of(layout[17:])
@@ -98,7 +98,7 @@ def _direct(source, gate, won, packed, after, floor, y, winner, pooled, layout, 
 
 
 @lru_cache(maxsize=4096)
-def _layout(
+def direct_layout(
     shape: Shape,
     filters: int,
     up: Upstream,
@@ -109,7 +109,7 @@ def _layout(
     threads: int,
     itemsize: int,
 ) -> tuple[IntArray, int]:
-    """All numbers that the kernel needs, in one array, which is passed faster than many; and the size of the scratch."""
+    """All numbers that the kernel needs, in one array, which is passed faster than many; and the scratch's size."""
     copied = bool(up.gated or up.pool_h) or needs_padding(window, out_size, shape[1:3])
     if pool[0]:
         out_size = (out_size[0] // pool[0] * pool[0], out_size[1])  # rows that no window covers are not computed
@@ -123,7 +123,7 @@ def _layout(
     rows_in = (band - 1) * window.stride_h + (window.height - 1) * window.dilation_h + 1
     scratch = whole_lines(rows_in * padded_width * shape[3]) if copied else 0
     scratch += band * out_size[1] * filters if pool[0] else 0
-    numbers = (shape[0], *out_size, filters, band, copied, groups, *pool, *window, *up)
+    numbers = (shape[0], *out_size, filters, band, copied, groups, *pool, *window, *up, threads)
     return np.array(numbers, np.int64), scratch
 
 
@@ -150,12 +150,24 @@ def direct(
         y: (batch, height, width, filters), written.
         winner: as `y`, the taps that won, written; or empty.
     """
-    threads = get_num_threads()
-    layout, size = _layout(
-        source.shape, weights.filters, up, window, out_size, groups, pool, threads, source.itemsize
-    )  # fmt: skip
+    layout, size = direct_layout(
+        source.shape, weights.filters, up, window, out_size, groups, pool, get_num_threads(), source.itemsize
+    )
+    run_direct(source, gate, won, weights, relu, y, winner, layout, size)
+
+
+def run_direct(
+    source: FloatArray,
+    gate: FloatArray,
+    won: AnyArray,
+    weights: Weights,
+    relu: bool,
+    y: FloatArray,
+    winner: AnyArray,
+    layout: IntArray,
+    size: int,
+) -> None:
+    """`direct` with a layout that is known."""
     floor = source.dtype.type(0 if relu else -np.inf)
-    scratch = scratch_for(threads, size, source.dtype)
-    _direct(
-        source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch
-    )  # fmt: skip
+    scratch = scratch_for(int(layout[-1]), size, source.dtype)
+    _direct(source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch)

@@ -236,7 +236,7 @@ def matmul(
     Returns:
         (rows, columns), of the arguments' common dtype, float32 or float64.
     """
-    dtype = np.result_type(a, b)
+    dtype = a.dtype if a.dtype == b.dtype else np.result_type(a, b)
     a, b = np.ascontiguousarray(a, dtype), np.ascontiguousarray(b, dtype)
     depth, rows = a.shape if transpose_a else a.shape[::-1]
     columns = b.shape[0] if transpose_b else b.shape[1]

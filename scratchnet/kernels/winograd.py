@@ -175,7 +175,7 @@ def _transform_kernel(weights, packed):
 
 @kernel(parallel=True)
 def _winograd(source, gate, won, packed, after, floor, y, winner, pooled, layout, scratch):
-    """`layout` is that of `_layout`; a task is some rows of tiles times a part of the filters."""
+    """`layout` is that of `winograd_layout`; a task is some rows of tiles times a part of the filters."""
     batch, out_height, out_width, filters = layout[0], layout[1], layout[2], layout[3]
     tile_rows, parts, pool_h, pool_w, pad_top, pad_left = (
         layout[4], layout[5], layout[6], layout[7], layout[8], layout[9],
@@ -265,7 +265,7 @@ def _division(rows: int, across: int, panels: int, threads: int) -> tuple[int, i
 
 
 @lru_cache(maxsize=4096)
-def _layout(
+def winograd_layout(
     shape: Shape,
     filters: int,
     up: Upstream,
@@ -275,14 +275,14 @@ def _layout(
     threads: int,
     itemsize: int,
 ) -> tuple[IntArray, int]:
-    """All numbers that the kernel needs, in one array, which is passed faster than many; and the size of the scratch."""
+    """All numbers that the kernel needs, in one array, which is passed faster than many; and the scratch's size."""
     if pool[0]:
         out_size = (out_size[0] // pool[0] * pool[0], out_size[1] // pool[1] * pool[1])
     panel, down, across = panel_width(itemsize), -(-out_size[0] // TILE), -(-out_size[1] // TILE)
     tile_rows, parts = _division(shape[0] * down, across, -(-filters // panel), threads)
     tiles, width = tile_rows * across, TILE * across + 2
     scratch = whole_lines(6 * width * shape[3]) + PLACES * tiles * (shape[3] + panel) + TILE * TILE * panel
-    numbers = (shape[0], *out_size, filters, tile_rows, parts, *pool, *pads, *up)
+    numbers = (shape[0], *out_size, filters, tile_rows, parts, *pool, *pads, *up, threads)
     return np.array(numbers, np.int64), scratch
 
 
@@ -310,10 +310,24 @@ def winograd(
 
     Channels and filters must fill whole vectors, and the pool's window must divide a tile.
     """
-    threads = get_num_threads()
-    layout, size = _layout(source.shape, weights.filters, up, pads, out_size, pool, threads, source.itemsize)
+    layout, size = winograd_layout(
+        source.shape, weights.filters, up, pads, out_size, pool, get_num_threads(), source.itemsize
+    )
+    run_winograd(source, gate, won, weights, relu, y, winner, layout, size)
+
+
+def run_winograd(
+    source: FloatArray,
+    gate: FloatArray,
+    won: AnyArray,
+    weights: Weights,
+    relu: bool,
+    y: FloatArray,
+    winner: AnyArray,
+    layout: IntArray,
+    size: int,
+) -> None:
+    """`winograd` with a layout that is known."""
     floor = source.dtype.type(0 if relu else -np.inf)
-    scratch = scratch_for(threads, size, source.dtype)
-    _winograd(
-        source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch
-    )  # fmt: skip
+    scratch = scratch_for(int(layout[-1]), size, source.dtype)
+    _winograd(source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch)

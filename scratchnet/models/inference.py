@@ -5,16 +5,17 @@ of that layer's kernel; ReLU and max pooling join the kernel too; weights are pa
 of their own here run as they are. A plan belongs to one state of the weights: see `Parameter.version`.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numba import get_num_threads
 
 from scratchnet import layers, ops
 from scratchnet.activations import linear
 from scratchnet.arrays import FloatArray, Shape
 from scratchnet.kernels import conv, gemm, norm
-from scratchnet.kernels.window import Window
 from scratchnet.layers.base import Layer
 from scratchnet.layers.symbolic import Node, SymbolicTensor
 from scratchnet.models.fusion import Step, chain, followers, is_relu, steps_by_itself
@@ -22,7 +23,8 @@ from scratchnet.models.schedule import Schedule
 from scratchnet.ops.geometry import slide
 from scratchnet.tensor import Parameter, Tensor
 
-Run = Callable[[list[Tensor], bool], list[Tensor]]
+Run: TypeAlias = Callable[[list[Tensor], bool], list[Tensor]]
+ArrayFunction: TypeAlias = Callable[[FloatArray], FloatArray]
 
 SIZES_KEPT = 64  # sizes of batches and images whose geometry a plan remembers
 
@@ -97,32 +99,29 @@ def _gather(ending: _Ending, activation: Any, following: list[Node], can_pool: b
 
 
 class _Convolution:
-    """A convolution with its ending."""
+    """A convolution with its ending, from array to array."""
 
-    def __init__(self, layer: layers.Conv2D, ending: _Ending, activation: Any) -> None:
+    def __init__(self, layer: layers.Conv2D, ending: _Ending) -> None:
         self.layer = layer
         self.ending = ending
-        self.activation = activation
         scale, shift = ending.affine or (None, None)
         pooled = None if ending.pooled is None else np.ascontiguousarray(np.stack(ending.pooled))
         self.affine = conv.Affine(scale, shift, pooled)
         self.fused = conv.Fused(ending.relu, ending.pool)
-        self.ready: dict[Shape, tuple[conv.Prepared, Window, Shape]] = {}
+        self.bound: dict[tuple[Any, ...], ArrayFunction] = {}
         self.prepared: dict[bool, conv.Prepared] = {}
 
-    def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
-        x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
-        ready = self.ready.get(x.shape)
-        if ready is None:
-            ready = self._prepare(x.shape)
-            if len(self.ready) < SIZES_KEPT:
-                self.ready[x.shape] = ready
-        prepared, window, out_size = ready
-        y = Tensor(conv.convolve(x, prepared, window, out_size, self.layer.groups, self.fused)[0])
-        return [y if self.activation is None else self.activation(y)]
+    def __call__(self, x: FloatArray) -> FloatArray:
+        key = (x.shape, get_num_threads())
+        function = self.bound.get(key)
+        if function is None:
+            function = self._bind(x.shape)
+            if len(self.bound) < SIZES_KEPT:
+                self.bound[key] = function
+        return function(x)
 
-    def _prepare(self, shape: Shape) -> tuple[conv.Prepared, Window, Shape]:
-        """The packed weights and the geometry; threads that meet here do it twice, with one result."""
+    def _bind(self, shape: Shape) -> ArrayFunction:
+        """For images of this shape; threads that meet here do it twice, with one result."""
         layer, kernel, pool, size = self.layer, self.ending.kernel, self.fused.pool, (shape[1], shape[2])
         window, out_size = slide(size, layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
         if pool[0] > out_size[0] or pool[1] > out_size[1]:
@@ -133,26 +132,45 @@ class _Convolution:
         if prepared is None:
             prepared = conv.prepare(kernel, self.ending.bias, *geometry, pool, winograd, self.affine)
             self.prepared[winograd] = prepared
-        return prepared, window, out_size
+        return conv.bind(shape, kernel.dtype, prepared, window, out_size, layer.groups, self.fused)
 
 
 class _Dense:
-    """A dense layer with its ending."""
+    """A dense layer with its ending, from array to array."""
 
-    def __init__(self, layer: layers.Dense, ending: _Ending, activation: Any) -> None:
+    def __init__(self, layer: layers.Dense, ending: _Ending) -> None:
         self.layer = layer
         self.kernel = np.ascontiguousarray(ending.kernel)
         self.relu = ending.relu
-        self.activation = activation
         scale, shift = ending.affine or (None, None)
         self.after = gemm.finishing(self.kernel.shape[1], self.kernel.dtype, ending.bias, scale, shift)
 
-    def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
-        x = self.layer._cast(inputs[0]).data
+    def __call__(self, x: FloatArray) -> FloatArray:
         if x.shape[-1] != len(self.kernel):
             raise ValueError(f"{self.layer.name} was built for {len(self.kernel)} features, got shape {x.shape}")
+        if x.ndim == 2:
+            return gemm.matmul(x, self.kernel, after=self.after, relu=self.relu)
         y = gemm.matmul(x.reshape(-1, x.shape[-1]), self.kernel, after=self.after, relu=self.relu)
-        result = Tensor(y.reshape(*x.shape[:-1], -1) if x.ndim != 2 else y)
+        return y.reshape(*x.shape[:-1], -1)
+
+
+def _flatten(x: FloatArray) -> FloatArray:
+    return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+class _Chain:
+    """Functions of arrays, one after the other, and an activation at the end."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.functions: list[ArrayFunction] = []
+        self.activation: Any = None
+
+    def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
+        x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
+        for function in self.functions:
+            x = function(x)
+        result = Tensor(x)
         return [result if self.activation is None else self.activation(result)]
 
 
@@ -165,6 +183,29 @@ def _normalization(layer: layers.BatchNormalization, relu: bool) -> Run:
     return run
 
 
+def _chained(calls: list[Node]) -> tuple[_Chain | None, int]:
+    """As many of the calls as can run from array to array, and their number."""
+    chain = _Chain(calls[0].layer)
+    taken = 0
+    while taken < len(calls) and chain.activation is None:
+        layer = calls[taken].layer
+        taken += 1
+        if type(layer) is layers.Flatten:
+            chain.functions.append(_flatten)
+        elif type(layer) is layers.Conv2D or type(layer) is layers.Dense:
+            ending = _Ending(layer.kernel.data, None if layer.bias is None else layer.bias.data)
+            is_convolution = isinstance(layer, layers.Conv2D)
+            joined, chain.activation = _gather(ending, layer.activation, calls[taken:], can_pool=is_convolution)
+            chain.functions.append(
+                _Convolution(layer, ending) if isinstance(layer, layers.Conv2D) else _Dense(layer, ending)
+            )
+            taken += len(joined)
+        elif type(layer) is not layers.Dropout:
+            taken -= 1
+            break
+    return (chain, taken) if chain.functions else (None, 0)
+
+
 def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step]:
     """The steps of a graph's inference; they keep copies of the weights, or the weights themselves, as they are now."""
     only = followers(nodes, outputs)
@@ -173,23 +214,17 @@ def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step
     for node in nodes:
         if id(node) in joined:
             continue
-        layer, calls = node.layer, list[Node]()
-        run: Run = node.run
-        if type(layer) is layers.Conv2D or type(layer) is layers.Dense:
-            ending = _Ending(layer.kernel.data, None if layer.bias is None else layer.bias.data)
-            following = chain(node, only)[1:]
-            is_convolution = type(layer) is layers.Conv2D
-            calls, activation = _gather(ending, layer.activation, following, can_pool=is_convolution)
-            run = (
-                _Convolution(layer, ending, activation).run
-                if isinstance(layer, layers.Conv2D)
-                else _Dense(layer, ending, activation).run
-            )
-        elif type(layer) is layers.BatchNormalization:
-            calls = [call for call in chain(node, only)[1:2] if is_relu(call.layer)]
-            run = _normalization(layer, relu=bool(calls))
+        calls, run = [node], node.run
+        if len(node.inputs) == 1 and not node.as_list:
+            following = chain(node, only)
+            whole, taken = _chained(following)
+            if whole is not None:
+                calls, run = following[:taken], whole.run
+            elif type(node.layer) is layers.BatchNormalization:
+                calls = following[: 1 + (len(following) > 1 and is_relu(following[1].layer))]
+                run = _normalization(node.layer, relu=len(calls) > 1)
         joined.update(id(call) for call in calls)
-        steps.append(Step(node.inputs, (calls[-1] if calls else node).outputs, run))
+        steps.append(Step(node.inputs, calls[-1].outputs, run))
     return steps
 
 
