@@ -1,5 +1,6 @@
 """Tensor: an array, its gradient, and the operation that made it. Reverse-mode differentiation, define-by-run."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ Backward: TypeAlias = Callable[[FloatArray], Sequence[FloatArray | None]]
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
+_versions = itertools.count()  # of all parameters: no two changes get one number, whichever threads make them
 
 
 @contextmanager
@@ -268,8 +270,9 @@ class Parameter(Tensor):
         trainable: whether it has a gradient; batch normalisation's moving averages have none.
 
     Attributes:
-        version: grows whenever the value may have changed. Taking `data` counts as a change, because what is handed out
-            may be written to; an array that was taken earlier is not watched, so `assign` is the way to change a value.
+        version: another number whenever the value may have changed. Taking `data` counts as a change, because what is
+            handed out may be written to; an array that was taken earlier is not watched, so `assign` is the way to
+            change a value.
     """
 
     __slots__ = ("_value", "learned", "name", "regularizer", "version")
@@ -284,13 +287,13 @@ class Parameter(Tensor):
     def data(self) -> FloatArray:  # type: ignore[override]
         """The value itself, not a copy."""
         if not _reading.get():
-            self.version += 1
+            self.version = next(_versions)
         return self._value
 
     @data.setter
     def data(self, value: FloatArray) -> None:
-        self.version = getattr(self, "version", 0) + 1  # a copy is made attribute by attribute
         self._value = value
+        self.version = next(_versions)
 
     @property
     def trainable(self) -> bool:
@@ -306,7 +309,9 @@ class Parameter(Tensor):
         array = np.asarray(value)
         if array.shape != self.shape:
             raise ValueError(f"{self.name} has shape {self.shape}, cannot take a value of shape {array.shape}")
-        self.data[...] = array
+        data = self.data
+        data[...] = array
+        self.data = data  # a second change: another thread may have read the value while it was half written
 
 
 def gradients(

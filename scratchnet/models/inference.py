@@ -19,7 +19,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.layers.symbolic import Node, SymbolicTensor
 from scratchnet.models.fusion import Step, chain, followers, is_relu, steps_by_itself
 from scratchnet.models.schedule import Schedule
-from scratchnet.ops.geometry import slide
+from scratchnet.ops.geometry import check_images, slide
 from scratchnet.tensor import Parameter, Tensor
 
 Run = Callable[[list[Tensor], bool], list[Tensor]]
@@ -111,6 +111,8 @@ class _Convolution:
     def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
         x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
         layer, kernel, size = self.layer, self.ending.kernel, x.shape[1:3]
+        check_images(x.shape, layer.name)
+        _check_channels(layer, x, kernel.shape[2] * layer.groups)
         found = self.geometry.get(size)
         if found is None:
             # another size of images costs only this; threads that meet here do it twice, with one result
@@ -147,17 +149,27 @@ class _Dense:
         if x.shape[-1] != len(self.kernel):
             raise ValueError(f"{self.layer.name} was built for {len(self.kernel)} features, got shape {x.shape}")
         y = gemm.matmul(x.reshape(-1, x.shape[-1]), self.kernel, after=self.after, relu=self.relu)
-        result = Tensor(y.reshape(*x.shape[:-1], -1) if x.ndim != 2 else y)
+        result = Tensor(y.reshape(*x.shape[:-1], y.shape[-1]))
         return [result if self.activation is None else self.activation(result)]
 
 
-def _normalization(layer: layers.BatchNormalization, relu: bool) -> Run:
-    channels = norm.ChannelMap(*scale_and_shift(layer), post_relu=relu)
+class _Normalization:
+    """A normalisation by its moving averages, and a ReLU behind it."""
 
-    def run(inputs: list[Tensor], training: bool) -> list[Tensor]:
-        return [Tensor(norm.map_channels(np.ascontiguousarray(layer._cast(inputs[0]).data), channels))]
+    def __init__(self, layer: layers.BatchNormalization, relu: bool) -> None:
+        self.layer = layer
+        self.channels = norm.ChannelMap(*scale_and_shift(layer), post_relu=relu)
 
-    return run
+    def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
+        x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
+        _check_channels(self.layer, x, len(self.channels.scale))
+        return [Tensor(norm.map_channels(x, self.channels))]
+
+
+def _check_channels(layer: Layer, x: FloatArray, channels: int) -> None:
+    # the graph's shapes fit, but a layer of the user's may return another one than it has said
+    if x.shape[-1] != channels:
+        raise ValueError(f"{layer.name} was built for {channels} channels, got shape {x.shape}")
 
 
 def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step]:
@@ -182,7 +194,7 @@ def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step
             )
         elif type(layer) is layers.BatchNormalization:
             calls = [call for call in chain(node, only)[1:2] if is_relu(call.layer)]
-            run = _normalization(layer, relu=bool(calls))
+            run = _Normalization(layer, relu=bool(calls)).run
         joined.update(id(call) for call in calls)
         steps.append(Step(node.inputs, (calls[-1] if calls else node).outputs, run))
     return steps

@@ -152,9 +152,11 @@ class Optimizer:
         for parameter, gradient in zip(updated, gradients, strict=True):
             index = self._index[id(parameter)]
             slots = {name: arrays[index].reshape(-1) for name, arrays in self._slots.items()}
-            scalar = parameter.data.dtype.type
+            data = parameter.data
+            scalar = data.dtype.type
             decay = scalar(rate * self._decay_of(parameter))
-            self._update(parameter.data.reshape(-1), gradient.reshape(-1), slots, rate, decay, scalar)
+            self._update(data.reshape(-1), gradient.reshape(-1), slots, rate, decay, scalar)
+            parameter.data = data  # a change again: another thread may have read it while it was half updated
         self.iterations += 1
 
     def variables(self) -> dict[str, FloatArray]:
