@@ -86,9 +86,7 @@ class Case:
             image, i, j, c = np.indices(y.shape)
             won = sums[image, i * pool[0] + winner // pool[1], j * pool[1] + winner % pool[1], c]
             self.close(y, won, largest)  # of two that rounding cannot tell apart, either may win
-        for ours, expected in zip(
-            self.gradients(winograd, y, winner), self.expected_gradients(y, winner), strict=True
-        ):
+        for ours, expected in zip(self.gradients(winograd, y, winner), self.expected_gradients(y, winner), strict=True):
             self.close(ours, expected)
 
 
