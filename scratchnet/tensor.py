@@ -317,13 +317,18 @@ class Parameter(Tensor):
 def gradients(
     compute: Callable[[], Tensor], cotangent: FloatArray, parameters: Sequence[Parameter]
 ) -> list[FloatArray | None]:
-    """The gradients by some parameters of what `compute` returns, recorded for this; their `grad` is left alone."""
+    """The gradients by some parameters of what `compute` returns, recorded for this; their `grad` is left alone.
+
+    None for a parameter that the result does not depend on.
+    """
     earlier = [parameter.grad for parameter in parameters]
     try:
         for parameter in parameters:
             parameter.grad = None
         with _setting(_recording, True):
-            compute().backward(cotangent)
+            result = compute()
+            if result.requires_grad:
+                result.backward(cotangent)
         return [parameter.grad for parameter in parameters]
     finally:
         for parameter, gradient in zip(parameters, earlier, strict=True):
