@@ -284,7 +284,7 @@ class Parameter(Tensor):
         self.regularizer: Any = None
 
     @property
-    def data(self) -> FloatArray:  # type: ignore[override]
+    def data(self) -> FloatArray:
         """The value itself, not a copy."""
         if not _reading.get():
             self.version = next(_versions)

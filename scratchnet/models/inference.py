@@ -14,6 +14,7 @@ from scratchnet import layers, ops
 from scratchnet.activations import linear
 from scratchnet.arrays import FloatArray, Shape
 from scratchnet.kernels import conv, gemm, norm
+from scratchnet.kernels.patches import Affine
 from scratchnet.kernels.window import Window
 from scratchnet.layers.base import Layer
 from scratchnet.layers.symbolic import Node, SymbolicTensor
@@ -103,7 +104,7 @@ class _Convolution:
         self.activation = activation
         scale, shift = ending.affine or (None, None)
         pooled = None if ending.pooled is None else np.ascontiguousarray(np.stack(ending.pooled))
-        self.affine = conv.Affine(scale, shift, pooled)
+        self.affine = Affine(scale, shift, pooled)
         self.fused = conv.Fused(ending.relu, ending.pool)
         self.geometry: dict[Shape, tuple[Window, Shape]] = {}
         self.prepared: dict[bool, conv.Prepared] = {}
