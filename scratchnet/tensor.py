@@ -1,5 +1,6 @@
 """Tensor: an array, its gradient, and the operation that made it. Reverse-mode differentiation, define-by-run."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -15,6 +16,7 @@ Backward: TypeAlias = Callable[[FloatArray], Sequence[FloatArray | None]]
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
+_versions = itertools.count()  # of all parameters: no two changes get one number, whichever threads make them
 
 
 class _Setting:
@@ -276,8 +278,9 @@ class Parameter(Tensor):
         trainable: whether it has a gradient; batch normalisation's moving averages have none.
 
     Attributes:
-        version: grows whenever the value may have changed. Taking `data` counts as a change, because what is handed out
-            may be written to; an array that was taken earlier is not watched, so `assign` is the way to change a value.
+        version: another number whenever the value may have changed. Taking `data` counts as a change, because what is
+            handed out may be written to; an array that was taken earlier is not watched, so `assign` is the way to
+            change a value.
     """
 
     __slots__ = ("_value", "learned", "name", "regularizer", "version")
@@ -289,16 +292,16 @@ class Parameter(Tensor):
         self.regularizer: Any = None
 
     @property
-    def data(self) -> FloatArray:  # type: ignore[override]
+    def data(self) -> FloatArray:
         """The value itself, not a copy."""
         if not _reading.get():
-            self.version += 1
+            self.version = next(_versions)
         return self._value
 
     @data.setter
     def data(self, value: FloatArray) -> None:
-        self.version = getattr(self, "version", 0) + 1  # a copy is made attribute by attribute
         self._value = value
+        self.version = next(_versions)
 
     @property
     def trainable(self) -> bool:
@@ -314,19 +317,26 @@ class Parameter(Tensor):
         array = np.asarray(value)
         if array.shape != self.shape:
             raise ValueError(f"{self.name} has shape {self.shape}, cannot take a value of shape {array.shape}")
-        self.data[...] = array
+        data = self.data
+        data[...] = array
+        self.data = data  # a second change: another thread may have read the value while it was half written
 
 
 def gradients(
     compute: Callable[[], Tensor], cotangent: FloatArray, parameters: Sequence[Parameter]
 ) -> list[FloatArray | None]:
-    """The gradients by some parameters of what `compute` returns, recorded for this; their `grad` is left alone."""
+    """The gradients by some parameters of what `compute` returns, recorded for this; their `grad` is left alone.
+
+    None for a parameter that the result does not depend on.
+    """
     earlier = [parameter.grad for parameter in parameters]
     try:
         for parameter in parameters:
             parameter.grad = None
         with _Setting(_recording, True):
-            compute().backward(cotangent)
+            result = compute()
+            if result.requires_grad:
+                result.backward(cotangent)
         return [parameter.grad for parameter in parameters]
     finally:
         for parameter, gradient in zip(parameters, earlier, strict=True):

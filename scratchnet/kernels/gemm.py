@@ -230,7 +230,7 @@ def matmul(
     Args:
         a: (rows, depth), or (depth, rows) with `transpose_a`.
         b: (depth, columns), or (columns, depth) with `transpose_b`.
-        after: what `finishing` returned: bias, scale and shift; not with `transpose_b`.
+        after: what `finishing` returned: bias, scale and shift.
         relu: whether max(sums + bias, 0) is taken before scale and shift.
 
     Returns:
@@ -245,7 +245,7 @@ def matmul(
     thin = rows <= THIN_ROWS and not transpose_a
     if c.size == 0:
         return c
-    if thin and transpose_b and depth:
+    if thin and transpose_b and depth and after is None and not relu:
         packed = aligned(packed_size(depth, rows, dtype.itemsize), dtype)
         pack(a.reshape(-1), 0, 1, depth, depth, rows, packed)
         _streamed_by_transposed(a.reshape(-1), b.reshape(-1), rows, depth, columns, packed, c.reshape(-1))

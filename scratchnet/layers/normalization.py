@@ -96,7 +96,7 @@ class BatchNormalization(Layer):
             )
         y, mean, variance = ops.batch_normalization_training(inputs, self.beta, self.gamma, self.epsilon, **behind)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.data[...] = moving.data * self.momentum + batch * (1 - self.momentum)
+            moving.assign(moving.data * self.momentum + batch * (1 - self.momentum))
         return y
 
     def get_config(self) -> dict[str, Any]:

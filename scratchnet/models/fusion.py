@@ -72,7 +72,7 @@ def plan_steps(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list
         calls = _joining(node, chain(node, only)[1:])
         joined.update(id(call) for call in calls)
         last = calls[-1] if calls else node
-        steps.append(Step(node.inputs, last.outputs, _together(node, calls) if calls else node.run))
+        steps.append(Step(node.inputs, last.outputs, _Together(node, calls).run if calls else node.run))
     return steps
 
 
@@ -92,16 +92,19 @@ def _joining(node: Node, following: list[Node]) -> list[Node]:
     return calls
 
 
-def _together(node: Node, calls: list[Node]) -> Callable[[list[Tensor], bool], list[Tensor]]:
-    layer, last = node.layer, calls[-1].layer
-    relu = is_relu(calls[0].layer)
-    pool = last if isinstance(last, layers.MaxPooling2D) else None
+class _Together:
+    """A layer and those that join it; an object and no closure, so that a copy of a model has copies of its layers."""
 
-    def run(inputs: list[Tensor], training: bool) -> list[Tensor]:
+    def __init__(self, node: Node, calls: list[Node]) -> None:
+        last = calls[-1].layer
+        self.layer = node.layer
+        self.relu = is_relu(calls[0].layer)
+        self.pool = last if isinstance(last, layers.MaxPooling2D) else None
+
+    def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
+        layer, pool = self.layer, self.pool
         x = layer._cast(inputs[0])
         if isinstance(layer, layers.Conv2D):
-            return [layer.call_with(x, relu, None if pool is None else pool.pool_size)]
+            return [layer.call_with(x, self.relu, None if pool is None else pool.pool_size)]
         assert isinstance(layer, layers.BatchNormalization)
-        return [layer.call_with(x, training, relu, pool)]
-
-    return run
+        return [layer.call_with(x, training, self.relu, pool)]

@@ -16,11 +16,12 @@ from scratchnet import layers, ops
 from scratchnet.activations import linear
 from scratchnet.arrays import FloatArray, Shape
 from scratchnet.kernels import conv, gemm, norm
+from scratchnet.kernels.patches import Affine
 from scratchnet.layers.base import Layer
 from scratchnet.layers.symbolic import Node, SymbolicTensor
 from scratchnet.models.fusion import Step, chain, followers, is_relu, steps_by_itself
 from scratchnet.models.schedule import Schedule
-from scratchnet.ops.geometry import slide
+from scratchnet.ops.geometry import check_images, slide
 from scratchnet.tensor import Parameter, Tensor
 
 Run: TypeAlias = Callable[[list[Tensor], bool], list[Tensor]]
@@ -106,7 +107,7 @@ class _Convolution:
         self.ending = ending
         scale, shift = ending.affine or (None, None)
         pooled = None if ending.pooled is None else np.ascontiguousarray(np.stack(ending.pooled))
-        self.affine = conv.Affine(scale, shift, pooled)
+        self.affine = Affine(scale, shift, pooled)
         self.fused = conv.Fused(ending.relu, ending.pool)
         self.bound: dict[tuple[Any, ...], ArrayFunction] = {}
         self.prepared: dict[bool, conv.Prepared] = {}
@@ -122,7 +123,10 @@ class _Convolution:
 
     def _bind(self, shape: Shape) -> ArrayFunction:
         """For images of this shape; threads that meet here do it twice, with one result."""
-        layer, kernel, pool, size = self.layer, self.ending.kernel, self.fused.pool, (shape[1], shape[2])
+        layer, kernel, pool = self.layer, self.ending.kernel, self.fused.pool
+        check_images(shape, layer.name)
+        _check_channels(layer, shape, kernel.shape[2] * layer.groups)
+        size = (shape[1], shape[2])
         window, out_size = slide(size, layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
         if pool[0] > out_size[0] or pool[1] > out_size[1]:
             raise ValueError(f"pool_size {pool} does not fit the {out_size[0]}x{out_size[1]} pixels of {layer.name}")
@@ -151,7 +155,7 @@ class _Dense:
         if x.ndim == 2:
             return gemm.matmul(x, self.kernel, after=self.after, relu=self.relu)
         y = gemm.matmul(x.reshape(-1, x.shape[-1]), self.kernel, after=self.after, relu=self.relu)
-        return y.reshape(*x.shape[:-1], -1)
+        return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
 def _flatten(x: FloatArray) -> FloatArray:
@@ -174,13 +178,23 @@ class _Chain:
         return [result if self.activation is None else self.activation(result)]
 
 
-def _normalization(layer: layers.BatchNormalization, relu: bool) -> Run:
-    channels = norm.ChannelMap(*scale_and_shift(layer), post_relu=relu)
+class _Normalization:
+    """A normalisation by its moving averages, and a ReLU behind it."""
 
-    def run(inputs: list[Tensor], training: bool) -> list[Tensor]:
-        return [Tensor(norm.map_channels(np.ascontiguousarray(layer._cast(inputs[0]).data), channels))]
+    def __init__(self, layer: layers.BatchNormalization, relu: bool) -> None:
+        self.layer = layer
+        self.channels = norm.ChannelMap(*scale_and_shift(layer), post_relu=relu)
 
-    return run
+    def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
+        x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
+        _check_channels(self.layer, x.shape, len(self.channels.scale))
+        return [Tensor(norm.map_channels(x, self.channels))]
+
+
+def _check_channels(layer: Layer, shape: Shape, channels: int) -> None:
+    # the graph's shapes fit, but a layer of the user's may return another one than it has said
+    if shape[-1] != channels:
+        raise ValueError(f"{layer.name} was built for {channels} channels, got shape {shape}")
 
 
 def _chained(calls: list[Node]) -> tuple[_Chain | None, int]:
@@ -222,7 +236,7 @@ def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step
                 calls, run = following[:taken], whole.run
             elif type(node.layer) is layers.BatchNormalization:
                 calls = following[: 1 + (len(following) > 1 and is_relu(following[1].layer))]
-                run = _normalization(node.layer, relu=len(calls) > 1)
+                run = _Normalization(node.layer, relu=len(calls) > 1).run
         joined.update(id(call) for call in calls)
         steps.append(Step(node.inputs, calls[-1].outputs, run))
     return steps

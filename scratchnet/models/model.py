@@ -104,6 +104,9 @@ class Model(Trainer):
         """The shape of the output, with None for the batch; a list where there are several."""
         return self.outputs[0].shape if self._single else [tensor.shape for tensor in self.outputs]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_inference": None}  # a copy makes a plan of its own
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
         if len(given) != len(self.inputs):

@@ -167,6 +167,8 @@ class Optimizer:
             table.set_factors(decays, scale, self.clipvalue or math.inf)
             self._update(table, rate, table.dtype.type)
             table.forget_gradients()
+        for parameter in updated:
+            parameter.data = parameter.data  # a change again: a thread may have read it while it was half updated
         self.iterations += 1
 
     def variables(self) -> dict[str, FloatArray]:

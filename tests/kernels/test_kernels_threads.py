@@ -3,6 +3,7 @@
 import numba
 import numpy as np
 import pytest
+import tapwise
 
 from scratchnet.kernels import average_pool, conv, depthwise, gemm, norm, pointwise, pool
 from scratchnet.kernels.window import Window
@@ -25,6 +26,50 @@ def convolution(d):
     )
 
 
+def many_channels(d):
+    """What Winograd's algorithm would take in float32, by both algorithms, alone and with ReLU and pool behind it."""
+    window, size, fused = Window(3, 3, 1, 1, 1, 1, 1, 1), (13, 18), conv.Fused(True, (2, 2))
+    x, kernel, dy = d(5, *size, 32), d(3, 3, 32, 80), d(5, *size, 80)
+    for winograd in (False, True)[: 1 + (x.dtype == np.float32)]:
+        with tapwise.algorithm(winograd):
+            yield conv.conv2d_forward(x, kernel, None, window, size, 1)
+            yield conv.conv2d_kernel_gradient(x, dy, kernel.shape, window, 1)
+            yield conv.conv2d_input_gradient(dy, kernel, x.shape, window, 1)
+            prepared = conv.prepare(kernel, None, window, size, 1, len(x), fused.pool)
+            y, winner = conv.convolve(x, prepared, window, size, 1, fused, with_winner=True)
+            yield from (y, winner)
+            behind, by_bias = conv.Behind(fused, y, winner, size), np.empty(80, x.dtype)
+            yield conv.conv2d_kernel_gradient(x, d(*y.shape), kernel.shape, window, 1, behind, by_bias)
+            yield by_bias
+            yield conv.conv2d_input_gradient(d(*y.shape), kernel, x.shape, window, 1, behind)
+
+
+def fused_convolution(d):
+    """Any window, in groups, with ReLU and pool behind it."""
+    x, kernel, fused = d(*X), d(*KERNEL), conv.Fused(True, (3, 2))
+    prepared = conv.prepare(kernel, d(22), WINDOW, OUT, 2, len(x), fused.pool)
+    y, winner = conv.convolve(x, prepared, WINDOW, OUT, 2, fused, with_winner=True)
+    behind, by_bias = conv.Behind(fused, y, winner, OUT), np.empty(22, x.dtype)
+    return (
+        y,
+        winner,
+        conv.conv2d_kernel_gradient(x, d(*y.shape), KERNEL, WINDOW, 2, behind, by_bias),
+        by_bias,
+        conv.conv2d_input_gradient(d(*y.shape), kernel, X, WINDOW, 2, behind),
+    )
+
+
+def one_image(d):
+    """One large image, which the threads share."""
+    window, size = Window(5, 5, 1, 1, 1, 1, 2, 2), (40, 40)
+    x, kernel, dy = d(1, *size, 3), d(5, 5, 3, 17), d(1, *size, 17)
+    return (
+        conv.conv2d_forward(x, kernel, None, window, size, 1),
+        conv.conv2d_kernel_gradient(x, dy, kernel.shape, window, 1),
+        conv.conv2d_input_gradient(dy, kernel, x.shape, window, 1),
+    )
+
+
 def depthwise_convolution(d):
     x, kernel, dy = d(*X), d(*DEPTHWISE), d(*DY_DEPTHWISE)
     return (
@@ -42,6 +87,9 @@ def matrix_products(d):
         gemm.matmul(a, d(700, 300), transpose_b=True),
         gemm.matmul(d(3, 300), b),
         gemm.matmul(d(1, 300), d(300, 2000)),
+        gemm.matmul(d(30, 300), d(700, 300), transpose_b=True),
+        gemm.matmul(a, b, after=gemm.finishing(700, a.dtype, d(700), d(700), d(700)), relu=True),
+        gemm.matmul(d(7, 300), b, after=gemm.finishing(700, a.dtype, d(700), d(700), d(700)), relu=True),
     )
 
 
@@ -83,13 +131,17 @@ def elementwise(d):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    "kernels", [convolution, depthwise_convolution, matrix_products, pools, batch_norm, elementwise]
-)
+    "kernels",
+    [
+        convolution, many_channels, fused_convolution, one_image, depthwise_convolution, matrix_products, pools,
+        batch_norm, elementwise,
+    ],
+)  # fmt: skip
 def test_results_do_not_depend_on_the_number_of_threads(kernels, dtype):
     def compute(threads):
         rng = np.random.default_rng(3)
         numba.set_num_threads(threads)
-        return kernels(lambda *shape: rng.standard_normal(shape).astype(dtype))
+        return list(kernels(lambda *shape: rng.standard_normal(shape).astype(dtype)))
 
     before = numba.get_num_threads()
     try:
