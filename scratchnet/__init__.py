@@ -24,6 +24,7 @@ from scratchnet import (
 )
 from scratchnet.formats.errors import ModelFileError
 from scratchnet.formats.native import load_model
+from scratchnet.kernels.conv import set_exact
 from scratchnet.layers import Input
 from scratchnet.models import Model, Sequential
 from scratchnet.random import set_random_seed
@@ -52,6 +53,7 @@ __all__ = [
     "optimizers",
     "regularizers",
     "schedules",
+    "set_exact",
     "set_random_seed",
     "warmup",
 ]

@@ -12,7 +12,7 @@ from unittest import mock
 
 import numpy as np
 
-import scratchnet.kernels
+import scratchnet.kernels.patches
 
 MARGIN = 96  # elements: more than a tile is wide, and a multiple of the widest vector
 CANARY = 1.25e30
@@ -82,6 +82,7 @@ def allocating(empty: Callable[..., np.ndarray]) -> Iterator[None]:
         "aligned": lambda size, dtype: empty((size,), dtype),
     }
     patches = [mock.patch.object(np, name, replaced[name]) for name in ("empty", "empty_like")]
+    patches.append(mock.patch.object(scratchnet.kernels.patches, "SCRATCH_KEPT", -1))  # no scratch of earlier calls
     for name in names:
         module = sys.modules.get(name) or importlib.import_module(name)
         patches += [mock.patch.object(module, own, replaced[own]) for own in replaced if own in vars(module)]

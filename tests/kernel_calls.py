@@ -6,7 +6,7 @@ Each function takes `d(*shape)`, which draws an array and decides where it lies,
 import numpy as np
 import tapwise
 
-from scratchnet.kernels import average_pool, conv, depthwise, gemm, norm, pointwise, pool
+from scratchnet.kernels import average_pool, conv, cross_entropy, depthwise, gemm, norm, pointwise, pool
 from scratchnet.kernels.patches import Affine
 from scratchnet.kernels.window import Window
 
@@ -149,22 +149,37 @@ def pooled_normalizations(d):
         yield y
         yield winning_x
         gradient = norm.InputGradient(scale, mean, scale, mean, True)
-        yield pool.mapped_max_pool_backward(dy, winner, x, True, window, gradient)
+        yield pool.mapped_max_pool_backward(dy, winner, x.shape, window, gradient, x, True)
 
 
 def elementwise(d):
-    for size in (1, 17, pointwise.BLOCK + 3):
+    for size in (1, 17, pointwise.BLOCK + 3, pointwise.SERIAL + 3):
         x = d(size)
         y = pointwise.relu(x)
         yield y
         yield pointwise.relu_gradient(d(size), y)
         yield pointwise.erf(x)
-        yield pointwise.dropout(x, 0.5, 3)[0]
+        yield pointwise.dropout(x, 0.5, 3)
+
+
+def column_sums(d):
+    for rows, columns in [(1, 1), (3, 5), (1000, 7), (700, 130)]:
+        yield pointwise.column_sums(d(rows, columns))
+
+
+def cross_entropies(d):
+    for rows, classes in [(1, 1), (5, 7), (64, 33)]:
+        z, targets, dy = d(rows, classes), d(rows, classes), d(rows)
+        losses, softmax = cross_entropy.dense_loss(z, targets)
+        yield from (losses, *softmax, cross_entropy.dense_gradient(dy, targets, softmax))
+        labels = np.arange(rows) % classes
+        losses, softmax = cross_entropy.sparse_loss(z, labels)
+        yield from (losses, *softmax, cross_entropy.sparse_gradient(dy, labels, softmax))
 
 
 ALL = [
     convolutions, fused_convolutions, depthwise_convolutions, products, pools, normalizations, pooled_normalizations,
-    elementwise,
+    elementwise, column_sums, cross_entropies,
 ]  # fmt: skip
 ONLY_FLOAT32 = [winograd_convolutions, fused_winograd_convolutions]
 

@@ -81,7 +81,7 @@ def test_the_surface_is_curated_sorted_and_importable() -> None:
     assert set(sn.__all__) == {
         "Input", "Model", "ModelFileError", "Parameter", "Sequential", "Tensor", "__version__", "activations",
         "callbacks", "initializers", "layers", "load_model", "losses", "metrics", "no_grad", "ops", "optimizers",
-        "regularizers", "schedules", "set_random_seed", "warmup",
+        "regularizers", "schedules", "set_exact", "set_random_seed", "warmup",
     }  # fmt: skip
     assert all(hasattr(sn, name) for name in sn.__all__)
 

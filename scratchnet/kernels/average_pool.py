@@ -4,6 +4,7 @@ import numpy as np
 from numba import prange
 
 from scratchnet.arrays import FloatArray, Shape
+from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.window import UNSIGNED, Window, covered, next_windows, windows_over
 
@@ -67,13 +68,13 @@ def _average_backward(dy, window, dx):
 
 def average_pool_forward(x: FloatArray, window: Window, out_size: Shape) -> FloatArray:
     """The mean of the pixels under each window, (batch, *out_size, channels)."""
-    y = np.empty((x.shape[0], *out_size, x.shape[3]), x.dtype)
+    y = buffers.empty((x.shape[0], *out_size, x.shape[3]), x.dtype)
     _average_forward(x, window, y)
     return y
 
 
 def average_pool_backward(dy: FloatArray, x_shape: Shape, window: Window) -> FloatArray:
     """Each output's gradient is shared equally among the pixels it was the mean of."""
-    dx = np.empty(x_shape, dy.dtype)
+    dx = buffers.empty(x_shape, dy.dtype)
     _average_backward(dy, window, dx)
     return dx

@@ -1,9 +1,9 @@
 """Depthwise convolution: each input channel has its own filters. Bound by memory, so plain loops over channels do."""
 
-import numpy as np
 from numba import prange
 
 from scratchnet.arrays import FloatArray, Shape
+from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.window import Window, covered
 
@@ -92,7 +92,7 @@ def depthwise_forward(
     Returns:
         (batch, *out_size, channels * multiplier), the filters of one channel side by side.
     """
-    y = np.empty((x.shape[0], *out_size, kernel.shape[2] * kernel.shape[3]), x.dtype)
+    y = buffers.empty((x.shape[0], *out_size, kernel.shape[2] * kernel.shape[3]), x.dtype)
     _forward(x, kernel, y, window)
     if bias is not None:
         y += bias
@@ -101,14 +101,14 @@ def depthwise_forward(
 
 def depthwise_input_gradient(dy: FloatArray, kernel: FloatArray, x_shape: Shape, window: Window) -> FloatArray:
     """The loss's gradient by the input, from the one by the output."""
-    dx = np.empty(x_shape, dy.dtype)
+    dx = buffers.empty(x_shape, dy.dtype)
     _input_gradient(dy, kernel, dx, window)
     return dx
 
 
 def depthwise_kernel_gradient(x: FloatArray, dy: FloatArray, kernel_shape: Shape, window: Window) -> FloatArray:
     """The loss's gradient by the kernel; one partial sum per image, so the threads do not change its bits."""
-    partial = np.empty((x.shape[0], *kernel_shape), x.dtype)
+    partial = buffers.empty((x.shape[0], *kernel_shape), x.dtype)
     _kernel_gradient(x, dy, partial, window)
     total: FloatArray = partial.sum(axis=0)
     return total

@@ -15,6 +15,7 @@ import numpy as np
 from numba import prange
 
 from scratchnet.arrays import AnyArray, FloatArray
+from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
 
 LANES = 64  # a row is at least so long, and a multiple of any vector register
@@ -265,7 +266,7 @@ def moments(x: FloatArray, relu: bool = False) -> tuple[FloatArray, FloatArray]:
 
 def map_channels(x: FloatArray, channels: ChannelMap) -> FloatArray:
     """`post_relu(pre_relu(x) * scale + shift)`, of the shape of `x`."""
-    y = np.empty_like(x)
+    y = buffers.empty_like(x)
     _map_channels(x.reshape(-1), *_layout(x), channels, y.reshape(-1))
     return y
 
@@ -316,6 +317,6 @@ def fixed_gradient(by_dy: FloatArray) -> InputGradient:
 
 def input_gradient(x: FloatArray, dy: FloatArray, channels: ChannelMap, gradient: InputGradient) -> FloatArray:
     """The gradient by `x` of `map_channels`, through both ReLUs."""
-    dx = np.empty_like(x)
+    dx = buffers.empty_like(x)
     _input_gradient(x.reshape(-1), dy.reshape(-1), *_layout(x), channels, gradient, dx.reshape(-1))
     return dx

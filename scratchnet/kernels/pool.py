@@ -12,6 +12,7 @@ import numpy as np
 from numba import prange
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
+from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.norm import (
     ChannelMap,
@@ -272,9 +273,9 @@ def mapped_max_pool_forward(
         through; and, if wanted, `pre_relu(x)` of the taps that won, else an empty array. All of one shape.
     """
     shape = (x.shape[0], *out_size, x.shape[3])
-    y = np.empty(shape, x.dtype)
-    winner = np.empty(shape, np.uint8 if window.height * window.width <= MOST_TAPS else np.uint32)
-    winning_x = np.empty(shape if keep_x else (0, 0, 0, 0), x.dtype)
+    y = buffers.empty(shape, x.dtype)
+    winner = buffers.empty(shape, np.uint8 if window.height * window.width <= MOST_TAPS else np.uint32)
+    winning_x = buffers.empty(shape if keep_x else (0, 0, 0, 0), x.dtype)
     _max_forward(x, window, channels, keep_x, y, winner, winning_x)
     return y, winner, winning_x
 
@@ -305,6 +306,6 @@ def mapped_max_pool_backward(
         x: its input; needed with `pre_relu` and by the gradient of statistics.
         pre_relu: whether the map began with a ReLU.
     """
-    dx = np.empty(x_shape, dy.dtype)
+    dx = buffers.empty(x_shape, dy.dtype)
     _max_backward(dy, winner, window, dx if x is None else x, pre_relu, gradient, dx)
     return dx

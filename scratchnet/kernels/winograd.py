@@ -82,9 +82,7 @@ def input_tile(typing: Any, x: Any, at: Any, row: Any, pixel: Any, v: Any, v_at:
         x, v = data_of(context, b, signature, arguments, (0, 4))
         at, row, pixel, v_at, place, channels = (arguments[n] for n in (1, 2, 3, 5, 6, 7))
         simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
-        source = [
-            [b.add(b.add(at, b.mul(row, index(i))), b.mul(pixel, index(j))) for j in range(6)] for i in range(6)
-        ]
+        source = [[b.add(b.add(at, b.mul(row, index(i))), b.mul(pixel, index(j))) for j in range(6)] for i in range(6)]
         target = [b.add(v_at, b.mul(place, index(n))) for n in range(PLACES)]
 
         def body(c: Any) -> None:
