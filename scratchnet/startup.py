@@ -1,7 +1,11 @@
 """Compiling ahead of the first use."""
 
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from scratchnet import layers, ops, optimizers
 from scratchnet.arrays import FLOAT_TYPES, FloatArray
+from scratchnet.kernels.cache import cache_folder
 from scratchnet.models import Sequential
 from scratchnet.random import get_random_state, set_random_state
 from scratchnet.tensor import Parameter, Tensor
@@ -33,14 +38,40 @@ def warmup(dtype: DTypeLike = "float32", verbose: bool = False) -> None:
     if wanted not in FLOAT_TYPES:
         raise ValueError(f"dtype must be float32 or float64, got {wanted}")
 
+    with _helper(wanted.name):
+        _run(wanted.name, _MAIN, verbose)
+    _run(wanted.name, _PARTS, verbose)
+
+
+@contextmanager
+def _helper(dtype: str) -> Iterator[None]:
+    """Meanwhile another process compiles half of the kernels: Numba lets only one thread of a process compile."""
+    folder = cache_folder()
+    if folder is None or (os.cpu_count() or 1) < 2 or any(folder.iterdir()):
+        yield
+        return
+    code = f"from scratchnet import startup; startup._run({dtype!r}, startup._HELPED, False)"
+    path = os.pathsep.join(entry or os.curdir for entry in sys.path)  # the same package, wherever it was found
+    helper = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+        helper.wait()  # whatever became of it: what it has not compiled is compiled here
+    finally:
+        helper.kill()
+
+
+def _run(dtype: str, names: Iterable[str], verbose: bool) -> None:
     def make(*shape: int) -> Tensor:
-        return Tensor(np.linspace(-1, 1, int(np.prod(shape))).reshape(shape).astype(wanted), requires_grad=True)
+        return Tensor(np.linspace(-1, 1, int(np.prod(shape))).reshape(shape).astype(dtype), requires_grad=True)
 
     state = get_random_state()
     try:
-        for name, run in _PARTS.items():
+        for name in names:
             start = time.perf_counter()
-            run(make)
+            _PARTS[name](make)
             if verbose:
                 print(f"{name}: {time.perf_counter() - start:.1f} s", flush=True)
     finally:
@@ -63,6 +94,16 @@ def _convolutions(make: Make) -> None:
             _differentiate(ops.conv2d(x, kernel, None, strides, padding, groups=groups))
     _differentiate(ops.conv2d(make(2, 9, 9, 8), make(1, 1, 8, 8), make(8)))
     _differentiate(ops.conv2d(make(2, 9, 9, 8), make(3, 3, 8, 8), make(8), dilation_rate=2))
+    _differentiate(ops.conv2d(make(2, 9, 9, 8), make(3, 3, 8, 8), make(8), 2, relu=True, pool_size=2))
+
+
+def _winograd_convolutions(make: Make) -> None:
+    x, kernel, bias = make(3, 12, 12, 16), make(3, 3, 16, 16), make(16)
+    _differentiate(ops.conv2d(x, kernel, bias, padding="same"))
+    _differentiate(ops.conv2d(x, kernel, bias, padding="same", relu=True, pool_size=2))
+
+
+def _depthwise_convolutions(make: Make) -> None:
     for multiplier in (1, 2):
         x, kernel, bias = make(2, 9, 9, 8), make(3, 3, 8, multiplier), make(8 * multiplier)
         for strides, padding in ((1, "same"), (2, "valid")):
@@ -140,6 +181,8 @@ def _models(make: Make) -> None:
 
 _PARTS: Mapping[str, Callable[[Make], None]] = {
     "convolutions": _convolutions,
+    "Winograd's convolutions": _winograd_convolutions,
+    "depthwise convolutions": _depthwise_convolutions,
     "matrix products": _products,
     "pools": _pools,
     "normalizations": _normalizations,
@@ -148,3 +191,6 @@ _PARTS: Mapping[str, Callable[[Make], None]] = {
     "optimizers": _optimizers,
     "models": _models,
 }
+# what the first process and its helper compile at the same time
+_MAIN = ("Winograd's convolutions", "pools", "depthwise convolutions", "pointwise", "losses")
+_HELPED = ("convolutions", "matrix products", "optimizers", "normalizations")

@@ -22,7 +22,7 @@ SURFACES = {
     "Flatten GlobalAveragePooling2D GlobalMaxPooling2D Input Layer LeakyReLU MaxPooling2D ReLU Rescaling Reshape "
     "SeparableConv2D Softmax ZeroPadding2D",
     "ops": "abs add average_pool2d batch_normalization batch_normalization_training binary_cross_entropy_with_logits "
-    "cast clip concatenate conv2d cross_entropy_with_logits depthwise_conv2d divide dropout elu exp gelu getitem "
+    "cast clip concatenate conv2d cross_entropy_with_logits dense depthwise_conv2d divide dropout elu exp gelu getitem "
     "global_average_pool2d global_max_pool2d leaky_relu log log_softmax matmul max max_pool2d maximum mean minimum "
     "multiply negative pad power relu relu6 reshape sigmoid silu softmax softplus "
     "sparse_cross_entropy_with_logits sqrt square subtract sum tanh transpose",

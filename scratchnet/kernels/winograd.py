@@ -224,13 +224,15 @@ def _winograd(source, gate, won, packed, after, floor, y, winner, pooled, layout
                 for t in range(count):
                     image, i = (first_row + t // across) // down, (first_row + t // across) % down * 4
                     j = t % across * 4
-                    if pool_h == 0 and i + 4 <= out_height and j + 4 <= out_width:
-                        at = ((image * out_height + i) * out_width + j) * filters + first
-                        _sums_tile(m, t * panel, tiles * panel, flat, at, out_width * filters, filters, columns, after,
-                                   first, after.size // 3, floor)  # fmt: skip
+                    whole = pool_h == 0 and i + 4 <= out_height and j + 4 <= out_width
+                    at = ((image * out_height + i) * out_width + j) * filters + first if whole else 0
+                    pixel = filters if whole else columns
+                    _sums_tile(
+                        m, t * panel, tiles * panel, flat if whole else block, at,
+                        (out_width if whole else 4) * pixel, pixel, columns, after, first, after.size // 3, floor,
+                    )  # fmt: skip
+                    if whole:
                         continue
-                    _sums_tile(m, t * panel, tiles * panel, block, 0, 4 * columns, columns, columns, after, first,
-                               after.size // 3, floor)  # fmt: skip
                     height, valid = min(4, out_height - i), min(4, out_width - j)
                     if pool_h:
                         at = ((image * height_y + i // pool_h) * width_y + j // pool_w) * filters + first
