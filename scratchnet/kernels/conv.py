@@ -75,8 +75,9 @@ def uses_winograd(
 ) -> bool:
     """The rule: float32, 3x3, steps and dilation of 1, one group; channels and filters that fill vectors.
 
-    Half of the pixels of the 4x4 tiles must lie inside the image, or the tiles compute more than they save; and a
-    batch must have `WINOGRAD_TILES` tiles, because its packed kernel is four times as large and has to be read.
+    60% of the pixels of the 4x4 tiles must lie inside the images, or the tiles compute more than they save. And there
+    must be `TILES_ONCE` tiles, since the packed kernel is four times as large, and packing and reading it takes time;
+    for a kernel that is packed already, `TILES_PREPARED`.
     """
     if _exact or dtype != np.float32 or window[:6] != (3, 3, 1, 1, 1, 1) or groups != 1:
         return False
