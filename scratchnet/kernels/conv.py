@@ -14,13 +14,13 @@ from numba import get_num_threads
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
-from scratchnet.kernels.conv_direct import direct, direct_layout, run_direct
+from scratchnet.kernels.conv_direct import direct, direct_kernel, direct_layout
 from scratchnet.kernels.conv_gradients import kernel_gradient, scattered_input_gradient
-from scratchnet.kernels.patches import Affine, Weights, flipped, pack_kernel
+from scratchnet.kernels.patches import Affine, Weights, flipped, launch, pack_kernel
 from scratchnet.kernels.simd import VECTOR_BYTES
 from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
 from scratchnet.kernels.window import Window
-from scratchnet.kernels.winograd import TILE, run_winograd, transform_kernel, winograd, winograd_layout
+from scratchnet.kernels.winograd import TILE, transform_kernel, winograd, winograd_kernel, winograd_layout
 from scratchnet.kernels.winograd_gradient import winograd_kernel_gradient
 
 TILES_ONCE = 24
@@ -33,7 +33,7 @@ def set_exact(exact: bool) -> None:
     """Whether all convolutions are computed by their definition, in this process.
 
     By default, 3x3 convolutions of many channels use Winograd's algorithm, which takes a quarter of the
-    multiplications. Its results differ by about 1e-6 of the largest sum, and an infinity among the inputs becomes NaN
+    multiplications. Its results differ by some 1e-6 of the largest sum, and an infinity among the inputs becomes NaN
     in a neighbourhood of 4x4 pixels.
     """
     global _exact
@@ -146,7 +146,7 @@ def bind(
     """`convolve` for images of one shape, with everything decided beforehand: for one image that takes as long."""
     size = (out_size[0] // fused.pool[0], out_size[1] // fused.pool[1]) if fused.pool[0] else out_size
     weights, relu, result = prepared.weights, fused.relu, (shape[0], *size, prepared.weights.filters)
-    threads, run = get_num_threads(), run_winograd if prepared.winograd else run_direct
+    threads, convolution = get_num_threads(), winograd_kernel if prepared.winograd else direct_kernel
     if prepared.winograd:
         pads = (window.pad_top, window.pad_left)
         layout, scratch = winograd_layout(
@@ -159,7 +159,7 @@ def bind(
 
     def call(x: FloatArray) -> FloatArray:
         y = buffers.empty(result, dtype)
-        run(x, x, NO_WINNER, weights, relu, y, NO_WINNER, layout, scratch)
+        launch(convolution, x, x, NO_WINNER, weights, relu, y, NO_WINNER, layout, scratch)
         return y
 
     return call

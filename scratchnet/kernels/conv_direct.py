@@ -18,11 +18,11 @@ from scratchnet.kernels.patches import (
     LINE,
     Weights,
     columns_under,
+    launch,
     load_band,
     needs_padding,
     patch_runs,
     rows_under,
-    scratch_for,
     whole_lines,
 )
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, panel_product
@@ -31,7 +31,7 @@ from scratchnet.kernels.window import Window, window_of
 
 
 @kernel(parallel=True)
-def _direct(source, gate, won, packed, after, floor, y, winner, pooled, layout, scratch):
+def direct_kernel(source, gate, won, packed, after, floor, y, winner, pooled, layout, scratch):
     """`layout` is that of `direct_layout`; a task is a band of rows of the sums."""
     batch, out_height, out_width, filters = layout[0], layout[1], layout[2], layout[3]
     band, copied, groups, pool_h, pool_w = layout[4], layout[5] != 0, layout[6], layout[7], layout[8]
@@ -153,21 +153,4 @@ def direct(
     layout, size = direct_layout(
         source.shape, weights.filters, up, window, out_size, groups, pool, get_num_threads(), source.itemsize
     )
-    run_direct(source, gate, won, weights, relu, y, winner, layout, size)
-
-
-def run_direct(
-    source: FloatArray,
-    gate: FloatArray,
-    won: AnyArray,
-    weights: Weights,
-    relu: bool,
-    y: FloatArray,
-    winner: AnyArray,
-    layout: IntArray,
-    size: int,
-) -> None:
-    """`direct` with a layout that is known."""
-    floor = source.dtype.type(0 if relu else -np.inf)
-    scratch = scratch_for(int(layout[-1]), size, source.dtype)
-    _direct(source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch)
+    launch(direct_kernel, source, gate, won, weights, relu, y, winner, layout, size)

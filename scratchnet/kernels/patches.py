@@ -1,11 +1,12 @@
 """What the convolution kernels share: where patches lie, padded bands of images, and packed weights."""
 
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchnet.arrays import FloatArray, Shape
+from scratchnet.arrays import AnyArray, FloatArray, IntArray, Shape
 from scratchnet.kernels.gemm import aligned, finishing, pack, packed_size
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS
@@ -124,6 +125,28 @@ def scratch_for(workers: int, size: int, dtype: np.dtype[np.floating[Any]]) -> F
         _scratch.memory = aligned(wanted, np.dtype(np.uint8))
     array: FloatArray = _scratch.memory[:wanted].view(dtype).reshape(workers, width)
     return array
+
+
+def launch(
+    convolution: Callable[..., None],
+    source: FloatArray,
+    gate: FloatArray,
+    won: AnyArray,
+    weights: Weights,
+    relu: bool,
+    y: FloatArray,
+    winner: AnyArray,
+    layout: IntArray,
+    size: int,
+) -> None:
+    """Run one of the convolution kernels with its layout, whose last number is that of the workers.
+
+    Args:
+        size: elements of scratch per worker.
+    """
+    floor = source.dtype.type(0 if relu else -np.inf)
+    scratch = scratch_for(int(layout[-1]), size, source.dtype)
+    convolution(source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch)
 
 
 def needs_padding(window: Window, out_size: Shape, size: Shape) -> bool:

@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from scratchnet.arrays import AnyArray, FloatArray, IntArray, Shape
 from scratchnet.kernels.gemm import aligned
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.patches import Affine, Weights, load_band, panel_width, scratch_for, whole_lines, with_affine
+from scratchnet.kernels.patches import Affine, Weights, launch, load_band, panel_width, whole_lines, with_affine
 from scratchnet.kernels.simd import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product
 from scratchnet.kernels.upstream import Upstream, pool_block, upstream_of
 from scratchnet.kernels.window import UNSIGNED
@@ -172,7 +172,7 @@ def _transform_kernel(weights, packed):
 
 
 @kernel(parallel=True)
-def _winograd(source, gate, won, packed, after, floor, y, winner, pooled, layout, scratch):
+def winograd_kernel(source, gate, won, packed, after, floor, y, winner, pooled, layout, scratch):
     """`layout` is that of `winograd_layout`; a task is some rows of tiles times a part of the filters."""
     batch, out_height, out_width, filters = layout[0], layout[1], layout[2], layout[3]
     tile_rows, parts, pool_h, pool_w, pad_top, pad_left = (
@@ -313,21 +313,4 @@ def winograd(
     layout, size = winograd_layout(
         source.shape, weights.filters, up, pads, out_size, pool, get_num_threads(), source.itemsize
     )
-    run_winograd(source, gate, won, weights, relu, y, winner, layout, size)
-
-
-def run_winograd(
-    source: FloatArray,
-    gate: FloatArray,
-    won: AnyArray,
-    weights: Weights,
-    relu: bool,
-    y: FloatArray,
-    winner: AnyArray,
-    layout: IntArray,
-    size: int,
-) -> None:
-    """`winograd` with a layout that is known."""
-    floor = source.dtype.type(0 if relu else -np.inf)
-    scratch = scratch_for(int(layout[-1]), size, source.dtype)
-    _winograd(source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch)
+    launch(winograd_kernel, source, gate, won, weights, relu, y, winner, layout, size)
