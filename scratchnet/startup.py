@@ -131,7 +131,7 @@ def _normalizations(make: Make) -> None:
 
 def _pointwise(make: Make) -> None:
     x = make(3, 5)
-    _differentiate(ops.relu(x), ops.gelu(x, approximate=False), ops.dropout(x, 0.5, seed=0))
+    _differentiate(ops.relu(x), ops.gelu(x, approximate=False), ops.dropout(x, 0.5, seed=0), ops.sigmoid(x))
 
 
 def _losses(make: Make) -> None:

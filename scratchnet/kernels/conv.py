@@ -6,7 +6,6 @@ There are two algorithms: the definition, on the register tile (`conv_direct`), 
 (`winograd`), which `uses_winograd` chooses by shape.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,8 @@ from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
 from scratchnet.kernels.conv_direct import direct, direct_kernel, direct_layout
 from scratchnet.kernels.conv_gradients import kernel_gradient, scattered_input_gradient
-from scratchnet.kernels.patches import Affine, Weights, flipped, launch, pack_kernel
+from scratchnet.kernels.gemm import Bound
+from scratchnet.kernels.patches import Affine, Weights, flipped, floor_of, pack_kernel, scratch_shape
 from scratchnet.kernels.simd import VECTOR_BYTES
 from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
 from scratchnet.kernels.window import Window
@@ -142,10 +142,10 @@ def convolve(
 
 def bind(
     shape: Shape, dtype: np.dtype[Any], prepared: Prepared, window: Window, out_size: Shape, groups: int, fused: Fused
-) -> Callable[[FloatArray], FloatArray]:
-    """`convolve` for images of one shape, with everything decided beforehand: for one image that takes as long."""
+) -> Bound:
+    """`convolve` for images of one shape."""
     size = (out_size[0] // fused.pool[0], out_size[1] // fused.pool[1]) if fused.pool[0] else out_size
-    weights, relu, result = prepared.weights, fused.relu, (shape[0], *size, prepared.weights.filters)
+    weights, relu = prepared.weights, fused.relu
     threads, convolution = get_num_threads(), winograd_kernel if prepared.winograd else direct_kernel
     if prepared.winograd:
         pads = (window.pad_top, window.pad_left)
@@ -156,13 +156,13 @@ def bind(
         layout, scratch = direct_layout(
             shape, weights.filters, PLAIN, window, out_size, groups, fused.pool, threads, dtype.itemsize
         )
+    packed, after, _, pooled = weights
+    floor = floor_of(relu, dtype)
 
-    def call(x: FloatArray) -> FloatArray:
-        y = buffers.empty(result, dtype)
-        launch(convolution, x, x, NO_WINNER, weights, relu, y, NO_WINNER, layout, scratch)
-        return y
+    def call(x: FloatArray, y: FloatArray, scratch: FloatArray) -> None:
+        convolution(x, x, NO_WINNER, packed, after, floor, y, NO_WINNER, pooled, layout, scratch)
 
-    return call
+    return Bound(call, (shape[0], *size, weights.filters), scratch_shape(int(layout[-1]), scratch, dtype))
 
 
 def _run(

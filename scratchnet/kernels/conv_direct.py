@@ -15,6 +15,7 @@ from scratchnet.arrays import AnyArray, FloatArray, IntArray, Shape
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import (
     BAND_BYTES,
+    BLOCK_BYTES,
     LINE,
     Weights,
     columns_under,
@@ -114,9 +115,10 @@ def direct_layout(
     if pool[0]:
         out_size = (out_size[0] // pool[0] * pool[0], out_size[1])  # rows that no window covers are not computed
     padded_width = (out_size[1] - 1) * window.stride_w + (window.width - 1) * window.dilation_w + 1
-    row_size = max(padded_width * shape[3] * window.stride_h, out_size[1] * filters if pool[0] else 0)
     halo = max(0, (window.height - 1) * window.dilation_h + 1 - window.stride_h)
-    fitting = BAND_BYTES // itemsize // row_size - halo // window.stride_h
+    fitting = BAND_BYTES // itemsize // (padded_width * shape[3] * window.stride_h) - halo // window.stride_h
+    if pool[0]:
+        fitting = min(fitting, BLOCK_BYTES // itemsize // (out_size[1] * filters))
     per_image = threads // math.gcd(threads, shape[0])  # so that every thread has as much to do
     band = min(max(1, fitting), -(-out_size[0] // per_image))
     band = -(-band // max(1, pool[0])) * max(1, pool[0])

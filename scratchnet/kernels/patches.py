@@ -1,5 +1,6 @@
 """What the convolution kernels share: where patches lie, padded bands of images, and packed weights."""
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +14,8 @@ from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS
 from scratchnet.kernels.upstream import load_row
 from scratchnet.kernels.window import UNSIGNED, Window
 
-BAND_BYTES = 192 * 1024  # of a padded band of the input, or of results that are pooled next: both fit the cache
+BAND_BYTES = 192 * 1024  # of a padded band of the input: it fits the second-level cache
+BLOCK_BYTES = 24 * 1024  # of results that are pooled next: they fit the first-level cache
 SCRATCH_KEPT = 32 * 2**20  # bytes of scratch that a thread keeps
 LINE = 16  # scratch is cut at multiples of so many elements, so that its parts stay aligned
 
@@ -117,14 +119,25 @@ def scratch_for(workers: int, size: int, dtype: np.dtype[np.floating[Any]]) -> F
 
     It is valid until the same thread asks for the next.
     """
-    width = ROWS * panel_width(dtype.itemsize) + whole_lines(size)
-    wanted = workers * width * dtype.itemsize
+    shape = scratch_shape(workers, size, dtype)
+    wanted = math.prod(shape) * dtype.itemsize
     if wanted > SCRATCH_KEPT:
-        return aligned(workers * width, dtype).reshape(workers, width)
+        return aligned(math.prod(shape), dtype).reshape(shape)
     if _scratch.memory.size < wanted:
         _scratch.memory = aligned(wanted, np.dtype(np.uint8))
-    array: FloatArray = _scratch.memory[:wanted].view(dtype).reshape(workers, width)
+    array: FloatArray = _scratch.memory[:wanted].view(dtype).reshape(shape)
     return array
+
+
+def scratch_shape(workers: int, size: int, dtype: np.dtype[np.floating[Any]]) -> Shape:
+    """A row per worker, with the edge of the tile at its beginning."""
+    return workers, ROWS * panel_width(dtype.itemsize) + whole_lines(size)
+
+
+def floor_of(relu: bool, dtype: np.dtype[np.floating[Any]]) -> np.floating[Any]:
+    """The least that a sum may be."""
+    floor: np.floating[Any] = dtype.type(0 if relu else -np.inf)
+    return floor
 
 
 def launch(
@@ -144,7 +157,7 @@ def launch(
     Args:
         size: elements of scratch per worker.
     """
-    floor = source.dtype.type(0 if relu else -np.inf)
+    floor = floor_of(relu, source.dtype)
     scratch = scratch_for(int(layout[-1]), size, source.dtype)
     convolution(source, gate, won, weights.packed, weights.after, floor, y, winner, weights.pooled, layout, scratch)
 

@@ -67,7 +67,7 @@ class Vectors:
 
     def spread(self, value: Any) -> Any:
         """A scalar in every lane."""
-        undefined = ir.Constant(self.type, ir.Undefined)
+        undefined = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
         first = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, undefined, zeros)
@@ -96,6 +96,20 @@ class Vectors:
 
     def _place(self, array: Any, at: Any) -> Any:
         return self.builder.bitcast(self.builder.gep(array, [at]), self.type.as_pointer())
+
+
+def vector_loop(simd: Vectors, count: Any, body: Any) -> None:
+    """Emit `body(offset)` for each vector of `count` elements."""
+    b = simd.builder
+    before, loop, end = b.block, b.append_basic_block("vectors"), b.append_basic_block("vectors_end")
+    b.branch(loop)
+    b.position_at_end(loop)
+    offset = b.phi(INDEX)
+    body(offset)
+    following = b.add(offset, index(simd.lanes))
+    offset.add_incoming(index(0), before), offset.add_incoming(following, b.block)
+    b.cbranch(b.icmp_signed("<", following, count), loop, end)
+    b.position_at_end(end)
 
 
 def data_of(context: Any, builder: Any, signature: Any, arguments: Any, numbers: tuple[int, ...]) -> list[Any]:

@@ -6,14 +6,18 @@ For backward the layer keeps y and the winning taps, both of y's size. The gradi
 themselves; so it is not stored but made where it is read.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
+from llvmlite import ir
+from numba import prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from scratchnet.arrays import AnyArray, FloatArray
 from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
+from scratchnet.kernels.simd import VECTOR_BYTES, Vectors, data_of, index, vector_loop
 from scratchnet.kernels.window import UNSIGNED
 
 
@@ -107,6 +111,61 @@ def materialized(source: FloatArray, gate: FloatArray, winner: AnyArray, up: Ups
     return target
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _pool_vectors(
+    typing: Any, block: Any, corner: Any, row: Any, pixel: Any, pool_h: Any, pool_w: Any, y: Any, y_at: Any,
+    winner: Any, filters: Any, affine: Any, first: Any,
+) -> Any:  # fmt: skip
+    """One window's maxima over the whole vectors among its filters; arguments as in `pool_block`.
+
+    Vector code, because a loop over few filters would spend its time on finding out that its arrays lie apart.
+    """
+    i = types.intp
+    signature = types.void(block, i, i, i, i, i, y, i, winner, i, affine, i)
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        block, y, winner, affine = data_of(context, b, signature, arguments, (0, 6, 8, 10))
+        corner, row, pixel, pool_h, pool_w, y_at, filters, first = (arguments[n] for n in (1, 2, 3, 4, 5, 7, 9, 11))
+        sizes = [context.make_array(signature.args[n])(context, b, arguments[n]).nitems for n in (8, 10)]
+        wants_winner, is_affine = (b.icmp_signed(">", size, index(0)) for size in sizes)
+        filters_of_all = b.sdiv(sizes[1], index(2))
+        simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
+        byte = ir.IntType(8)
+        best, tap = cgutils.alloca_once(b, simd.type), cgutils.alloca_once(b, ir.VectorType(byte, simd.lanes))
+
+        def compare(at: Any, down: Any, across: Any) -> None:
+            value, earlier = simd.load(block, b.add(at, b.add(b.mul(down, row), b.mul(across, pixel)))), b.load(best)
+            stays = b.or_(b.fcmp_ordered("<=", value, earlier), b.fcmp_unordered("uno", earlier, earlier))
+            number = b.trunc(b.add(b.mul(down, pool_w), across), byte)
+            b.store(b.select(stays, earlier, value), best)
+            b.store(b.select(stays, b.load(tap), simd.spread(number)), tap)
+
+        two = b.and_(b.icmp_signed("==", pool_h, index(2)), b.icmp_signed("==", pool_w, index(2)))
+
+        def body(c: Any) -> None:
+            at, to = b.add(corner, c), b.add(y_at, c)
+            b.store(simd.load(block, at), best)
+            b.store(simd.spread(ir.Constant(byte, 0)), tap)
+            with b.if_else(two) as (usual, general):
+                with usual:  # without loops
+                    for n in range(1, 4):
+                        compare(at, index(n // 2), index(n % 2))
+                with general, cgutils.for_range(b, pool_h) as down, cgutils.for_range(b, pool_w) as across:
+                    compare(at, down.index, across.index)
+            with b.if_then(wants_winner):
+                b.store(b.load(tap), b.bitcast(b.gep(winner, [to]), tap.type)).align = 1
+            with b.if_then(is_affine):
+                place = b.add(first, c)
+                scale, shift = simd.load(affine, place), simd.load(affine, b.add(filters_of_all, place))
+                b.store(simd.fma(b.load(best), scale, shift), best)
+            simd.store(b.load(best), y, to)
+
+        vector_loop(simd, filters, body)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 @kernel
 def pool_block(
     block, block_at, rows, columns, row_pixels, filters, pool_h, pool_w, y, winner, y_at, y_row, y_pixel, affine, first
@@ -118,29 +177,20 @@ def pool_block(
     `affine`, (2, all filters), then scales and shifts each filter, of which the block's first is number `first`. The
     first maximum wins; a NaN beats everything.
     """
-    count, shift_at, scale_at = UNSIGNED(filters), UNSIGNED(affine.size // 2 + first), UNSIGNED(first)
+    whole = filters // (VECTOR_BYTES // block.itemsize) * (VECTOR_BYTES // block.itemsize)
     for i in range(rows // pool_h):
         for j in range(columns // pool_w):
-            at = block_at + (i * pool_h * row_pixels + j * pool_w) * filters
-            to = UNSIGNED(y_at + i * y_row + j * y_pixel)
-            corner = UNSIGNED(at)
-            for c in range(count):
-                y[to + c] = block[corner + c]
-            if winner.size:
-                for c in range(count):
-                    winner[to + c] = 0
-            for tap in range(1, pool_h * pool_w):
-                pixel, number = UNSIGNED(at + (tap // pool_w * row_pixels + tap % pool_w) * filters), np.uint8(tap)
+            at, to = block_at + (i * pool_h * row_pixels + j * pool_w) * filters, y_at + i * y_row + j * y_pixel
+            if whole:
+                _pool_vectors(
+                    block, at, row_pixels * filters, filters, pool_h, pool_w, y, to, winner, whole, affine, first
+                )  # fmt: skip
+            for c in range(whole, filters):
+                best, number = block[at + c], 0
+                for tap in range(1, pool_h * pool_w):
+                    value = block[at + (tap // pool_w * row_pixels + tap % pool_w) * filters + c]
+                    if not (value <= best or best != best):
+                        best, number = value, tap
                 if winner.size:
-                    for c in range(count):
-                        value, best = block[pixel + c], y[to + c]
-                        stays = (value <= best) | (best != best)
-                        y[to + c] = best if stays else value
-                        winner[to + c] = winner[to + c] if stays else number
-                else:
-                    for c in range(count):
-                        value, best = block[pixel + c], y[to + c]
-                        y[to + c] = best if (value <= best) | (best != best) else value
-            if affine.size:
-                for c in range(count):
-                    y[to + c] = y[to + c] * affine[scale_at + c] + affine[shift_at + c]
+                    winner[to + c] = number
+                y[to + c] = best * affine[first + c] + affine[affine.size // 2 + first + c] if affine.size else best

@@ -21,27 +21,13 @@ from scratchnet.arrays import AnyArray, FloatArray, IntArray, Shape
 from scratchnet.kernels.gemm import aligned
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import Affine, Weights, launch, load_band, panel_width, whole_lines, with_affine
-from scratchnet.kernels.simd import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product, vector_loop
 from scratchnet.kernels.upstream import Upstream, pool_block, upstream_of
 from scratchnet.kernels.window import UNSIGNED
 
 TILE = 4  # sums per side of a tile
 PLACES = 36
 TILES = 24  # per task: their transformed inputs and products fit the second-level cache
-
-
-def vector_loop(simd: Vectors, count: Any, body: Any) -> None:
-    """Emit `body(offset)` for each vector of `count` elements."""
-    b = simd.builder
-    before, loop, end = b.block, b.append_basic_block("vectors"), b.append_basic_block("vectors_end")
-    b.branch(loop)
-    b.position_at_end(loop)
-    offset = b.phi(INDEX)
-    body(offset)
-    following = b.add(offset, index(simd.lanes))
-    offset.add_incoming(index(0), before), offset.add_incoming(following, b.block)
-    b.cbranch(b.icmp_signed("<", following, count), loop, end)
-    b.position_at_end(end)
 
 
 def _transform_input(simd: Vectors, d: list[Any]) -> list[Any]:

@@ -17,10 +17,10 @@ from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import load_band, scratch_for, whole_lines
-from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product, vector_loop
 from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
 from scratchnet.kernels.window import UNSIGNED
-from scratchnet.kernels.winograd import PLACES, TILE, input_tile, vector_loop
+from scratchnet.kernels.winograd import PLACES, TILE, input_tile
 
 STAGE_BYTES = 5 * 2**20  # of transformed inputs and gradients at a time: they stay in the caches of the cores
 

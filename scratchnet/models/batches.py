@@ -7,6 +7,8 @@ import numpy as np
 
 from scratchnet.arrays import AnyArray
 
+BATCH_SIZE = 32  # where none is given, as in Keras
+
 
 class Batch(NamedTuple):
     """Inputs (an array, or a list of them for several inputs), targets and weights of some samples."""
@@ -46,7 +48,12 @@ class ArrayBatches:
     """
 
     def __init__(
-        self, x: Any, y: Any = None, sample_weight: Any = None, batch_size: int = 32, shuffle_seed: int | None = None
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int = BATCH_SIZE,
+        shuffle_seed: int | None = None,
     ) -> None:
         self.x = [_array(part) for part in x] if isinstance(x, list | tuple) else _array(x)
         self.y = None if y is None else _array(y)
@@ -145,7 +152,7 @@ def make_batches(
     """
     is_arrays = isinstance(x, list | tuple) or hasattr(x, "__array__")
     if is_arrays:
-        return ArrayBatches(x, y, sample_weight, 32 if batch_size is None else batch_size, shuffle_seed)
+        return ArrayBatches(x, y, sample_weight, BATCH_SIZE if batch_size is None else batch_size, shuffle_seed)
     if not isinstance(x, Iterable):
         raise ValueError(f"x must be an array, a list of arrays or an iterable of batches, got {type(x).__name__}")
     for name, value in {"y": y, "sample_weight": sample_weight, "batch_size": batch_size}.items():

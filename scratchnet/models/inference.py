@@ -14,20 +14,24 @@ from numba import get_num_threads
 
 from scratchnet import layers, ops
 from scratchnet.activations import linear
-from scratchnet.arrays import FloatArray, Shape
-from scratchnet.kernels import conv, gemm, norm
+from scratchnet.arrays import AnyArray, FloatArray, Shape
+from scratchnet.kernels import conv, gemm, norm, probabilities
 from scratchnet.kernels.patches import Affine
 from scratchnet.layers.base import Layer
 from scratchnet.layers.symbolic import Node, SymbolicTensor
 from scratchnet.models.fusion import Step, chain, followers, is_relu, steps_by_itself
+from scratchnet.models.program import Program, Stage
 from scratchnet.models.schedule import Schedule
 from scratchnet.ops.geometry import check_images, slide
 from scratchnet.tensor import Parameter, Tensor
 
 Run: TypeAlias = Callable[[list[Tensor], bool], list[Tensor]]
-ArrayFunction: TypeAlias = Callable[[FloatArray], FloatArray]
 
-SIZES_KEPT = 64  # sizes of batches and images whose geometry a plan remembers
+ARRAY_ACTIVATIONS: dict[Any, Callable[[FloatArray], FloatArray]] = {
+    ops.softmax: probabilities.softmax,
+    ops.sigmoid: probabilities.logistic,
+}
+SHAPES_KEPT = 32  # shapes of inputs whose programs a plan remembers
 
 
 class _Ending:
@@ -100,7 +104,7 @@ def _gather(ending: _Ending, activation: Any, following: list[Node], can_pool: b
 
 
 class _Convolution:
-    """A convolution with its ending, from array to array."""
+    """A convolution with its ending."""
 
     def __init__(self, layer: layers.Conv2D, ending: _Ending) -> None:
         self.layer = layer
@@ -109,19 +113,9 @@ class _Convolution:
         pooled = None if ending.pooled is None else np.ascontiguousarray(np.stack(ending.pooled))
         self.affine = Affine(scale, shift, pooled)
         self.fused = conv.Fused(ending.relu, ending.pool)
-        self.bound: dict[tuple[Any, ...], ArrayFunction] = {}
         self.prepared: dict[bool, conv.Prepared] = {}
 
-    def __call__(self, x: FloatArray) -> FloatArray:
-        key = (x.shape, get_num_threads())
-        function = self.bound.get(key)
-        if function is None:
-            function = self._bind(x.shape)
-            if len(self.bound) < SIZES_KEPT:
-                self.bound[key] = function
-        return function(x)
-
-    def _bind(self, shape: Shape) -> ArrayFunction:
+    def stage(self, shape: Shape) -> Stage:
         """For images of this shape; threads that meet here do it twice, with one result."""
         layer, kernel, pool = self.layer, self.ending.kernel, self.fused.pool
         check_images(shape, layer.name)
@@ -136,11 +130,11 @@ class _Convolution:
         if prepared is None:
             prepared = conv.prepare(kernel, self.ending.bias, *geometry, pool, winograd, self.affine)
             self.prepared[winograd] = prepared
-        return conv.bind(shape, kernel.dtype, prepared, window, out_size, layer.groups, self.fused)
+        return Stage(conv.bind(shape, kernel.dtype, prepared, window, out_size, layer.groups, self.fused), shape)
 
 
 class _Dense:
-    """A dense layer with its ending, from array to array."""
+    """A dense layer with its ending."""
 
     def __init__(self, layer: layers.Dense, ending: _Ending) -> None:
         self.layer = layer
@@ -149,33 +143,70 @@ class _Dense:
         scale, shift = ending.affine or (None, None)
         self.after = gemm.finishing(self.kernel.shape[1], self.kernel.dtype, ending.bias, scale, shift)
 
-    def __call__(self, x: FloatArray) -> FloatArray:
-        if x.shape[-1] != len(self.kernel):
-            raise ValueError(f"{self.layer.name} was built for {len(self.kernel)} features, got shape {x.shape}")
-        if x.ndim == 2:
-            return gemm.matmul(x, self.kernel, after=self.after, relu=self.relu)
-        y = gemm.matmul(x.reshape(-1, x.shape[-1]), self.kernel, after=self.after, relu=self.relu)
-        return y.reshape(*x.shape[:-1], y.shape[-1])
+    def stage(self, shape: Shape) -> Stage:
+        """For inputs of this shape, whose leading axes all count rows."""
+        depth, units = self.kernel.shape
+        if shape[-1] != depth:
+            raise ValueError(f"{self.layer.name} was built for {depth} features, got shape {shape}")
+        rows = math.prod(shape[:-1])
+        bound = gemm.bind(rows, self.kernel, self.after, self.relu)
+        return Stage(bound._replace(shape=(*shape[:-1], units)), (rows, depth))
 
 
-def _flatten(x: FloatArray) -> FloatArray:
-    return x.reshape(len(x), math.prod(x.shape[1:]))
+class _Activation:
+    """An activation between two layers."""
+
+    def __init__(self, function: Callable[[FloatArray], FloatArray]) -> None:
+        self.function = function
+
+    def stage(self, shape: Shape) -> Stage:
+        """For an input of any shape."""
+
+        def call(x: FloatArray, y: FloatArray, scratch: FloatArray) -> None:
+            y[...] = self.function(x)
+
+        return Stage(gemm.Bound(call, shape, (0,)), shape)
 
 
 class _Chain:
-    """Functions of arrays, one after the other, and an activation at the end."""
+    """Convolutions and dense layers, one after the other, and an activation at the end."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
-        self.functions: list[ArrayFunction] = []
+        self.parts: list[_Convolution | _Dense | _Activation | None] = []  # None flattens
         self.activation: Any = None
+        self.programs: dict[tuple[Any, ...], Program] = {}
 
     def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
         x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
-        for function in self.functions:
-            x = function(x)
-        result = Tensor(x)
+        key = (x.shape, get_num_threads())
+        program = self.programs.get(key)
+        if program is None:
+            program = self._program(x.shape, x.dtype)
+            if len(self.programs) < SHAPES_KEPT:
+                self.programs[key] = program
+        result = Tensor(program(x))
         return [result if self.activation is None else self.activation(result)]
+
+    def run_again(self, x: AnyArray) -> FloatArray | None:
+        """As `run`, but from array to array, if it has seen such an array before; no checks are needed then."""
+        program = self.programs.get((x.shape, get_num_threads()))
+        if program is None or x.dtype != program.dtype or not x.flags.c_contiguous:
+            return None
+        if self.activation is None:
+            return program(x)
+        function = ARRAY_ACTIVATIONS.get(self.activation)
+        return None if function is None else function(program(x))
+
+    def _program(self, shape: Shape, dtype: np.dtype[np.floating[Any]]) -> Program:
+        stages: list[Stage] = []
+        for part in self.parts:
+            if part is None:
+                shape = (shape[0], math.prod(shape[1:]))
+            else:
+                stages.append(part.stage(shape))
+                shape = stages[-1].bound.shape
+        return Program(stages, shape, dtype)
 
 
 class _Normalization:
@@ -201,23 +232,29 @@ def _chained(calls: list[Node]) -> tuple[_Chain | None, int]:
     """As many of the calls as can run from array to array, and their number."""
     chain = _Chain(calls[0].layer)
     taken = 0
-    while taken < len(calls) and chain.activation is None:
+    while taken < len(calls):
         layer = calls[taken].layer
+        if chain.activation is not None and type(layer) is not layers.Dropout:
+            function = ARRAY_ACTIVATIONS.get(chain.activation)
+            if function is None:
+                break
+            chain.parts.append(_Activation(function))
+            chain.activation = None
         taken += 1
         if type(layer) is layers.Flatten:
-            chain.functions.append(_flatten)
+            chain.parts.append(None)
         elif type(layer) is layers.Conv2D or type(layer) is layers.Dense:
             ending = _Ending(layer.kernel.data, None if layer.bias is None else layer.bias.data)
             is_convolution = isinstance(layer, layers.Conv2D)
             joined, chain.activation = _gather(ending, layer.activation, calls[taken:], can_pool=is_convolution)
-            chain.functions.append(
+            chain.parts.append(
                 _Convolution(layer, ending) if isinstance(layer, layers.Conv2D) else _Dense(layer, ending)
             )
             taken += len(joined)
         elif type(layer) is not layers.Dropout:
             taken -= 1
             break
-    return (chain, taken) if chain.functions else (None, 0)
+    return (chain, taken) if any(chain.parts) else (None, 0)
 
 
 def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step]:
@@ -261,7 +298,17 @@ class Plan(Schedule):
     ) -> None:
         self.weights = list(weights)
         self.state = self.current_state()  # before the weights are read: a change meanwhile makes the plan stale
-        super().__init__(lower(nodes, outputs), inputs, outputs)
+        steps = lower(nodes, outputs)
+        super().__init__(steps, inputs, outputs)
+        self._whole: _Chain | None = None
+        if len(steps) == len(inputs) == len(outputs) == 1:
+            chain = getattr(steps[0].run, "__self__", None)
+            if isinstance(chain, _Chain) and chain.layer.dtype == inputs[0].dtype:
+                self._whole = chain
+
+    def run_again(self, x: Any) -> FloatArray | None:
+        """The output for an array like one that the plan has run before, if the whole graph is one chain of kernels."""
+        return self._whole.run_again(x) if self._whole is not None and type(x) is np.ndarray else None
 
     def current_state(self) -> tuple[int, ...]:
         """What the plan depends on besides the graph."""

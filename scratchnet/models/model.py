@@ -107,7 +107,11 @@ class Model(Trainer):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_inference": None}  # a copy makes a plan of its own
 
+    def _require_graph(self) -> None:
+        """Raise a ValueError if the graph is not known yet."""
+
     def call(self, inputs: Any, training: bool = False) -> Any:
+        self._require_graph()
         given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
         if len(given) != len(self.inputs):
             raise ValueError(f"{self.name} has {len(self.inputs)} inputs, got {len(given)}")
@@ -131,6 +135,15 @@ class Model(Trainer):
         if not is_recording(*plan.weights):
             return results
         return [self._differentiable(tensors, number, result) for number, result in enumerate(results)]
+
+    def _predict_batch(self, x: Any) -> list[AnyArray]:
+        plan = self._inference
+        # the short way; a subclass's own function may do anything
+        if plan is not None and type(self).call is Model.call and plan.state == plan.current_state():
+            y = plan.run_again(x)
+            if y is not None:
+                return [y]
+        return super()._predict_batch(x)
 
     def _differentiable(self, tensors: list[Tensor], number: int, result: Tensor) -> Tensor:
         """A result whose way back runs the layers one by one, which the plan did not record."""

@@ -83,10 +83,6 @@ class Sequential(Model):
                 f"{self.name} has no weights yet: begin with an Input, call build(input_shape) or fit first"
             )
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        self._require_graph()
-        return super().call(inputs, training)
-
     @property
     def input_shape(self) -> Any:
         self._require_graph()

@@ -12,7 +12,7 @@ from scratchnet import metrics as metric_classes
 from scratchnet.arrays import AnyArray
 from scratchnet.callbacks import Callback, CallbackList, History
 from scratchnet.layers.base import Layer
-from scratchnet.models.batches import ArrayBatches, Batch, Batches, as_batch, class_weights, make_batches
+from scratchnet.models.batches import BATCH_SIZE, ArrayBatches, Batch, Batches, as_batch, class_weights, make_batches
 from scratchnet.random import next_seed
 from scratchnet.tensor import Tensor, no_grad, reading
 
@@ -228,13 +228,18 @@ class Trainer(Layer):
         Returns:
             An array (samples, ...), or a list of them for several outputs.
         """
-        collected: list[list[AnyArray]] = []
-        with no_grad():
-            for batch in make_batches(x, None, None, batch_size).epoch(0):
-                result = self(batch.x, training=False)
-                collected.append([part.data for part in (result if isinstance(result, list) else [result])])
+        if type(x) is np.ndarray and x.ndim and 0 < len(x) <= (BATCH_SIZE if batch_size is None else batch_size):
+            # one batch: nothing to cut, and nothing to join; what `predict` returns is never the input itself
+            parts = [part.copy() if np.may_share_memory(part, x) else part for part in self._predict_batch(x)]
+            return parts[0] if len(parts) == 1 else parts
+        collected = [self._predict_batch(batch.x) for batch in make_batches(x, None, None, batch_size).epoch(0)]
         outputs = [np.concatenate(parts) for parts in zip(*collected, strict=True)]
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def _predict_batch(self, x: Any) -> list[AnyArray]:
+        with no_grad():
+            result = self(x, training=False)
+        return [part.data for part in (result if isinstance(result, list) else [result])]
 
     def train_on_batch(
         self,

@@ -6,15 +6,8 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import FloatArray
-from scratchnet.kernels import pointwise
+from scratchnet.kernels import pointwise, probabilities
 from scratchnet.tensor import Tensor, as_tensor, record
-
-
-def _logistic(x: FloatArray) -> FloatArray:
-    """1 / (1 + exp(-x)) without overflow on either side."""
-    decay = np.exp(-np.abs(x))
-    result: FloatArray = np.where(x >= 0, 1, decay) / (1 + decay)
-    return result
 
 
 def relu(x: Any) -> Tensor:
@@ -72,14 +65,14 @@ def gelu(x: Any, approximate: bool = True) -> Tensor:
 def silu(x: Any) -> Tensor:
     """`x * sigmoid(x)`, also called swish."""
     x = as_tensor(x)
-    s = _logistic(x.data)
+    s = probabilities.logistic(x.data)
     return record(x.data * s, "silu", (x,), lambda dy: (dy * s * (1 + x.data * (1 - s)),))
 
 
 def sigmoid(x: Any) -> Tensor:
     """`1 / (1 + exp(-x))`."""
     x = as_tensor(x)
-    y = _logistic(x.data)
+    y = probabilities.logistic(x.data)
     result = record(y, "sigmoid", (x,), lambda dy: (dy * y * (1 - y),))
     result.logits = ("sigmoid", x)
     return result
@@ -89,7 +82,7 @@ def softplus(x: Any) -> Tensor:
     """`log(1 + exp(x))`."""
     x = as_tensor(x)
     y = np.maximum(x.data, 0) + np.log1p(np.exp(-np.abs(x.data)))  # no overflow, and no warning at NaN
-    return record(y, "softplus", (x,), lambda dy: (dy * _logistic(x.data),))
+    return record(y, "softplus", (x,), lambda dy: (dy * probabilities.logistic(x.data),))
 
 
 def tanh(x: Any) -> Tensor:
@@ -102,8 +95,7 @@ def tanh(x: Any) -> Tensor:
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """Exponentials divided by their sum along `axis`."""
     x = as_tensor(x)
-    y = np.exp(x.data - x.data.max(axis=axis, keepdims=True))
-    y /= y.sum(axis=axis, keepdims=True)
+    y = probabilities.softmax(x.data, axis)
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
         # dy_i/dx_j = y_i (1[i = j] - y_j)
