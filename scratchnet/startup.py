@@ -192,5 +192,5 @@ _PARTS: Mapping[str, Callable[[Make], None]] = {
     "models": _models,
 }
 # what the first process and its helper compile at the same time
-_MAIN = ("Winograd's convolutions", "pools", "depthwise convolutions", "pointwise", "losses")
-_HELPED = ("convolutions", "matrix products", "optimizers", "normalizations")
+_MAIN = ("Winograd's convolutions", "pools", "pointwise", "losses")
+_HELPED = ("convolutions", "matrix products", "normalizations", "depthwise convolutions", "optimizers")

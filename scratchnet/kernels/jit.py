@@ -83,7 +83,9 @@ def kernel(function: Any = None, *, parallel: bool = False) -> Any:
         parallel = False  # an error in another thread than the caller's would be lost
 
     def decorate(function: Callable[..., Any]) -> Any:
-        compiled = numba.njit(parallel=parallel, nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
+        compiled = numba.njit(
+            parallel=parallel, nogil=True, fastmath=FAST_MATH, error_model="numpy", no_cfunc_wrapper=True
+        )(function)
         if isinstance(compiled, Dispatcher):  # a plain function where $NUMBA_DISABLE_JIT is set
             compiled._cache = KernelCache(function)  # type: ignore[attr-defined]
             if parallel:

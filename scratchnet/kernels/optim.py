@@ -26,6 +26,7 @@ Scalar = np.floating[Any]
 CHUNK = 16384  # 64 KB of float32: small enough to balance threads, large enough to hide their start
 SERIAL_TASKS = 2  # so few run on the calling thread
 SLOTS = 3  # arrays that a rule may remember for each parameter
+SGD, MOMENTUM_SGD, NESTEROV_SGD, RMSPROP, ADAM, AMSGRAD = range(6)  # one kernel for all of them: it compiles once
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -49,16 +50,16 @@ def _clipped(gradient, scale, limit):
 
 
 @kernel
-def _sgd(weights, gradient, slot_1, slot_2, slot_3, decay, scale, limit, constants):
-    (learning_rate,) = constants
+def _sgd(weights, gradient, decay, scale, limit, constants):
+    learning_rate = constants[0]
     for i in range(weights.size):
         # w = w - lr g
         weights[i] = weights[i] - weights[i] * decay - learning_rate * _clipped(gradient[i], scale, limit)
 
 
 @kernel
-def _momentum_sgd(weights, gradient, momentums, slot_2, slot_3, decay, scale, limit, constants):
-    learning_rate, momentum = constants
+def _momentum_sgd(weights, gradient, momentums, decay, scale, limit, constants):
+    learning_rate, momentum = constants[0], constants[1]
     for i in range(weights.size):
         # m = momentum m - lr g
         m = momentum * momentums[i] - learning_rate * _clipped(gradient[i], scale, limit)
@@ -68,8 +69,8 @@ def _momentum_sgd(weights, gradient, momentums, slot_2, slot_3, decay, scale, li
 
 
 @kernel
-def _nesterov_sgd(weights, gradient, momentums, slot_2, slot_3, decay, scale, limit, constants):
-    learning_rate, momentum = constants
+def _nesterov_sgd(weights, gradient, momentums, decay, scale, limit, constants):
+    learning_rate, momentum = constants[0], constants[1]
     for i in range(weights.size):
         step = learning_rate * _clipped(gradient[i], scale, limit)
         # m = momentum m - lr g
@@ -81,7 +82,9 @@ def _nesterov_sgd(weights, gradient, momentums, slot_2, slot_3, decay, scale, li
 
 @kernel
 def _rmsprop(weights, gradient, velocities, averages, momentums, decay, scale, limit, constants):
-    learning_rate, rho, one_minus_rho, momentum, epsilon = constants
+    learning_rate, rho, one_minus_rho, momentum, epsilon = (
+        constants[0], constants[1], constants[2], constants[3], constants[4],
+    )  # fmt: skip
     centered, has_momentum = averages.size > 0, momentums.size > 0
     for i in range(weights.size):
         g = _clipped(gradient[i], scale, limit)
@@ -103,9 +106,9 @@ def _rmsprop(weights, gradient, velocities, averages, momentums, decay, scale, l
 
 
 @kernel
-def _adam(weights, gradient, momentums, velocities, slot_3, decay, scale, limit, constants):
+def _adam(weights, gradient, momentums, velocities, decay, scale, limit, constants):
     # alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t) corrects the start from zero, where m and v are too small.
-    alpha, one_minus_beta_1, one_minus_beta_2, epsilon = constants
+    alpha, one_minus_beta_1, one_minus_beta_2, epsilon = constants[0], constants[1], constants[2], constants[3]
     for i in range(weights.size):
         g = _clipped(gradient[i], scale, limit)
         # m = beta_1 m + (1 - beta_1) g
@@ -120,7 +123,7 @@ def _adam(weights, gradient, momentums, velocities, slot_3, decay, scale, limit,
 
 @kernel
 def _amsgrad(weights, gradient, momentums, velocities, maxima, decay, scale, limit, constants):
-    alpha, one_minus_beta_1, one_minus_beta_2, epsilon = constants
+    alpha, one_minus_beta_1, one_minus_beta_2, epsilon = constants[0], constants[1], constants[2], constants[3]
     for i in range(weights.size):
         g = _clipped(gradient[i], scale, limit)
         m = momentums[i] + (g - momentums[i]) * one_minus_beta_1
@@ -133,41 +136,37 @@ def _amsgrad(weights, gradient, momentums, velocities, maxima, decay, scale, lim
         weights[i] = weights[i] - weights[i] * decay - alpha * m / (np.sqrt(v) + epsilon)
 
 
-def _for_all_parameters(rule: Any) -> Any:
-    """The kernel that applies a rule to every span of a table."""
-
-    @kernel
-    def run(task, like, addresses, spans, tasks, factors, limit, constants):
-        for span in range(tasks[task], tasks[task + 1]):
-            p, first, size = spans[span, 0], spans[span, 1], spans[span, 2]
-            rule(
-                _array(addresses[p, 0], first, size, like),
-                _array(addresses[p, 1], first, size, like),
-                _array(addresses[p, 2], first, size, like),
-                _array(addresses[p, 3], first, size, like),
-                _array(addresses[p, 4], first, size, like),
-                factors[p, 0], factors[p, 1], limit, constants,
-            )  # fmt: skip
-
-    @kernel(parallel=True)
-    def update(like, addresses, spans, tasks, factors, limit, constants):
-        count = tasks.size - 1
-        if count <= SERIAL_TASKS:
-            for task in range(count):
-                run(task, like, addresses, spans, tasks, factors, limit, constants)
+@kernel
+def _update_task(rule, task, like, addresses, spans, tasks, factors, limit, constants):
+    for span in range(tasks[task], tasks[task + 1]):
+        p, first, size = spans[span, 0], spans[span, 1], spans[span, 2]
+        decay, scale = factors[p, 0], factors[p, 1]
+        weights, gradient = _array(addresses[p, 0], first, size, like), _array(addresses[p, 1], first, size, like)
+        slot_1, slot_2 = _array(addresses[p, 2], first, size, like), _array(addresses[p, 3], first, size, like)
+        slot_3 = _array(addresses[p, 4], first, size, like)
+        if rule == SGD:
+            _sgd(weights, gradient, decay, scale, limit, constants)
+        elif rule == MOMENTUM_SGD:
+            _momentum_sgd(weights, gradient, slot_1, decay, scale, limit, constants)
+        elif rule == NESTEROV_SGD:
+            _nesterov_sgd(weights, gradient, slot_1, decay, scale, limit, constants)
+        elif rule == RMSPROP:
+            _rmsprop(weights, gradient, slot_1, slot_2, slot_3, decay, scale, limit, constants)
+        elif rule == ADAM:
+            _adam(weights, gradient, slot_1, slot_2, decay, scale, limit, constants)
         else:
-            for task in numba.prange(count):
-                run(task, like, addresses, spans, tasks, factors, limit, constants)
-
-    return update
+            _amsgrad(weights, gradient, slot_1, slot_2, slot_3, decay, scale, limit, constants)
 
 
-_update_sgd = _for_all_parameters(_sgd)
-_update_momentum_sgd = _for_all_parameters(_momentum_sgd)
-_update_nesterov_sgd = _for_all_parameters(_nesterov_sgd)
-_update_rmsprop = _for_all_parameters(_rmsprop)
-_update_adam = _for_all_parameters(_adam)
-_update_amsgrad = _for_all_parameters(_amsgrad)
+@kernel(parallel=True)
+def _update(rule, like, addresses, spans, tasks, factors, limit, constants):
+    count = tasks.size - 1
+    if count <= SERIAL_TASKS:
+        for task in range(count):
+            _update_task(rule, task, like, addresses, spans, tasks, factors, limit, constants)
+    else:
+        for task in numba.prange(count):
+            _update_task(rule, task, like, addresses, spans, tasks, factors, limit, constants)
 
 
 @kernel
@@ -244,29 +243,31 @@ class Table:
         self._factors[:, 1] = scales
         self._limit = self.dtype.type(limit)
 
-    def _run(self, kernel: Any, *constants: Scalar) -> None:
-        kernel(self._like, self._addresses, self._spans, self._tasks, self._factors, self._limit, constants)
+    def _run(self, rule: int, *constants: Scalar) -> None:
+        _update(
+            rule, self._like, self._addresses, self._spans, self._tasks, self._factors, self._limit,
+            np.array(constants, self.dtype),
+        )  # fmt: skip
 
     def sgd(self, learning_rate: Scalar) -> None:
         """Plain gradient descent."""
-        self._run(_update_sgd, learning_rate)
+        self._run(SGD, learning_rate)
 
     def momentum_sgd(self, learning_rate: Scalar, momentum: Scalar, nesterov: bool) -> None:
         """Gradient descent with momentum; slots: momentums."""
-        self._run(_update_nesterov_sgd if nesterov else _update_momentum_sgd, learning_rate, momentum)
+        self._run(NESTEROV_SGD if nesterov else MOMENTUM_SGD, learning_rate, momentum)
 
     def rmsprop(
         self, learning_rate: Scalar, rho: Scalar, one_minus_rho: Scalar, momentum: Scalar, epsilon: Scalar
     ) -> None:
         """RMSprop; slots: velocities, averages (None unless centered), momentums (None for none)."""
-        self._run(_update_rmsprop, learning_rate, rho, one_minus_rho, momentum, epsilon)
+        self._run(RMSPROP, learning_rate, rho, one_minus_rho, momentum, epsilon)
 
     def adam(
         self, alpha: Scalar, one_minus_beta_1: Scalar, one_minus_beta_2: Scalar, epsilon: Scalar, amsgrad: bool
     ) -> None:
         """Adam or AMSGrad; slots: momentums, velocities, maxima (None unless AMSGrad)."""
-        rule = _update_amsgrad if amsgrad else _update_adam
-        self._run(rule, alpha, one_minus_beta_1, one_minus_beta_2, epsilon)
+        self._run(AMSGRAD if amsgrad else ADAM, alpha, one_minus_beta_1, one_minus_beta_2, epsilon)
 
 
 def _addresses_of(arrays: Sequence[FloatArray]) -> list[int]:
