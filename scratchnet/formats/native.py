@@ -18,20 +18,17 @@ REMEDY = "save the model again, or use another copy of the file"
 MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError)
 
 
-def checked_path(path: str | Path) -> Path:
-    """The path, if its extension is that of this format; a ValueError otherwise."""
-    if Path(path).suffix != ".safetensors":
-        raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
-    return Path(path)
-
-
 def _weights(model: Model) -> dict[str, AnyArray]:
     return {f"weights/{name}": weight.data for name, weight in model.named_weights().items()}
 
 
-def save_model(model: Model, path: str | Path) -> None:
+def check_model(model: Model) -> None:
+    """Raise a ValueError if a layer cannot be described; nothing is written."""
+    model.get_config()
+
+
+def save_model(model: Model, path: Path) -> None:
     """Write a model; see `Model.save`."""
-    target = checked_path(path)
     arrays = _weights(model)
     training = model.get_compile_config()
     if training is not None and model.optimizer.built:
@@ -44,12 +41,12 @@ def save_model(model: Model, path: str | Path) -> None:
         "preprocessing": model.preprocessing,
         "training": training,
     }
-    write_container(target, arrays, meta)
+    write_container(path, arrays, meta)
 
 
-def save_weights(model: Model, path: str | Path) -> None:
+def save_weights(model: Model, path: Path) -> None:
     """Write the weights alone; see `Model.save_weights`."""
-    write_container(checked_path(path), _weights(model), {"format": FORMAT, "version": VERSION})
+    write_container(path, _weights(model), {"format": FORMAT, "version": VERSION})
 
 
 def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | None = None) -> Model:
