@@ -112,13 +112,14 @@ def _functional_config(model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "layers": list(described.values()),
-        "input_layers": _places(model.inputs, history),
-        "output_layers": _places(model.outputs, history),
+        "input_layers": _places(model.inputs, history, single=len(model.inputs) == 1),
+        "output_layers": _places(model.outputs, history, single=not isinstance(model.output_shape, list)),
     }
 
 
-def _places(tensors: Sequence[SymbolicTensor], history: Mapping[int, list[Any]]) -> list[Any]:
-    return [history[id(tensor)] for tensor in tensors]
+def _places(tensors: Sequence[SymbolicTensor], history: Mapping[int, list[Any]], single: bool) -> list[Any]:
+    places = [history[id(tensor)] for tensor in tensors]
+    return places[0] if single else places
 
 
 def input_names(model: Model) -> list[str]:
