@@ -5,7 +5,7 @@ from typing import Any
 
 import scratchnet as sn
 from pipelines.errors import UserError
-from scratchnet.formats.keras_config import model_to_keras, optimizer_variables, training_to_keras
+from scratchnet.formats.keras_description import model_to_keras, optimizer_variables, training_to_keras
 from scratchnet.tensor import reading
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.formats.errors import ModelFileError
-from scratchnet.formats.keras_config import model_to_keras, optimizer_variables, training_to_keras
+from scratchnet.formats.keras_description import model_to_keras, optimizer_variables, training_to_keras
 from scratchnet.formats.whole_file import write_whole
 from scratchnet.layers.base import numbered, snake_case
 from scratchnet.models.model import Model

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.formats.errors import ModelFileError
-from scratchnet.formats.keras_config import check_layers, every_layer, input_names
+from scratchnet.formats.keras_description import check_layers, every_layer, input_names
 from scratchnet.formats.onnx_graph import Graph, Layout, Value
 from scratchnet.formats.onnx_layers import WRITERS
 from scratchnet.formats.whole_file import write_whole

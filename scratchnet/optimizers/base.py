@@ -76,6 +76,14 @@ class Optimizer:
         self._groups: list[_Group] = []
         self._grouped: tuple[list[Parameter], list[FloatArray]] = ([], [])
 
+    def __getstate__(self) -> dict[str, Any]:
+        # parameters are known by identity, which a copy's have not
+        return {**vars(self), "_index": {}, "_groups": [], "_grouped": ([], [])}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._index = {id(parameter): index for index, parameter in enumerate(self._parameters)}
+
     @property
     def learning_rate(self) -> float:
         """The rate of the next update; settable unless a schedule decides it."""
