@@ -6,7 +6,7 @@ from typing import Any
 
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.container import read_container, write_container
-from scratchnet.formats.errors import ModelFileError
+from scratchnet.formats.errors import MISFITS, ModelFileError
 from scratchnet.layers.base import Layer
 from scratchnet.models.building import build_layer, custom_layers
 from scratchnet.models.model import Model, describe
@@ -14,8 +14,6 @@ from scratchnet.models.model import Model, describe
 FORMAT = "scratchnet model"
 VERSION = 1
 REMEDY = "save the model again, or use another copy of the file"
-# what a description that contradicts itself can provoke
-MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError)
 
 
 def checked_path(path: str | Path) -> Path:
