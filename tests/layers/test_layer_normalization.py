@@ -65,7 +65,10 @@ def test_what_keras_saved_goes_into_our_layer():
             lambda: layers.Normalization(mean=[1.0, 2.0], variance=[1.0, 2.0], name="n").build((None, 3)),
             r"n has statistics of shape \(2,\) for inputs whose axes \(1,\) have the sizes \[3\]",
         ),
-        (lambda: layers.Normalization(mean=0.0, variance=1.0, name="n").adapt(np.ones((2, 3))), r"n was given its mean"),
+        (
+            lambda: layers.Normalization(mean=0.0, variance=1.0, name="n").adapt(np.ones((2, 3))),
+            r"n was given its mean",
+        ),
     ],
 )
 def test_errors_name_the_argument_the_rule_and_the_value(make, message):
