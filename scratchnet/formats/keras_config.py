@@ -106,7 +106,7 @@ def read_layer(description: Mapping[str, Any], name: str, custom: Mapping[str, t
     config = as_mapping(description.get("config"), "the configuration")
     if isinstance(class_name, str) and class_name in custom:
         return custom[class_name].from_config({**config, "dtype": dtype_of(config.get("dtype"))})
-    if class_name in REFUSED:
+    if isinstance(class_name, str) and class_name in REFUSED:
         raise GapError(REFUSED[class_name])
     check_origin(description, "layers")
     spec = SPECS.get(class_name) if isinstance(class_name, str) else None

@@ -31,7 +31,7 @@ _SLOTS: Mapping[type[Optimizer], tuple[tuple[str, ...], ...]] = {
 
 
 def restore_training(entry: Entry, config: Any, root: Group, path: Path, version: int) -> None:
-    """Compile a model as it was in Keras. What cannot be restored is said in a warning: the model predicts all the same.
+    """Compile a model as it was in Keras; a warning says what cannot be restored, and the model predicts all the same.
 
     Args:
         entry: the model.
@@ -147,12 +147,8 @@ def _by_our_names(stored: Sequence[Dataset], optimizer: Optimizer, learned: Sequ
     names = [f"{prefix}/{name}" for name in ("iterations", "learning_rate") if f"{prefix}/{name}" in variables]
     trained = [number for number, weight in enumerate(learned) if weight.trainable]
     for slots in next(order for kind, order in _SLOTS.items() if isinstance(optimizer, kind)):
-        names += [
-            f"{prefix}/{slot}/{number}"
-            for number in trained
-            for slot in slots
-            if f"{prefix}/{slot}/{number}" in variables
-        ]
+        in_turn = [f"{prefix}/{slot}/{number}" for number in trained for slot in slots]
+        names += [name for name in in_turn if name in variables]
     if len(names) != len(stored):
         raise ValueError(f"it has {len(stored)} arrays, {len(names)} were expected")
     for name, dataset in zip(names, stored, strict=True):

@@ -163,9 +163,7 @@ def _legacy(entry: Entry, group: Group) -> list[Placed]:
     named = {name: names_in(group.group(name), "weight_names") for name in names_in(group, "layer_names")}
     filled = [name for name, weights in named.items() if weights]
     if len(filled) != len(layers):
-        raise ValueError(
-            f"it has weights for {len(filled)} layers, the model has {len(layers)}; is it of another model?"
-        )
+        raise ValueError(f"it has weights for {len(filled)} layers, not {len(layers)}; is it of another model?")
     placed: list[Placed] = []
     for name, child in zip(filled, layers, strict=True):
         assert child.layer is not None

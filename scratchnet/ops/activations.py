@@ -94,14 +94,18 @@ def hard_sigmoid(x: Any) -> Tensor:
 def hard_silu(x: Any) -> Tensor:
     """`x * hard_sigmoid(x)`, also called hard swish (Howard et al., 2019, https://arxiv.org/abs/1905.02244)."""
     x = as_tensor(x)
-    return x * hard_sigmoid(x)
+    inside = hard_sigmoid(x).data
+    slope = inside + x.data * (np.abs(x.data) < 3) / x.dtype.type(6)
+    return record(x.data * inside, "hard_silu", (x,), lambda dy: (dy * slope,))
 
 
 def selu(x: Any) -> Tensor:
     """`scale * elu(x, alpha)` that keeps mean and variance (Klambauer et al., 2017, https://arxiv.org/abs/1706.02515)."""
     x = as_tensor(x)
     alpha, scale = x.dtype.type(1.6732632423543772), x.dtype.type(1.0507009873554805)
-    return elu(x, float(alpha)) * scale
+    below = alpha * np.expm1(np.minimum(x.data, 0))
+    y = scale * np.where(x.data > 0, x.data, below)
+    return record(y, "selu", (x,), lambda dy: (scale * np.where(x.data > 0, dy, dy * (below + alpha)),))
 
 
 def softsign(x: Any) -> Tensor:

@@ -67,7 +67,7 @@ def test_what_keras_saved_goes_into_our_layer():
         ),
         (
             lambda: layers.Normalization(mean=0.0, variance=1.0, name="n").adapt(np.ones((2, 3))),
-            r"n was given its mean",
+            "n was given its mean",
         ),
     ],
 )
