@@ -6,16 +6,15 @@ from typing import Any
 
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.container import read_container, write_container
-from scratchnet.formats.errors import ModelFileError
+from scratchnet.formats.errors import MISFITS, ModelFileError
 from scratchnet.layers.base import Layer
+from scratchnet.layers.reserve import weights_to_come
 from scratchnet.models.building import build_layer, custom_layers
 from scratchnet.models.model import Model, describe
 
 FORMAT = "scratchnet model"
 VERSION = 1
 REMEDY = "save the model again, or use another copy of the file"
-# what a description that contradicts itself can provoke
-MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError)
 
 
 def _weights(model: Model) -> dict[str, AnyArray]:
@@ -65,8 +64,9 @@ def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | Non
     arrays, meta = _read(source)
     if not isinstance(meta.get("model"), dict):
         raise ModelFileError(f"{source} holds weights without a model; build the model and call load_weights")
+    elements = sum(array.size for name, array in arrays.items() if name.startswith("weights/"))
     try:
-        with custom_layers(custom_objects):
+        with custom_layers(custom_objects), weights_to_come(elements):
             model = build_layer(meta["model"])
     except MISFITS as error:
         raise ModelFileError(f"{source} describes a model that cannot be built: {error}") from error

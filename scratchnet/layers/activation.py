@@ -85,6 +85,25 @@ class LeakyReLU(Layer):
         return {**super().get_config(), "negative_slope": self.negative_slope}
 
 
+class ELU(Layer):
+    """`x` where it is positive, else `alpha * (exp(x) - 1)`; see `scratchnet.ops.elu`.
+
+    Args:
+        alpha: 1 by default.
+        **kwargs: `name`, `trainable`, `dtype`.
+    """
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.alpha = alpha
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        return ops.elu(inputs, self.alpha)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha": self.alpha}
+
+
 class Softmax(Layer):
     """Exponentials divided by their sum.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from scratchnet import initializers, ops, regularizers
 from scratchnet.arrays import AnyArray, Shape
+from scratchnet.layers.reserve import reserve
 from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor
 from scratchnet.tensor import Parameter, Tensor, as_tensor
 
@@ -174,7 +175,8 @@ class Layer:
                 f"weight {name!r} of {self.name} would have the shape {shape}; every axis must be positive"
             )
         initial = cast(initializers.Initializer, initializers.get(initializer))
-        parameter = Parameter(initial(shape, self.dtype), name, trainable)
+        values = reserve(shape, self.dtype)
+        parameter = Parameter(initial(shape, self.dtype) if values is None else values, name, trainable)
         parameter.regularizer = regularizers.get(regularizer)
         self._parameters.append(parameter)
         return parameter

@@ -261,12 +261,15 @@ class Model(Trainer):
         save_weights(self, path)
 
     def load_weights(self, path: str | Path) -> None:
-        """Take the weights from a file that `save` or `save_weights` wrote.
+        """Take the weights from a file that `save` or `save_weights` wrote, here or in Keras.
+
+        Args:
+            path: of a safetensors file of ours, or of a `.weights.h5`, `.h5` or `.keras` file.
 
         Raises:
-            ModelFileError: the file cannot be read, or its weights are not this model's.
+            ModelFileError: the file cannot be read, or its weights are not this model's; the model is as it was then.
         """
-        from scratchnet.formats.native import load_weights
+        from scratchnet.formats.loading import load_weights
 
         load_weights(self, path)
 
