@@ -1,6 +1,8 @@
 """The Keras twin: the same network in Keras, with the same weights and the same training; and the way back."""
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
@@ -53,6 +55,26 @@ def to_keras(model: sn.Model) -> Any:
             for variable, value in zip(twin.optimizer.variables, optimizer_variables(model), strict=True):
                 variable.assign(value)
     return twin
+
+
+def from_keras(model: Any) -> sn.Model:
+    """Build the scratchnet model of a Keras model, with the same names and weights; the inverse of `to_keras`.
+
+    Args:
+        model: of layers that scratchnet has. It may have been trained; its optimiser's state comes along.
+
+    Returns:
+        A model compiled alike. Where scratchnet lacks the loss, the optimiser or a metric, a warning says so.
+
+    Raises:
+        UserError: TensorFlow is not installed.
+        ModelFileError: the model uses layers or options that scratchnet lacks; all of them are named.
+    """
+    import_keras()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return sn.load_model(path)
 
 
 def _set_weights(twin: Any, model: sn.Model) -> None:

@@ -15,8 +15,8 @@ from scratchnet.formats.keras_description import every_layer
 
 # shares of the largest value: float32 has 1e-7, and sums of thousands of numbers, one after the other, have more
 ACTIVATIONS, GRADIENTS, LOSSES = 1e-4, 1e-3, 1e-3
-ROUNDING_FACTOR = 10  # losses may be so many times further apart than rounding alone takes them
-PACE = Pace(rounds=5, budget=0.25, pause=0.1)
+ROUNDING_FACTOR = 4  # gradients and losses may be so many times further apart than rounding alone takes them
+PACE = Pace(rounds=3, budget=0.25, pause=0.1)
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,21 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def gradient_tolerance(self) -> float:
+        """How far apart gradients may be; which of them rounding moves is chance, so it is one number for all."""
+        return _tolerance(GRADIENTS, [entry.rounding for entry in self.gradients])
+
+    @property
     def loss_tolerance(self) -> float:
         """How far apart the losses may be."""
-        if self.trajectory is None:
-            return LOSSES
-        return max(LOSSES, ROUNDING_FACTOR * max(filter(math.isfinite, self.trajectory.rounding()), default=0.0))
+        return _tolerance(LOSSES, self.trajectory.rounding() if self.trajectory else [])
 
     @property
     def fault(self) -> str | None:
         """Where both differ by more than rounding, or None."""
         for found, what, tolerance in (
             (self.activations, "activations", ACTIVATIONS),
-            (self.gradients, "gradients", GRADIENTS),
+            (self.gradients, "gradients", self.gradient_tolerance),
         ):
             wrong = [entry for entry in found if not entry.relative <= tolerance]
             if wrong:
@@ -69,14 +72,18 @@ class Comparison:
             return f"Not the same function: {self.fault}, which is more than rounding."
         parts = [f"activations differ by at most {_most(self.activations)} of each layer's largest"]
         if self.gradients:
-            parts.append(f"gradients by {_most(self.gradients)}")
+            alone = max(entry.rounding for entry in self.gradients)
+            parts.append(f"gradients by {_most(self.gradients)} (rounding alone by {alone:.1e})")
         if self.trajectory is not None:
             apart, alone = max(self.trajectory.apart()), max(self.trajectory.rounding())
             parts.append(
-                f"losses over {len(self.trajectory.ours)} training steps by {apart:.1e} "
-                f"(rounding alone takes them {alone:.1e} apart)"
+                f"losses over {len(self.trajectory.ours)} training steps by {apart:.1e} (rounding alone by {alone:.1e})"
             )
         return f"The same function: {', '.join(parts)}."
+
+
+def _tolerance(least: float, rounding: Sequence[float]) -> float:
+    return max(least, ROUNDING_FACTOR * max(filter(math.isfinite, rounding), default=0.0))
 
 
 def _share(relative: float) -> str:
@@ -127,7 +134,7 @@ def compare_models(
         notes.append(reason)
         trains = False
     # after the gradients, which have moved the averages of batch normalisation in ours and in the twin
-    trajectory = train_both(ours, twin, deepcopy(ours), batches, steps) if trains else None
+    trajectory = train_both(ours, twin, batches, steps) if trains else None
     speed = time_both(ours, twin, batches, trains, pace) if pace is not None else []
     if pace is not None and load is not None:
         notes.append(load)

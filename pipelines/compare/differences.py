@@ -2,18 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import scratchnet as sn
 from scratchnet.arrays import AnyArray
-from scratchnet.layers import Layer
 from scratchnet.tensor import Parameter, Tensor
 
 # a gradient that should be zero, such as that of a bias before batch normalisation, is nothing but rounding; it is
 # measured by this share of the model's largest gradient
 SMALLEST_SHARE = 1e-3
+NUDGE = 1e-6
+NUDGES = 3
 
 
 class Difference(NamedTuple):
@@ -24,12 +26,14 @@ class Difference(NamedTuple):
         kind: the layer's class, or the weight's shape.
         largest: the largest absolute difference of two elements; infinite where only one is a number.
         relative: the same as a share of the largest absolute element of the twin's.
+        rounding: the relative difference that rounding alone makes, as far as that was measured.
     """
 
     name: str
     kind: str
     largest: float
     relative: float
+    rounding: float = 0.0
 
 
 def difference(name: str, kind: str, ours: Any, theirs: Any, least: float = 0.0) -> Difference:
@@ -49,6 +53,18 @@ def difference(name: str, kind: str, ours: Any, theirs: Any, least: float = 0.0)
     largest = float(np.abs(mine[finite] - other[finite]).max(initial=0.0))
     size = max(float(np.abs(other[finite]).max(initial=0.0)), least)
     return Difference(name, kind, largest, largest / size if size else largest)
+
+
+def nudge(model: sn.Model, seed: int) -> sn.Model:
+    """A copy whose weights are all moved by a millionth, up or down: about as much as the order of a sum changes it.
+
+    What this changes in a result is what rounding changes: little where the result is smooth, more where a maximum or
+    a ReLU at its kink falls on the other side.
+    """
+    copy, rng = deepcopy(model), np.random.default_rng(seed)
+    for weight in copy.weights:
+        weight.assign(weight.data * (1 + NUDGE * rng.choice([-1, 1], weight.shape)).astype(weight.dtype))
+    return copy
 
 
 def compare_activations(model: sn.Model, twin: Any, x: list[AnyArray]) -> list[Difference]:
@@ -104,35 +120,49 @@ def compare_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray
         x: the inputs.
         y: the targets of the loss that both are compiled with; None to weight the outputs with random numbers instead.
     """
-    import tensorflow as tf
+    nudged = [_our_gradients(nudge(model, seed), x, y) for seed in range(NUDGES)]
+    ours, theirs = _our_gradients(model, x, y), _their_gradients(model, twin, x, y)
+    least = SMALLEST_SHARE * max(float(np.abs(gradient).max(initial=0.0)) for gradient in theirs.values())
+    found = []
+    for name, gradient in ours.items():
+        kind = "x".join(map(str, gradient.shape))
+        rounding = max(difference(name, kind, other[name], gradient, least).relative for other in nudged)
+        found.append(difference(name, kind, gradient, theirs[name], least)._replace(rounding=rounding))
+    return found
 
-    ours = model(x if len(x) > 1 else x[0], training=True)
-    weights = [Tensor(weight) for weight in _random_like(_listed(ours))] if y is None else []
+
+def _our_gradients(model: sn.Model, x: list[AnyArray], y: AnyArray | None) -> dict[str, AnyArray]:
+    """The gradients by the name of the weight."""
     for weight in model.weights:
         weight.grad = None
+    result = model(x if len(x) > 1 else x[0], training=True)
     if y is None:
-        _sum([(output * weight).sum() for output, weight in zip(_listed(ours), weights, strict=True)]).backward()
+        outputs = _listed(result)
+        parts = [(output * Tensor(factor)).sum() for output, factor in zip(outputs, _factors(outputs), strict=True)]
+        sum(parts[1:], parts[0]).backward()
     else:
-        model.loss(y, ours).backward()
+        model.loss(y, result).backward()
+    return {name: _with_penalty(weight) for name, weight in _named_weights(model) if weight.trainable}
+
+
+def _their_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray | None) -> dict[str, AnyArray]:
+    import tensorflow as tf
+
     with tf.GradientTape() as tape:
-        theirs = twin(x if len(x) > 1 else x[0], training=True)
+        result = twin(x if len(x) > 1 else x[0], training=True)
         if y is None:
-            parts = [tf.reduce_sum(out * weight.data) for out, weight in zip(_listed(theirs), weights, strict=True)]
+            outputs = _listed(result)
+            parts = [tf.reduce_sum(out * factor) for out, factor in zip(outputs, _factors(outputs), strict=True)]
             loss = tf.add_n([*parts, *twin.losses])
         else:
-            loss = twin.compute_loss(x=x, y=y, y_pred=theirs)
-    found = tape.gradient(loss, [variable.value for variable in twin.trainable_variables])
-    by_variable = {id(v): g for v, g in zip(twin.trainable_variables, found, strict=True)}
-    pairs = [
-        (name, _with_penalty(weight), _dense(by_variable[id(variable)], weight))
-        for name, weight, variable in _paired_weights(model, twin)
-        if weight.trainable
-    ]
-    most = max((float(np.abs(theirs).max(initial=0.0)) for _, _, theirs in pairs), default=0.0)
-    return [
-        difference(name, "x".join(map(str, ours.shape)), ours, theirs, least=SMALLEST_SHARE * most)
-        for name, ours, theirs in pairs
-    ]
+            loss = twin.compute_loss(x=x, y=y, y_pred=result)
+    variables = dict(_named_variables(model, twin))
+    named = {name: variables[name] for name, weight in _named_weights(model) if weight.trainable}
+    found = tape.gradient(loss, [variable.value for variable in named.values()])
+    return {
+        name: np.zeros(variable.shape) if gradient is None else np.asarray(gradient)
+        for (name, variable), gradient in zip(named.items(), found, strict=True)
+    }
 
 
 def _with_penalty(weight: Parameter) -> AnyArray:
@@ -140,34 +170,28 @@ def _with_penalty(weight: Parameter) -> AnyArray:
     return gradient if weight.regularizer is None else gradient + weight.regularizer.gradient(weight.data)
 
 
-def _dense(gradient: Any, weight: Parameter) -> AnyArray:
-    return np.zeros_like(weight.data) if gradient is None else np.asarray(gradient)
+def _named_weights(model: sn.Model, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+    for layer in model.layers:
+        if isinstance(layer, sn.Model):
+            yield from _named_weights(layer, f"{prefix}{layer.name}/")
+        else:
+            yield from ((f"{prefix}{layer.name}/{weight.name}", weight) for weight in layer.weights)
 
 
-def _paired_weights(model: sn.Model, twin: Any, prefix: str = "") -> Iterator[tuple[str, Parameter, Any]]:
+def _named_variables(model: sn.Model, twin: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The twin's variables by our names of the weights."""
     for layer in model.layers:
         other = twin.get_layer(layer.name)
         if isinstance(layer, sn.Model):
-            yield from _paired_weights(layer, other, f"{prefix}{layer.name}/")
+            yield from _named_variables(layer, other, f"{prefix}{layer.name}/")
         else:
-            yield from _paired_layer(layer, other, prefix)
+            pairs = zip(layer.weights, other.weights, strict=True)
+            yield from ((f"{prefix}{layer.name}/{weight.name}", variable) for weight, variable in pairs)
 
 
-def _paired_layer(layer: Layer, other: Any, prefix: str) -> Iterator[tuple[str, Parameter, Any]]:
-    for weight, variable in zip(layer.weights, other.weights, strict=True):
-        yield f"{prefix}{layer.name}/{weight.name}", weight, variable
-
-
-def _random_like(outputs: list[Any]) -> list[AnyArray]:
+def _factors(outputs: list[Any]) -> list[AnyArray]:
     rng = np.random.default_rng(0)
-    return [rng.standard_normal(output.shape).astype(output.dtype) for output in outputs]
-
-
-def _sum(parts: list[Tensor]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+    return [rng.standard_normal(output.shape).astype(output.dtype.name) for output in outputs]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -1,26 +1,34 @@
 """The comparison in the terminal and as JSON."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipelines.compare.comparison import ACTIVATIONS, GRADIENTS, Comparison
+from pipelines.compare.comparison import ACTIVATIONS, Comparison
 from pipelines.compare.differences import Difference
 from pipelines.console import console, table
 from pipelines.files import write_json
 from pipelines.run import versions
 
 SHOWN_STEPS = 10
+COLUMNS = ["kind", "largest difference", "relative"]
 
 
 def print_comparison(comparison: Comparison) -> None:
     """Print everything as tables, and the verdict last."""
-    console.print(_differences("activations of each layer", "layer", comparison.activations, ACTIVATIONS))
+    rows = [_cells(entry, ACTIVATIONS) for entry in comparison.activations]
+    console.print(table("activations of each layer", ["layer", *COLUMNS, ""], rows))
     if comparison.gradients:
-        console.print(_differences("gradients by each weight", "weight", comparison.gradients, GRADIENTS))
+        tolerance = comparison.gradient_tolerance
+        rows = [
+            [*cells[:-1], f"{entry.rounding:.1e}", cells[-1]]
+            for entry in comparison.gradients
+            for cells in [_cells(entry, tolerance)]
+        ]
+        columns = ["weight", *COLUMNS, "by rounding alone", ""]
+        console.print(table("gradients by each weight, in training", columns, rows))
     if comparison.trajectory is not None:
         _print_trajectory(comparison)
     if comparison.speed:
@@ -29,7 +37,7 @@ def print_comparison(comparison: Comparison) -> None:
                 entry.what,
                 f"{1e3 * entry.ours:.3f}",
                 f"{1e3 * entry.theirs:.3f}",
-                f"{entry.theirs / entry.ours:.2f} times",
+                f"{entry.theirs / entry.ours:.2f}x",
             ]
             for entry in comparison.speed
         ]
@@ -39,12 +47,9 @@ def print_comparison(comparison: Comparison) -> None:
     console.print(f"\n{comparison.verdict}")
 
 
-def _differences(title: str, column: str, found: Sequence[Difference], tolerance: float) -> Any:
-    rows = [
-        [entry.name, entry.kind, f"{entry.largest:.1e}", f"{entry.relative:.1e}", _judged(entry.relative, tolerance)]
-        for entry in found
-    ]
-    return table(title, [column, "kind", "largest difference", "relative", ""], rows)
+def _cells(entry: Difference, tolerance: float) -> list[str]:
+    judged = _judged(entry.relative, tolerance)
+    return [entry.name, entry.kind, f"{entry.largest:.1e}", f"{entry.relative:.1e}", judged]
 
 
 def _judged(relative: float, tolerance: float) -> str:
@@ -68,7 +73,7 @@ def _print_trajectory(comparison: Comparison) -> None:
         ]
         for step in shown
     ]
-    columns = ["step", "scratchnet", "Keras", "apart", "apart by rounding alone", ""]
+    columns = ["step", "scratchnet", "Keras", "apart", "by rounding alone", ""]
     console.print(table(f"losses of {steps} training steps on the same batches", columns, rows))
 
 
@@ -86,7 +91,11 @@ def write_comparison(comparison: Comparison, path: Path, **about: Any) -> None:
         "same": comparison.fault is None,
         "verdict": comparison.verdict,
         "notes": comparison.notes,
-        "tolerances": {"activations": ACTIVATIONS, "gradients": GRADIENTS, "losses": comparison.loss_tolerance},
+        "tolerances": {
+            "activations": ACTIVATIONS,
+            "gradients": comparison.gradient_tolerance,
+            "losses": comparison.loss_tolerance,
+        },
         "activations": [entry._asdict() for entry in comparison.activations],
         "gradients": [entry._asdict() for entry in comparison.gradients],
         "training": None

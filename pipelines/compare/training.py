@@ -8,6 +8,7 @@ import numpy as np
 
 import scratchnet as sn
 from pipelines.bench.timing import Pace, interleave
+from pipelines.compare.differences import nudge
 from scratchnet.arrays import AnyArray
 
 Batch = tuple[list[AnyArray], AnyArray]
@@ -19,8 +20,8 @@ class Trajectory(NamedTuple):
     Attributes:
         ours: of our model.
         theirs: of the twin.
-        nudged: of ours from weights of which each is moved to the next float. This is what rounding alone does, which
-            training magnifies from step to step.
+        nudged: of ours from weights that `nudge` has moved. This is what rounding alone does, which training magnifies
+            from step to step.
     """
 
     ours: list[float]
@@ -44,19 +45,16 @@ def _apart(these: Sequence[float], those: Sequence[float]) -> list[float]:
     ]
 
 
-def train_both(model: sn.Model, twin: Any, nudged: sn.Model, batches: Sequence[Batch], steps: int) -> Trajectory:
-    """Take steps on the same batches, again from the first after the last; all three models are changed.
+def train_both(model: sn.Model, twin: Any, batches: Sequence[Batch], steps: int) -> Trajectory:
+    """Take steps on the same batches, again from the first after the last; both models are changed.
 
     Args:
         model: ours, compiled and without dropout.
         twin: with the same weights and the same state of the optimiser.
-        nudged: a copy of `model`, whose weights are moved here.
         batches: inputs and targets.
         steps: how many.
     """
-    rng = np.random.default_rng(0)
-    for weight in nudged.weights:
-        weight.assign(np.nextafter(weight.data, rng.choice([-np.inf, np.inf], weight.shape)).astype(weight.dtype))
+    nudged = nudge(model, seed=0)
     losses: tuple[list[float], list[float], list[float]] = ([], [], [])
     for step in range(steps):
         x, y = batches[step % len(batches)]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from scratchnet.formats.keras_config import as_mapping, shown
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+EXTRAS = "scratchnet.json"  # what Keras has no place for, in files that scratchnet wrote; Keras does not look at it
 ASSETS = "assets/"  # of layers that scratchnet does not have
 MAX_JSON = 32 << 20
 MAX_WEIGHTS = 16 << 30
@@ -26,11 +27,13 @@ class Archive(NamedTuple):
         config: the description of the model.
         version: of Keras, 2 or 3.
         weights: an HDF5 file.
+        extras: class names and preprocessing, in files that scratchnet wrote.
     """
 
     config: Mapping[str, Any]
     version: int
     weights: bytes
+    extras: Mapping[str, Any]
 
 
 def read_archive(path: Path) -> Archive:
@@ -45,9 +48,10 @@ def read_archive(path: Path) -> Archive:
             config = _read_json(archive, members, CONFIG)
             version = _read_json(archive, members, METADATA) if METADATA in members else {}
             weights = _read(archive, members[WEIGHTS], MAX_WEIGHTS)
+            extras = _read_json(archive, members, EXTRAS) if EXTRAS in members else {}
     except ZIP_ERRORS as error:
         raise ValueError(f"the archive is damaged ({error})") from error
-    return Archive(config, keras_version(version.get("keras_version")), weights)
+    return Archive(config, keras_version(version.get("keras_version")), weights, extras)
 
 
 def read_archive_weights(path: Path) -> bytes:
@@ -87,7 +91,7 @@ def _checked_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
             raise ValueError(f"its member {shown(name)} is a link, which is not followed")
         parts = name.split("/")
         inside = not name.startswith("/") and ".." not in parts and "\\" not in name and ":" not in name
-        if not inside or not (name in {CONFIG, METADATA, WEIGHTS} or name.startswith(ASSETS)):
+        if not inside or not (name in {CONFIG, METADATA, WEIGHTS, EXTRAS} or name.startswith(ASSETS)):
             raise ValueError(f"its member {shown(name)} is none of a .keras file's")
         if info.flag_bits & 1:
             raise ValueError(f"its member {shown(name)} is encrypted")

@@ -12,11 +12,11 @@ import numpy as np
 
 from scratchnet import layers as layer_classes
 from scratchnet.arrays import AnyArray
+from scratchnet.formats.keras_slots import slots_of
 from scratchnet.layers.base import Layer
 from scratchnet.layers.symbolic import BatchShape, SymbolicTensor
 from scratchnet.models.model import Model
 from scratchnet.models.sequential import Sequential
-from scratchnet.optimizers import SGD, Adam, Optimizer, RMSprop
 from scratchnet.tensor import reading
 
 # the layers that Keras has too, under one name and with one meaning
@@ -220,20 +220,8 @@ def optimizer_variables(model: Model) -> list[AnyArray]:
     if f"{prefix}/learning_rate" in state:
         result.append(state[f"{prefix}/learning_rate"].astype(np.float32))
     with reading():
-        for group in _slot_groups(optimizer):
+        for group in slots_of(optimizer):
             for number in training:
                 empty = np.zeros(learned[number].shape, learned[number].dtype)
                 result += [state.get(f"{prefix}/{slot}/{number}", empty) for slot in group]
     return result
-
-
-def _slot_groups(optimizer: Optimizer) -> list[tuple[str, ...]]:
-    """The slots as Keras lays them out: those of one group together weight by weight, one group after the other."""
-    if isinstance(optimizer, Adam):
-        return [("momentum", "velocity"), *([("velocity_hat",)] if optimizer.amsgrad else [])]
-    if isinstance(optimizer, RMSprop):
-        momentum = [("momentum",)] if optimizer.momentum else []
-        return [("velocity",), *momentum, *([("average_gradient",)] if optimizer.centered else [])]
-    if isinstance(optimizer, SGD):
-        return [("momentum",)] if optimizer.momentum else []
-    raise ValueError(f"Keras does not have the optimizer {type(optimizer).__name__}")

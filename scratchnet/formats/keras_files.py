@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from scratchnet.formats import native
 from scratchnet.formats.errors import MISFITS, ModelFileError
 from scratchnet.formats.hdf5 import Group, open_hdf5
 from scratchnet.formats.keras_archive import keras_version, parse_json, read_archive, read_archive_weights
@@ -37,7 +38,9 @@ def load_keras(path: Path, custom: Mapping[str, type[Layer]] | None = None) -> M
         archive = read_archive(path)
         config = archive.config
         weights = io.BytesIO(archive.weights)
-        return _model(config, config.get("compile_config"), weights, (path, archive.version, custom or {}))
+        model = _model(config, config.get("compile_config"), weights, (path, archive.version, custom or {}))
+        native.restore_extras(model, archive.extras, path)
+        return model
 
     return _guarded(path, read)
 

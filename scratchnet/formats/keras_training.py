@@ -10,9 +10,10 @@ from scratchnet.formats.errors import MISFITS
 from scratchnet.formats.hdf5 import Dataset, Group
 from scratchnet.formats.keras_config import as_mapping, check_origin, shown
 from scratchnet.formats.keras_graph import Entry
+from scratchnet.formats.keras_slots import slots_of
 from scratchnet.formats.keras_weights import is_legacy, names_in
 from scratchnet.models.model import Model
-from scratchnet.optimizers import SGD, Adam, Optimizer, RMSprop
+from scratchnet.optimizers import Optimizer
 from scratchnet.tensor import Parameter
 
 # options of losses that scratchnet lacks, and their values that ask for nothing
@@ -21,12 +22,6 @@ _PLAIN_LOSS: Mapping[str, tuple[Any, ...]] = {
     "axis": (-1,),
     "ignore_class": (),
     "dtype": ("float32",),
-}
-# slots in the order in which Keras stores them; those of one tuple take turns, weight by weight
-_SLOTS: Mapping[type[Optimizer], tuple[tuple[str, ...], ...]] = {
-    Adam: (("momentum", "velocity"), ("velocity_hat",)),
-    RMSprop: (("velocity",), ("momentum",), ("average_gradient",)),
-    SGD: (("momentum",),),
 }
 
 
@@ -146,9 +141,8 @@ def _by_our_names(stored: Sequence[Dataset], optimizer: Optimizer, learned: Sequ
     variables = dict(optimizer.variables())
     names = [f"{prefix}/{name}" for name in ("iterations", "learning_rate") if f"{prefix}/{name}" in variables]
     trained = [number for number, weight in enumerate(learned) if weight.trainable]
-    for slots in next(order for kind, order in _SLOTS.items() if isinstance(optimizer, kind)):
-        in_turn = [f"{prefix}/{slot}/{number}" for number in trained for slot in slots]
-        names += [name for name in in_turn if name in variables]
+    for slots in slots_of(optimizer):
+        names += [f"{prefix}/{slot}/{number}" for number in trained for slot in slots]
     if len(names) != len(stored):
         raise ValueError(f"it has {len(stored)} arrays, {len(names)} were expected")
     for name, dataset in zip(names, stored, strict=True):

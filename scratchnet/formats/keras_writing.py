@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.formats.errors import ModelFileError
+from scratchnet.formats.keras_archive import CONFIG, EXTRAS, METADATA, WEIGHTS
 from scratchnet.formats.keras_description import model_to_keras, optimizer_variables, training_to_keras
 from scratchnet.formats.whole_file import write_whole
 from scratchnet.layers.base import numbered, snake_case
@@ -23,7 +24,6 @@ from scratchnet.models.model import Model
 from scratchnet.models.sequential import Sequential
 from scratchnet.tensor import reading
 
-EXTRAS_ENTRY = "scratchnet.json"
 EXTRAS_FORMAT, EXTRAS_VERSION = "scratchnet extras", 1
 KERAS_VERSION = "3.0.0"  # the first version of this format, which has not changed since
 
@@ -76,10 +76,10 @@ def keras_archive(model: Model, path: Path) -> bytes:
     }
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("metadata.json", json.dumps(metadata))
-        archive.writestr("config.json", json.dumps(config))
-        archive.writestr("model.weights.h5", _weights_file(model, path))
-        archive.writestr(EXTRAS_ENTRY, json.dumps(extras))
+        archive.writestr(METADATA, json.dumps(metadata))
+        archive.writestr(CONFIG, json.dumps(config))
+        archive.writestr(WEIGHTS, _weights_file(model, path))
+        archive.writestr(EXTRAS, json.dumps(extras))
     return content.getvalue()
 
 

@@ -73,10 +73,7 @@ def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | Non
     if not isinstance(model, Model):
         raise ModelFileError(f"{source} describes a {type(model).__name__}, not a model; {REMEDY}")
     _assign(model, arrays, source)
-    model.class_names = _checked_class_names(meta.get("class_names"), source)
-    model.preprocessing = meta.get("preprocessing")
-    if not isinstance(model.preprocessing, dict | None):
-        raise ModelFileError(f"{source}: preprocessing must be an object, got {model.preprocessing!r:.80}")
+    restore_extras(model, meta, source)
     if meta.get("training"):
         _compile(model, meta["training"], arrays, source)
     return model
@@ -111,6 +108,18 @@ def _assign(model: Model, arrays: Mapping[str, AnyArray], path: Path) -> None:
             )
     for name, weight in own.items():
         weight.assign(arrays[name])
+
+
+def restore_extras(model: Model, meta: Mapping[str, Any], path: Path) -> None:
+    """Take over class names and preprocessing from a description.
+
+    Raises:
+        ModelFileError: they are of another kind.
+    """
+    model.class_names = _checked_class_names(meta.get("class_names"), path)
+    model.preprocessing = meta.get("preprocessing")
+    if not isinstance(model.preprocessing, dict | None):
+        raise ModelFileError(f"{path}: preprocessing must be an object, got {model.preprocessing!r:.80}")
 
 
 def _checked_class_names(value: Any, path: Path) -> tuple[str, ...] | None:

@@ -51,15 +51,26 @@ def _clip(graph: Graph, x: str, base: str, low: float | None, high: float | None
     return graph.add("Clip", [x, *limits], base)
 
 
+def _mish(graph: Graph, x: str, base: str) -> str:
+    inner = graph.add("Softplus", [x], f"{base}/softplus")
+    return graph.add("Mul", [x, graph.add("Tanh", [inner], f"{base}/tanh")], base)
+
+
 _ACTIVATIONS: dict[str, Callable[[Graph, str, str], str]] = {
     "elu": _simple("Elu", alpha=1.0),
+    "exponential": _simple("Exp"),
     "gelu": _gelu,
+    "hard_sigmoid": _simple("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "hard_silu": _simple("HardSwish"),
     "leaky_relu": _simple("LeakyRelu", alpha=0.2),
+    "mish": _mish,
     "relu": _simple("Relu"),
     "relu6": lambda graph, x, base: _clip(graph, x, base, 0, 6),
     "sigmoid": _simple("Sigmoid"),
+    "selu": _simple("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805),
     "silu": lambda graph, x, base: graph.add("Mul", [x, graph.add("Sigmoid", [x], f"{base}/sigmoid")], base),
     "softplus": _simple("Softplus"),
+    "softsign": _simple("Softsign"),
     "tanh": _simple("Tanh"),
 }
 
@@ -192,6 +203,10 @@ def _leaky_relu(graph: Graph, layer: kinds.LeakyReLU, values: list[Value], shape
     return values[0]._replace(name=y)
 
 
+def _elu(graph: Graph, layer: kinds.ELU, values: list[Value], shape: BatchShape) -> Value:
+    return values[0]._replace(name=graph.add("Elu", [values[0].name], layer.name, alpha=float(layer.alpha)))
+
+
 def _relu(graph: Graph, layer: kinds.ReLU, values: list[Value], shape: BatchShape) -> Value:
     x, base, slope = values[0].name, layer.name, float(layer.negative_slope)
     if layer.threshold:
@@ -243,6 +258,16 @@ def _rescaling(graph: Graph, layer: kinds.Rescaling, values: list[Value], shape:
     return Value(graph.add("Add", [y, offset], layer.name), shape, value.layout, value.image)
 
 
+def _normalization(graph: Graph, layer: kinds.Normalization, values: list[Value], shape: BatchShape) -> Value:
+    value = graph.plain(values[0])
+    shift, deviation = (graph.constant(part.data, f"{layer.name}/constant") for part in layer.statistics(np.float32))
+    if layer.invert:
+        y = graph.add("Add", [graph.add("Mul", [value.name, deviation], layer.name), shift], layer.name)
+    else:
+        y = graph.add("Div", [graph.add("Sub", [value.name, shift], layer.name), deviation], layer.name)
+    return Value(y, shape)
+
+
 def _zero_padding(graph: Graph, layer: kinds.ZeroPadding2D, values: list[Value], shape: BatchShape) -> Value:
     (value,) = values
     pads = np.zeros((2, 4), np.int64)
@@ -265,8 +290,11 @@ def _merge(operation: str) -> Writer:
     def write(graph: Graph, layer: Any, values: list[Value], shape: BatchShape) -> Value:
         values = _alike(graph, values)
         y = values[0].name
-        for value in values[1:]:
-            y = graph.add(operation, [y, value.name], layer.name)
+        if operation in {"Max", "Mean", "Min"}:  # these take any number of inputs
+            y = graph.add(operation, [value.name for value in values], layer.name)
+        else:
+            for value in values[1:]:
+                y = graph.add(operation, [y, value.name], layer.name)
         return Value(y, shape, values[0].layout, values[0].image)
 
     return write
@@ -283,6 +311,7 @@ def _concatenate(graph: Graph, layer: kinds.Concatenate, values: list[Value], sh
 WRITERS: dict[type[Layer], Writer] = {
     kinds.Activation: _activation,
     kinds.Add: _merge("Add"),
+    kinds.Average: _merge("Mean"),
     kinds.AveragePooling2D: _pool("AveragePool", count_include_pad=0),
     kinds.BatchNormalization: _batch_normalization,
     kinds.Concatenate: _concatenate,
@@ -290,15 +319,21 @@ WRITERS: dict[type[Layer], Writer] = {
     kinds.Dense: _dense,
     kinds.DepthwiseConv2D: _depthwise,
     kinds.Dropout: _same,
+    kinds.ELU: _elu,
     kinds.Flatten: _flatten,
     kinds.GlobalAveragePooling2D: _global_pool("ReduceMean"),
     kinds.GlobalMaxPooling2D: _global_pool("ReduceMax"),
     kinds.LeakyReLU: _leaky_relu,
     kinds.MaxPooling2D: _pool("MaxPool"),
+    kinds.Maximum: _merge("Max"),
+    kinds.Minimum: _merge("Min"),
+    kinds.Multiply: _merge("Mul"),
+    kinds.Normalization: _normalization,
     kinds.ReLU: _relu,
     kinds.Rescaling: _rescaling,
     kinds.Reshape: _reshape,
     kinds.SeparableConv2D: _separable,
     kinds.Softmax: _softmax,
+    kinds.Subtract: _merge("Sub"),
     kinds.ZeroPadding2D: _zero_padding,
 }

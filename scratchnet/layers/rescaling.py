@@ -95,13 +95,17 @@ class Normalization(Layer):
             ) from None
         return full.reshape(self._broadcast)
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+    def statistics(self, dtype: Any) -> tuple[Tensor, Tensor]:
+        """The mean and the deviation, in shapes that fit the inputs."""
         if self.mean is None:
             mean, variance = self._mean.data, self._variance.data
         else:
             mean, variance = np.asarray(self.mean, self.dtype), np.asarray(self.variance, self.dtype)
-        shift = Tensor(self._spread(mean))
-        deviation = Tensor(np.maximum(np.sqrt(self._spread(variance)), inputs.dtype.type(SMALLEST_DEVIATION)))
+        smallest = np.dtype(dtype).type(SMALLEST_DEVIATION)
+        return Tensor(self._spread(mean)), Tensor(np.maximum(np.sqrt(self._spread(variance)), smallest))
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        shift, deviation = self.statistics(inputs.dtype)
         return inputs * deviation + shift if self.invert else ops.divide(inputs - shift, deviation)
 
     def adapt(self, data: Any) -> None:

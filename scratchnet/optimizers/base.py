@@ -85,6 +85,11 @@ class Optimizer:
         self._index = {id(parameter): index for index, parameter in enumerate(self._parameters)}
 
     @property
+    def slot_names(self) -> list[str]:
+        """What is remembered for each parameter, with these settings: `momentum` and the like."""
+        return [name for name in self._slot_names() if name]
+
+    @property
     def learning_rate(self) -> float:
         """The rate of the next update; settable unless a schedule decides it."""
         if isinstance(self._learning_rate, LearningRateSchedule):
@@ -140,7 +145,7 @@ class Optimizer:
         self._index = {id(parameter): index for index, parameter in enumerate(parameters)}
         if len(self._index) != len(self._parameters):
             raise ValueError("parameters must be distinct, got one of them twice")
-        self._slots = {name: [np.zeros_like(p.data) for p in parameters] for name in self._slot_names() if name}
+        self._slots = {name: [np.zeros_like(p.data) for p in parameters] for name in self.slot_names}
         self._built_with = [(p.data.dtype, p.data.shape) for p in parameters]
         self.built = True
 

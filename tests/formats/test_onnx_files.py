@@ -92,6 +92,10 @@ LAYERS: list[tuple[layers.Layer, tuple[int, ...]]] = [
     (layers.ReLU(max_value=0.5), (4, 5, 3)),
     (layers.ReLU(max_value=0.5, negative_slope=0.2, threshold=0.3), (4, 5, 3)),
     (layers.LeakyReLU(0.2), (4, 5, 3)),
+    (layers.ELU(0.7), (4, 5, 3)),
+    (layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[0.5, 1.0, 2.0]), (4, 5, 3)),
+    (layers.Normalization(mean=2.0, variance=4.0, invert=True, axis=None), (4, 5, 3)),
+    (layers.Normalization(axis=(1, 3)), (4, 5, 3)),
     (layers.Softmax(), (4, 5, 3)),
     (layers.Softmax(axis=1), (4, 5, 3)),
     (layers.Dropout(0.5), (4, 5, 3)),
@@ -110,6 +114,19 @@ def test_every_layer_computes_the_same(layer: layers.Layer, shape: tuple[int, ..
         if len(result.shape) == 4:
             result = layers.Conv2D(2, 1)(result)
         check_equal(sn.Model(images, result))
+
+
+@pytest.mark.parametrize("kind", ["Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"])
+@pytest.mark.parametrize("many", [False, True], ids=["images", "several vectors"])
+def test_every_merge_computes_the_same(kind: str, many: bool) -> None:
+    merge = getattr(layers, kind)()
+    if many:
+        x = layers.Input((6,))
+        parts = [layers.Dense(5)(x) for _ in range(2 if kind == "Subtract" else 3)]
+    else:  # one side comes out of a convolution, the other does not; one pixel is broadcast
+        x = layers.Input((5, 4, 3))
+        parts = [layers.Conv2D(3, 3, padding="same")(x), layers.GlobalMaxPooling2D(keepdims=True)(x)]
+    check_equal(sn.Model(x, merge(parts)))
 
 
 @pytest.mark.parametrize("follower", ["dense", "softmax", "normalised", "rescaled", "output", "joined", "reshaped"])
