@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_zoo import APPLICATIONS, SMALL, inputs_of, outputs_of, randomise
+from keras_zoo import APPLICATIONS, SMALL, inputs_of, outputs_of, quiet, randomise
 from oracle import keras
 from processes import run_python
 
 import scratchnet as sn
 
 FORMATS = ("keras", "h5")
-# Keras's own, when it saves: its backend's arrays are older than NumPy 2
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+pytestmark = quiet
 
 BLOCKED = """
 import sys
