@@ -105,7 +105,8 @@ def read_layer(description: Mapping[str, Any], name: str, custom: Mapping[str, t
     class_name = description.get("class_name")
     config = as_mapping(description.get("config"), "the configuration")
     if isinstance(class_name, str) and class_name in custom:
-        return custom[class_name].from_config({**config, "dtype": dtype_of(config.get("dtype"))})
+        own = {key: value for key, value in config.items() if not _asks_for_nothing(key, value)}
+        return custom[class_name].from_config({**own, "dtype": dtype_of(config.get("dtype"))})
     if isinstance(class_name, str) and class_name in REFUSED:
         raise GapError(REFUSED[class_name])
     check_origin(description, "layers")

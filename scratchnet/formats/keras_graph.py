@@ -90,7 +90,6 @@ class ModelReader:
     version: int
     custom: Mapping[str, type[Layer]]
     gaps: list[str] = field(default_factory=list)
-    _shared: dict[int, Entry] = field(default_factory=dict)
     _count: int = 0
 
     def read(self, description: Any, depth: int = 0) -> Entry | None:
@@ -104,18 +103,12 @@ class ModelReader:
         self._count += 1
         if self._count > MAX_LAYERS or depth > MAX_DEPTH:
             raise ValueError(f"the model has more than {MAX_LAYERS} layers, or more than {MAX_DEPTH} levels")
-        number = description.get("shared_object_id")
-        if isinstance(number, int) and number in self._shared:
-            return self._shared[number]
         name = _name_of(description)
         try:
-            entry = self._read_one(description, name, depth)
+            return self._read_one(description, name, depth)
         except GapError as gap:
-            self.gaps.append(f"layer {shown(name)} ({shown(class_name)[1:-1]}) {gap}")
+            self.gaps.append(f"layer {shown(name)} ({shown(class_name).strip(chr(39))}) {gap}")
             return None
-        if isinstance(number, int) and entry is not None:
-            self._shared[number] = entry
-        return entry
 
     def _read_one(self, description: Mapping[str, Any], name: str, depth: int) -> Entry | None:
         class_name = description.get("class_name")

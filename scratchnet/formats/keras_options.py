@@ -75,6 +75,7 @@ SPECS: Mapping[str, Spec] = {
 ASK_FOR_NOTHING: Mapping[str, tuple[Any, ...]] = {
     "activity_regularizer": (),
     "adjustment": (),
+    "autocast": (True,),
     "batch_input_shape": (),  # read where a `Sequential` begins
     "batch_shape": (),
     "data_format": ("channels_last",),

@@ -36,10 +36,10 @@ def restore_training(entry: Entry, config: Any, root: Group, path: Path, version
         version: of Keras, 2 or 3.
     """
     model = entry.layer
-    if config is None or not isinstance(model, Model):
-        return
+    if not isinstance(model, Model) or not isinstance(config, dict) or config.get("loss") is None:
+        return  # it was not compiled, or only to predict
     try:
-        _compile(model, as_mapping(config, "the training's description"))
+        _compile(model, config)
         missing = "its optimiser's state: Keras 2 kept it in another order" if version == 2 else None
     except MISFITS as error:
         missing = f"how it is trained: {str(error)[:200]}"
@@ -58,10 +58,9 @@ def _compile(model: Model, config: Mapping[str, Any]) -> None:
         raise ValueError(f"loss_weights={shown(weights)} is not supported")
     optimizer = config.get("optimizer", config.get("optimizer_config"))
     metrics = [_metrics(config.get(role)) for role in ("metrics", "weighted_metrics")]
-    loss = config.get("loss")
-    if loss is None:
-        raise ValueError("it has no loss")
-    model.compile(_object(optimizer, "optimizers"), _loss(loss), metrics=metrics[0], weighted_metrics=metrics[1])
+    model.compile(
+        _object(optimizer, "optimizers"), _loss(config["loss"]), metrics=metrics[0], weighted_metrics=metrics[1]
+    )
 
 
 def _object(value: Any, part: str) -> Any:

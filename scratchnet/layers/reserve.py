@@ -37,8 +37,6 @@ def reserve(shape: Shape, dtype: str) -> FloatArray | None:
         return None
     needed = math.prod(shape)
     if needed > left[0]:
-        raise ValueError(
-            f"a weight of shape {shape} is larger than all that the file has left for it: {left[0]} numbers"
-        )
+        raise ValueError(f"a weight of shape {shape} needs more than the {left[0]} numbers that are left in the file")
     left[0] -= needed
     return np.zeros(shape, dtype)

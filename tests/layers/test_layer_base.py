@@ -49,7 +49,7 @@ CONFIGS = {
     "Maximum": {},
     "Minimum": {},
     "Multiply": {},
-    "Normalization": {"axis": (1, 3), "mean": [[0.5, -1.0, 2.0]] * 6, "variance": [[4.0, 0.2, 1.0]] * 6, "invert": True},
+    "Normalization": {"axis": (1, 3), "mean": [[0.5, -1.0, 2.0]] * 6, "variance": [[4.0, 2.0, 1.0]] * 6, "invert": 1},
     "ReLU": {"max_value": 4.0, "negative_slope": 0.1, "threshold": 0.2},
     "Rescaling": {"scale": 2.0, "offset": [1.0, 2.0, 3.0]},
     "Reshape": {"target_shape": (7, -1)},
