@@ -139,6 +139,8 @@ def _by_our_names(stored: Sequence[Dataset], optimizer: Optimizer, learned: Sequ
     prefix = type(optimizer).__name__.lower()
     variables = dict(optimizer.variables())
     names = [f"{prefix}/{name}" for name in ("iterations", "learning_rate") if f"{prefix}/{name}" in variables]
+    if len(stored) == len(names):  # saved before the first step: the rest are zeros
+        return variables | {name: dataset.read() for name, dataset in zip(names, stored, strict=True)}
     trained = [number for number, weight in enumerate(learned) if weight.trainable]
     for slots in slots_of(optimizer):
         names += [f"{prefix}/{slot}/{number}" for number in trained for slot in slots]
