@@ -4,7 +4,7 @@ import io
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from scratchnet.formats import native
 from scratchnet.formats.errors import MISFITS, ModelFileError
@@ -23,7 +23,14 @@ REPLACE = "Replace them in Keras and save the model again, or pass classes of yo
 T = TypeVar("T")
 
 
-def load_keras(path: Path, custom: Mapping[str, type[Layer]] | None = None) -> Model:
+class Loaded(NamedTuple):
+    """A model, and what of its training is missing; None if nothing is."""
+
+    model: Model
+    missing: str | None
+
+
+def load_keras(path: Path, custom: Mapping[str, type[Layer]] | None = None) -> Loaded:
     """Read a `.keras` file of Keras 3, or of Keras 2 from 2.12 on.
 
     Args:
@@ -34,21 +41,21 @@ def load_keras(path: Path, custom: Mapping[str, type[Layer]] | None = None) -> M
         ModelFileError: it is damaged, unsafe, or uses what scratchnet does not have.
     """
 
-    def read() -> Model:
+    def read() -> Loaded:
         archive = read_archive(path)
         config = archive.config
         weights = io.BytesIO(archive.weights)
-        model = _model(config, config.get("compile_config"), weights, (path, archive.version, custom or {}))
-        native.restore_extras(model, archive.extras, path)
-        return model
+        loaded = _model(config, config.get("compile_config"), weights, archive.version, custom or {})
+        native.restore_extras(loaded.model, archive.extras, path)
+        return loaded
 
     return _guarded(path, read)
 
 
-def load_hdf5(path: Path, custom: Mapping[str, type[Layer]] | None = None) -> Model:
+def load_hdf5(path: Path, custom: Mapping[str, type[Layer]] | None = None) -> Loaded:
     """Read a whole-model `.h5` file of Keras 2 or 3; arguments and errors as in `load_keras`."""
 
-    def read() -> Model:
+    def read() -> Loaded:
         with path.open("rb") as file:
             root = open_hdf5(file, path.stat().st_size)
             described = root.attributes.get("model_config")
@@ -60,7 +67,7 @@ def load_hdf5(path: Path, custom: Mapping[str, type[Layer]] | None = None) -> Mo
             compiled = parse_json(training, "training_config") if isinstance(training, str) else None
             version = keras_version(root.attributes.get("keras_version"))
             config = parse_json(described, "model_config")
-            return _model(config, compiled, file, (path, version, custom or {}), root)
+            return _model(config, compiled, file, version, custom or {}, root)
 
     return _guarded(path, read)
 
@@ -90,17 +97,16 @@ def _model(
     config: Mapping[str, Any],
     compiled: Any,
     file: BinaryIO,
-    where: tuple[Path, int, Mapping[str, type[Layer]]],
+    version: int,
+    custom: Mapping[str, type[Layer]],
     root: Group | None = None,
-) -> Model:
-    path, version, custom = where
+) -> Loaded:
     size = file.seek(0, io.SEEK_END)
     root = open_hdf5(file, size) if root is None else root
     entry = _build(config, root, size, ModelReader(version, custom))
     load(entry, root, "the model that it describes")
     assert isinstance(entry.layer, Model)
-    restore_training(entry, compiled, root, path, version)
-    return entry.layer
+    return Loaded(entry.layer, restore_training(entry, compiled, root, version))
 
 
 def _build(config: Mapping[str, Any], root: Group, size: int, reader: ModelReader) -> Entry:

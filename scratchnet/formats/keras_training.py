@@ -1,8 +1,6 @@
 """How a Keras model was compiled, and the state of its optimiser, as far as scratchnet has the same."""
 
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from scratchnet.arrays import AnyArray
@@ -16,6 +14,8 @@ from scratchnet.models.model import Model
 from scratchnet.optimizers import Optimizer
 from scratchnet.tensor import Parameter
 
+MAX_REASON = 600  # of what went wrong, in a message
+
 # options of losses that scratchnet lacks, and their values that ask for nothing
 _PLAIN_LOSS: Mapping[str, tuple[Any, ...]] = {
     "reduction": ("sum_over_batch_size", "auto"),
@@ -25,31 +25,32 @@ _PLAIN_LOSS: Mapping[str, tuple[Any, ...]] = {
 }
 
 
-def restore_training(entry: Entry, config: Any, root: Group, path: Path, version: int) -> None:
-    """Compile a model as it was in Keras; a warning says what cannot be restored, and the model predicts all the same.
+def restore_training(entry: Entry, config: Any, root: Group, version: int) -> str | None:
+    """Compile a model as it was in Keras, with its optimiser's state.
 
     Args:
         entry: the model.
         config: Keras's `compile_config` or `training_config`; None for a model that was not compiled.
         root: of the file with the optimiser's state.
-        path: for the message.
         version: of Keras, 2 or 3.
+
+    Returns:
+        What could not be restored, and why; None if nothing is missing. The model predicts all the same.
     """
     model = entry.layer
     if not isinstance(model, Model) or not isinstance(config, dict) or config.get("loss") is None:
-        return  # it was not compiled, or only to predict
+        return None  # it was not compiled, or only to predict
     try:
         _compile(model, config)
-        missing = "its optimiser's state: Keras 2 kept it in another order" if version == 2 else None
     except MISFITS as error:
-        missing = f"how it is trained: {str(error)[:200]}"
-    if missing is None:
-        try:
-            _restore_state(entry, model.optimizer, root)
-        except MISFITS as error:
-            missing = f"its optimiser's state: {str(error)[:200]}"
-    if missing is not None:
-        warnings.warn(f"{path}: the model is there, but not {missing}. Call compile before fit", stacklevel=5)
+        return f"how it is trained ({str(error)[:MAX_REASON]}); call compile before fit"
+    if version == 2:
+        return "its optimiser's state, which Keras 2 kept in another order; fit begins a new one"
+    try:
+        _restore_state(entry, model.optimizer, root)
+    except MISFITS as error:
+        return f"its optimiser's state ({str(error)[:MAX_REASON]}); fit begins a new one"
+    return None
 
 
 def _compile(model: Model, config: Mapping[str, Any]) -> None:
@@ -139,11 +140,8 @@ def _by_our_names(stored: Sequence[Dataset], optimizer: Optimizer, learned: Sequ
     prefix = type(optimizer).__name__.lower()
     variables = dict(optimizer.variables())
     names = [f"{prefix}/{name}" for name in ("iterations", "learning_rate") if f"{prefix}/{name}" in variables]
-    if len(stored) == len(names):  # saved before the first step: the rest are zeros
-        return variables | {name: dataset.read() for name, dataset in zip(names, stored, strict=True)}
-    trained = [number for number, weight in enumerate(learned) if weight.trainable]
-    for slots in slots_of(optimizer):
-        names += [f"{prefix}/{slot}/{number}" for number in trained for slot in slots]
+    if len(stored) > len(names):  # else it has not trained yet
+        names += _slot_names(optimizer, [number for number, weight in enumerate(learned) if weight.trainable])
     if len(names) != len(stored):
         raise ValueError(f"it has {len(stored)} arrays, {len(names)} were expected")
     for name, dataset in zip(names, stored, strict=True):
@@ -151,3 +149,9 @@ def _by_our_names(stored: Sequence[Dataset], optimizer: Optimizer, learned: Sequ
             raise ValueError(f"{dataset.path} has shape {dataset.shape}, {name} has {variables[name].shape}")
         variables[name] = dataset.read()
     return variables
+
+
+def _slot_names(optimizer: Optimizer, trained: Sequence[int]) -> list[str]:
+    """Our names of the slots of some weights, in Keras's order."""
+    prefix = type(optimizer).__name__.lower()
+    return [f"{prefix}/{slot}/{number}" for slots in slots_of(optimizer) for number in trained for slot in slots]

@@ -1,6 +1,6 @@
 """Which reader a file needs, by what it contains."""
 
-import zipfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,10 +41,12 @@ def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | Non
     """
     source = Path(path)
     start = _beginning(source)
-    if start.startswith(ZIP) or zipfile.is_zipfile(source):
-        return keras_files.load_keras(source, custom_objects)
-    if start == SIGNATURE:
-        return keras_files.load_hdf5(source, custom_objects)
+    if start.startswith(ZIP) or start == SIGNATURE:
+        load = keras_files.load_keras if start.startswith(ZIP) else keras_files.load_hdf5
+        model, missing = load(source, custom_objects)
+        if missing is not None:
+            warnings.warn(f"{source}: the model is there, but not {missing}", stacklevel=2)
+        return model
     return native.load_model(source, custom_objects)
 
 

@@ -175,7 +175,7 @@ class Layer:
                 f"weight {name!r} of {self.name} would have the shape {shape}; every axis must be positive"
             )
         initial = cast(initializers.Initializer, initializers.get(initializer))
-        values = reserve(shape, self.dtype)
+        values = reserve(shape, self.dtype, f"{name} of layer {self.name!r}")
         parameter = Parameter(initial(shape, self.dtype) if values is None else values, name, trainable)
         parameter.regularizer = regularizers.get(regularizer)
         self._parameters.append(parameter)

@@ -26,8 +26,13 @@ def weights_to_come(elements: int) -> Iterator[None]:
         _left.reset(token)
 
 
-def reserve(shape: Shape, dtype: str) -> FloatArray | None:
+def reserve(shape: Shape, dtype: str, what: str) -> FloatArray | None:
     """Zeros for a weight; None outside of `weights_to_come`.
+
+    Args:
+        shape: of the weight.
+        dtype: of the weight.
+        what: it is, for the error message.
 
     Raises:
         ValueError: the file cannot have so many numbers.
@@ -37,6 +42,6 @@ def reserve(shape: Shape, dtype: str) -> FloatArray | None:
         return None
     needed = math.prod(shape)
     if needed > left[0]:
-        raise ValueError(f"a weight of shape {shape} needs more than the {left[0]} numbers that are left in the file")
+        raise ValueError(f"{what} with shape {shape} needs more than the {left[0]} numbers that are left in the file")
     left[0] -= needed
     return np.zeros(shape, dtype)
