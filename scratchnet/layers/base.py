@@ -267,6 +267,19 @@ def check_positive(value: Any, name: str) -> int:
     return int(value)
 
 
+def check_number(value: Any, name: str) -> float:
+    """Raise a ValueError unless `value` is a number."""
+    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    return float(value) if isinstance(value, np.number) else value
+
+
+def check_axis(axis: Any, rank: int, layer: Layer) -> None:
+    """Raise a ValueError unless `axis` is one of an input with so many axes."""
+    if not isinstance(axis, int) or isinstance(axis, bool) or not -rank <= axis < rank:
+        raise ValueError(f"axis of {layer.name} must be one of the {rank} of its inputs, got {axis!r}")
+
+
 def _refuse_absent(layer: str, options: Mapping[str, Any]) -> None:
     for option, value in options.items():
         if not (option in ABSENT_OPTIONS or option.endswith("_constraint")):

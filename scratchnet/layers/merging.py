@@ -5,7 +5,7 @@ from functools import reduce
 from typing import Any
 
 from scratchnet import ops
-from scratchnet.layers.base import Layer
+from scratchnet.layers.base import Layer, check_axis
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.tensor import Tensor
 
@@ -116,6 +116,7 @@ class Concatenate(Layer):
         if not input_shape:
             raise ValueError(f"{self.name} needs at least one input")
         first = input_shape[0]
+        check_axis(self.axis, len(first), self)
         axis = self.axis % len(first)
         rest = {shape[:axis] + shape[axis + 1 :] for shape in input_shape}
         if len({len(shape) for shape in input_shape}) > 1 or len(rest) > 1:

@@ -25,8 +25,8 @@ class Rescaling(Layer):
 
     def __init__(self, scale: float | Sequence[float], offset: float | Sequence[float] = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.scale = scale
-        self.offset = offset
+        self.scale = _checked(scale, "scale")
+        self.offset = _checked(offset, "offset")
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         scale, offset = np.asarray(self.scale, inputs.dtype), np.asarray(self.offset, inputs.dtype)
@@ -130,11 +130,15 @@ class Normalization(Layer):
         return {**super().get_config(), **own}
 
 
+def _checked(value: Any, name: str) -> Any:
+    """`value`, if it is a number, or several in a list or an array."""
+    if value is None or np.asarray(value).dtype.kind not in "iuf":
+        raise ValueError(f"{name} must hold numbers, got {value!r:.80}")
+    return value
+
+
 def _listed(value: Any, name: str) -> Any:
     """Numbers as JSON can hold them."""
     if value is None:
         return None
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"{name} must hold numbers, got {value!r:.80}")
-    return array.tolist()
+    return np.asarray(_checked(value, name)).tolist()
