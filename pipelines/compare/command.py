@@ -9,6 +9,7 @@ from pipelines.compare.subject import Subject
 from pipelines.console import console
 from pipelines.errors import UserError
 from pipelines.twin import import_keras
+from scratchnet.formats.keras_description import model_to_keras, training_to_keras
 
 
 def run_compare(path: Path, data: str | None, out: Path | None, steps: int, seed: int) -> bool:
@@ -36,9 +37,11 @@ def run_compare(path: Path, data: str | None, out: Path | None, steps: int, seed
         f"({subject.data}) in batches of {size}"
     )
     try:
-        comparison = compare_models(subject.model, subject.batches, steps)
+        model_to_keras(subject.model)
+        training_to_keras(subject.model)
     except ValueError as error:
         raise UserError(f"{path} has no Keras twin: {error}") from error
+    comparison = compare_models(subject.model, subject.batches, steps)
     print_comparison(comparison)
     about = {"model": str(path), "data": subject.data, "samples": images, "batch_size": size, "seed": seed}
     write_comparison(comparison, folder / "compare.json", **about)

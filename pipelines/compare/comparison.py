@@ -10,6 +10,7 @@ import scratchnet as sn
 from pipelines.bench.timing import Pace
 from pipelines.compare.differences import Difference, compare_activations, compare_gradients
 from pipelines.compare.training import Batch, Speed, Trajectory, busy, time_both, train_both
+from pipelines.console import progress
 from pipelines.twin import import_keras, to_keras
 from scratchnet.formats.keras_description import every_layer
 
@@ -134,7 +135,10 @@ def compare_models(
         notes.append(reason)
         trains = False
     # after the gradients, which have moved the averages of batch normalisation in ours and in the twin
-    trajectory = train_both(ours, twin, batches, steps) if trains else None
+    trajectory = None
+    if trains:
+        with progress("training both") as advance:
+            trajectory = train_both(ours, twin, batches, steps, advance)
     speed = time_both(ours, twin, batches, trains, pace) if pace is not None else []
     if pace is not None and load is not None:
         notes.append(load)

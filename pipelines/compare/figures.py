@@ -11,11 +11,14 @@ from pipelines.compare.differences import Difference
 from pipelines.compare.training import Speed, Trajectory
 from pipelines.figures import save_figure
 
+NAMES = ("activations.png", "gradients.png", "training.png", "times.png")
 SMALLEST = 1e-9  # where the axis begins; what does not differ at all has no logarithm
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     """Draw activations.png, gradients.png, training.png and times.png, as far as there is anything to draw.
+
+    Those of an earlier comparison go.
 
     Returns:
         The files.
@@ -29,8 +32,11 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
         drawn["training.png"] = _training(comparison.trajectory, comparison.loss_tolerance)
     if comparison.speed:
         drawn["times.png"] = _times(comparison.speed)
-    for name, figure in drawn.items():
-        save_figure(figure, folder / name)
+    for name in NAMES:
+        if name in drawn:
+            save_figure(drawn[name], folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
     return [folder / name for name in drawn]
 
 

@@ -1,7 +1,7 @@
 """Both models trained on the same batches from the same weights, and the time that takes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +45,9 @@ def _apart(these: Sequence[float], those: Sequence[float]) -> list[float]:
     ]
 
 
-def train_both(model: sn.Model, twin: Any, batches: Sequence[Batch], steps: int) -> Trajectory:
+def train_both(
+    model: sn.Model, twin: Any, batches: Sequence[Batch], steps: int, progress: Callable[[int, int], None]
+) -> Trajectory:
     """Take steps on the same batches, again from the first after the last; both models are changed.
 
     Args:
@@ -53,6 +55,7 @@ def train_both(model: sn.Model, twin: Any, batches: Sequence[Batch], steps: int)
         twin: with the same weights and the same state of the optimiser.
         batches: inputs and targets.
         steps: how many.
+        progress: is told (done, total).
     """
     nudged = nudge(model, seed=0)
     losses: tuple[list[float], list[float], list[float]] = ([], [], [])
@@ -61,6 +64,7 @@ def train_both(model: sn.Model, twin: Any, batches: Sequence[Batch], steps: int)
         given = x if len(x) > 1 else x[0]
         for found, one in zip(losses, (model, twin, nudged), strict=True):
             found.append(float(one.train_on_batch(given, y, return_dict=True)["loss"]))
+        progress(step + 1, steps)
     return Trajectory(*losses)
 
 

@@ -171,7 +171,8 @@ def _shape(shape: BatchShape) -> list[int | None]:
 def training_to_keras(model: Model) -> dict[str, Any] | None:
     """How the model is trained, as Keras's `compile_from_config` takes it.
 
-    None for a model that is not compiled. A loss that is the caller's own function stays behind, and with it the rest.
+    None for a model that is not compiled. A loss that is the caller's own function stays behind, and with it the rest;
+    so does the choice of `exclude_from_weight_decay`, which a configuration does not hold.
 
     Raises:
         ValueError: Keras has no such loss.
@@ -197,7 +198,9 @@ def training_to_keras(model: Model) -> dict[str, Any] | None:
 
 def _describe_metrics(metrics: Sequence[Any]) -> list[Any] | None:
     described = [
-        metric if isinstance(metric, str) else _described("keras.metrics", metric["class_name"], metric["config"])
+        metric
+        if isinstance(metric, str)
+        else _described("keras.metrics", metric["class_name"], metric.get("config", {}))
         for metric in metrics
     ]
     return described or None

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_layer import LAYERS
 from hypothesis import given, settings
 from oracle import keras
 from random_models import models
@@ -126,6 +127,26 @@ def test_losses_and_metrics_go_along(loss: sn.losses.Loss, tmp_path: Path) -> No
     mine = model.test_on_batch(x, y, sample_weight=weights, return_dict=True)
     other = theirs.test_on_batch(x, y, sample_weight=weights, return_dict=True)
     assert mine == pytest.approx({key: float(value) for key, value in other.items()}, rel=1e-4)
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: getattr(value, "name", str(value)))
+def test_every_layer_goes_to_keras_and_comes_back(layer: layers.Layer, shape: tuple[int, ...], tmp_path: Path) -> None:
+    x = layers.Input(shape)
+    model = sn.Model(x, type(layer).from_config({**layer.get_config(), "name": "layer"})(x))
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.weights])
+    values = rng.standard_normal((3, *shape)).astype(np.float32)
+    theirs = np.asarray(loaded(model, tmp_path)(values, training=False))
+    expected = model.predict(values)
+    np.testing.assert_allclose(theirs, expected, rtol=0, atol=1e-5 * max(1.0, np.abs(expected).max()))
+    back = sn.load_model(tmp_path / "model.keras")
+    assert back.get_config() == model.get_config()
+    np.testing.assert_array_equal(back.predict(values), expected)
+
+
+def test_the_list_of_every_layer_is_complete() -> None:
+    merges = {"Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract"}  # tested on their own
+    assert {type(layer).__name__ for layer, _ in LAYERS} == set(layers.__all__) - merges - {"Input", "Layer"}
 
 
 @given(models())

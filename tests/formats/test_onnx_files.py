@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_layer import LAYERS
 from hypothesis import given, settings
-from random_models import ACTIVATIONS, models
+from random_models import models
 
 import scratchnet as sn
 from scratchnet import layers
@@ -54,52 +55,6 @@ def alone(layer: layers.Layer, *shape: int) -> sn.Model:
     rng = np.random.default_rng(0)
     model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.weights])
     return model
-
-
-LAYERS: list[tuple[layers.Layer, tuple[int, ...]]] = [
-    *((layers.Activation(name), (4, 5, 3)) for name in ACTIVATIONS),
-    *((layers.Conv2D(3, 3, padding="same", activation=name), (4, 5, 2)) for name in ACTIVATIONS),
-    *((layers.Dense(3, activation=name), (4,)) for name in ACTIVATIONS),
-    (layers.Conv2D(6, (3, 2), strides=(2, 3), padding="same"), (7, 8, 2)),
-    (layers.Conv2D(6, (2, 4), strides=(3, 1), padding="same"), (6, 5, 2)),
-    (layers.Conv2D(6, 3, strides=2), (8, 7, 2)),
-    (layers.Conv2D(6, 3, dilation_rate=(2, 1), groups=2, padding="same", use_bias=False), (7, 8, 4)),
-    (layers.Conv2D(4, 2, dilation_rate=2, groups=4), (7, 8, 4)),
-    (layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same", strides=2), (7, 8, 3)),
-    (layers.DepthwiseConv2D((2, 3), dilation_rate=2, use_bias=False, activation="relu"), (7, 8, 3)),
-    (layers.SeparableConv2D(5, 3, depth_multiplier=2, padding="same", activation="tanh"), (7, 8, 3)),
-    (layers.SeparableConv2D(5, 3, strides=2, use_bias=False), (7, 8, 3)),
-    (layers.MaxPooling2D(2), (7, 8, 3)),
-    (layers.MaxPooling2D(3, strides=2, padding="same"), (7, 8, 3)),
-    (layers.MaxPooling2D((2, 3), strides=(3, 1), padding="same"), (7, 8, 3)),
-    (layers.AveragePooling2D(3, strides=2, padding="same"), (7, 8, 3)),
-    (layers.AveragePooling2D(2), (7, 8, 3)),
-    (layers.GlobalAveragePooling2D(), (4, 5, 3)),
-    (layers.GlobalAveragePooling2D(keepdims=True), (4, 5, 3)),
-    (layers.GlobalMaxPooling2D(), (4, 5, 3)),
-    (layers.GlobalMaxPooling2D(keepdims=True), (4, 5, 3)),
-    (layers.BatchNormalization(epsilon=1e-2), (4, 5, 3)),
-    (layers.BatchNormalization(center=False), (6,)),
-    (layers.BatchNormalization(scale=False), (6, 3)),
-    (layers.Dense(4), (3, 5)),
-    (layers.Dense(4, use_bias=False, activation="relu"), (2, 3, 5)),
-    (layers.Flatten(), (4, 5, 3)),
-    (layers.Reshape((5, -1)), (4, 5, 3)),
-    (layers.Rescaling(0.5, offset=-1), (4, 5, 3)),
-    (layers.Rescaling([0.5, 2.0, 1.0], offset=[0.0, 1.0, 2.0]), (4, 5, 3)),
-    (layers.ZeroPadding2D(((1, 0), (2, 3))), (4, 5, 3)),
-    (layers.ReLU(), (4, 5, 3)),
-    (layers.ReLU(max_value=0.5), (4, 5, 3)),
-    (layers.ReLU(max_value=0.5, negative_slope=0.2, threshold=0.3), (4, 5, 3)),
-    (layers.LeakyReLU(0.2), (4, 5, 3)),
-    (layers.ELU(0.7), (4, 5, 3)),
-    (layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[0.5, 1.0, 2.0]), (4, 5, 3)),
-    (layers.Normalization(mean=2.0, variance=4.0, invert=True, axis=None), (4, 5, 3)),
-    (layers.Normalization(axis=(1, 3)), (4, 5, 3)),
-    (layers.Softmax(), (4, 5, 3)),
-    (layers.Softmax(axis=1), (4, 5, 3)),
-    (layers.Dropout(0.5), (4, 5, 3)),
-]
 
 
 @pytest.mark.parametrize("behind", [False, True], ids=["alone", "behind a convolution"])
