@@ -280,6 +280,14 @@ def test_a_compiled_keras_model_takes_the_weights_of_a_compiled_one(tmp_path: Pa
     assert int(theirs.optimizer.iterations) == 2
 
 
+def test_the_best_epoch_can_be_kept_for_keras(tmp_path: Path) -> None:
+    model = small(activation="softmax")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    best = sn.callbacks.ModelCheckpoint(str(tmp_path / "best.keras"), "loss", save_best_only=True)
+    model.fit(*batch(0), epochs=2, verbose=0, callbacks=[best])
+    assert keras.models.load_model(tmp_path / "best.keras").output_shape == (None, 3)
+
+
 class Mine(layers.Layer):
     """A layer that only this test knows."""
 
