@@ -51,7 +51,7 @@ class Normalization(Layer):
 
     >>> layer = Normalization(mean=3.0, variance=4.0)
     >>> layer(np.array([[1.0, 5.0]])).data
-    array([[-1.,  1.]])
+    array([[-1.,  1.]], dtype=float32)
     """
 
     def __init__(
