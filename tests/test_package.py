@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGINE = Path(sn.__file__).parent
 
 SURFACES = {
-    "layers": "ELU Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Dense DepthwiseConv2D "
-    "Dropout Flatten GlobalAveragePooling2D GlobalMaxPooling2D Input Layer LeakyReLU MaxPooling2D Maximum Minimum "
-    "Multiply Normalization ReLU Rescaling Reshape SeparableConv2D Softmax Subtract ZeroPadding2D",
+    "layers": "Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Dense DepthwiseConv2D "
+    "Dropout ELU Flatten GlobalAveragePooling2D GlobalMaxPooling2D Input Layer LeakyReLU MaxPooling2D "
+    "Maximum Minimum Multiply Normalization ReLU Rescaling Reshape SeparableConv2D Softmax Subtract ZeroPadding2D",
     "ops": "abs add average_pool2d batch_normalization batch_normalization_training binary_cross_entropy_with_logits "
     "cast clip concatenate conv2d cross_entropy_with_logits dense depthwise_conv2d divide dropout elu exp gelu getitem "
-    "global_average_pool2d global_max_pool2d hard_sigmoid hard_silu leaky_relu log log_softmax matmul max max_pool2d "
-    "maximum mean minimum mish multiply negative pad power relu relu6 reshape selu sigmoid silu softmax softplus "
-    "softsign sparse_cross_entropy_with_logits sqrt square subtract sum tanh transpose",
+    "global_average_pool2d global_max_pool2d hard_sigmoid hard_silu leaky_relu log log_softmax matmul max "
+    "max_pool2d maximum mean minimum mish multiply negative pad power relu relu6 reshape selu sigmoid silu softmax "
+    "softplus softsign sparse_cross_entropy_with_logits sqrt square subtract sum tanh transpose",
     "losses": "BinaryCrossentropy CategoricalCrossentropy Loss MeanSquaredError SparseCategoricalCrossentropy get "
     "serialize",
     "optimizers": "SGD Adam AdamW Optimizer RMSprop get serialize",
@@ -46,6 +46,7 @@ FLOORS = (
         "formats.loading",
         "formats.onnx_writing",
         "formats.onnx_layers",
+        "formats.onnx_activations",
         "formats.onnx_graph",
         "formats.keras_writing",
         "formats.keras_description",

@@ -9,17 +9,19 @@ import numpy as np
 
 from scratchnet.arrays import FloatArray, Shape
 
+SLACK = 1 << 20  # numbers beyond those of the file: what does not quite fit is named by the reader, weight by weight
+
 _left: ContextVar[list[int] | None] = ContextVar("left", default=None)
 
 
 @contextmanager
 def weights_to_come(elements: int) -> Iterator[None]:
-    """Within this context layers' weights begin as zeros, which cost no time, and together have so many elements.
+    """Within this context layers' weights begin as zeros, which cost no time, and together have about so many elements.
 
     Args:
         elements: how many numbers the file has for them.
     """
-    token = _left.set([elements])
+    token = _left.set([elements + SLACK])
     try:
         yield
     finally:
@@ -42,6 +44,6 @@ def reserve(shape: Shape, dtype: str, what: str) -> FloatArray | None:
         return None
     needed = math.prod(shape)
     if needed > left[0]:
-        raise ValueError(f"{what} with shape {shape} needs more than the {left[0]} numbers that are left in the file")
+        raise ValueError(f"{what} with shape {shape} is larger than what the file has for it")
     left[0] -= needed
     return np.zeros(shape, dtype)

@@ -218,7 +218,7 @@ def test_layers_from_elsewhere_are_refused(kind: str, sound: dict[str, bytes], t
 def test_absurd_shapes_are_refused_before_memory_is_taken(units: int, sound: dict[str, bytes], tmp_path: Path) -> None:
     path = archive(sound, tmp_path / "m.keras", lambda config: first_layer(config)["config"].update(units=units))
     tracemalloc.start()
-    refused(path, "kernel of layer 'first' with shape .* needs more than the 23 numbers that are left in the file")
+    refused(path, "kernel of layer 'first' with shape .* is larger than what the file has for it")
     assert tracemalloc.get_traced_memory()[1] < 2 << 20
     tracemalloc.stop()
 
@@ -233,7 +233,7 @@ def test_our_own_files_cannot_ask_for_more_than_they_hold(units: int, tmp_path: 
     meta["model"]["config"]["layers"][0]["config"]["units"] = units
     write_container(path, arrays, meta)
     tracemalloc.start()
-    refused(path, "kernel of layer .* with shape .* needs more than the 15 numbers that are left in the file")
+    refused(path, "kernel of layer .* with shape .* is larger than what the file has for it")
     assert tracemalloc.get_traced_memory()[1] < 2 << 20
     tracemalloc.stop()
 
@@ -406,7 +406,7 @@ VALUES: dict[str, tuple[Any, str]] = {
     "references": (lambda group, name: group.create_dataset(name, (4, 3), h5py.ref_dtype), "has a reference type"),
     "compound": (np.zeros((4, 3), [("a", "f4")]), "has a compound type"),
     "never written": (lambda group, name: group.create_dataset(name, (4, 3), "f4"), "has no data"),
-    "nothing": (np.zeros((0, 3), "f4"), r"is float32 of shape \(0, 3\)|needs more than the 11 numbers"),
+    "nothing": (np.zeros((0, 3), "f4"), r"is float32 of shape \(0, 3\)"),
 }
 
 

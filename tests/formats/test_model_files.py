@@ -429,15 +429,11 @@ def first_layer(meta: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda arrays, meta: arrays.pop(first_weight(arrays)), "needs more than the .* numbers that are left"),
-        (
-            lambda arrays, meta: arrays.update({"weights/other": arrays.pop(first_weight(arrays))}),
-            "lacks weights weights/",
-        ),
+        (lambda arrays, meta: arrays.pop(first_weight(arrays)), "lacks weights weights/"),
         (lambda arrays, meta: arrays.update({"weights/extra": np.zeros(2)}), "has surplus weights weights/extra"),
         (
-            lambda arrays, meta: arrays.update({next(n for n in arrays if n.endswith("/kernel")): np.zeros((99, 2))}),
-            r"must hold floats of shape .*, got float64 of shape \(99, 2\)",
+            lambda arrays, meta: arrays.update({next(n for n in arrays if n.endswith("/kernel")): np.zeros((2, 2))}),
+            r"must hold floats of shape .*, got float64 of shape \(2, 2\)",
         ),
         (
             lambda arrays, meta: arrays.update(
