@@ -49,7 +49,7 @@ def _differences(found: Sequence[Difference], what: str, tolerance: float) -> Fi
     axes.barh(range(len(found)), ends, color=colours, label="scratchnet and Keras")
     if any(entry.rounding for entry in found):
         rounding = [max(entry.rounding, SMALLEST) for entry in found]
-        axes.plot(rounding, range(len(found)), "k|", markersize=9, label="scratchnet, weights moved by a millionth")
+        axes.plot(rounding, range(len(found)), "k|", markersize=9, label="scratchnet, weights moved by 4e-6")
     axes.axvline(tolerance, color="black", linestyle="--", linewidth=1, label=f"more than rounding: {tolerance:.0e}")
     axes.set_yticks(range(len(found)), [f"{entry.name}  ({entry.kind})" for entry in found], fontsize=8)
     axes.invert_yaxis()
@@ -68,7 +68,7 @@ def _training(trajectory: Trajectory, tolerance: float) -> Figure:
     losses.plot(steps, trajectory.theirs, linestyle="--", label="Keras")
     losses.set(title="loss", xlabel="training step")
     apart.plot(steps, _shown(trajectory.apart()), marker=".", label="scratchnet and Keras")
-    apart.plot(steps, _shown(trajectory.rounding()), marker=".", label="scratchnet, weights moved by a millionth")
+    apart.plot(steps, _shown(trajectory.rounding()), marker=".", label="scratchnet, weights moved by 4e-6")
     apart.axhline(tolerance, color="black", linestyle="--", linewidth=1, label=f"more than rounding: {tolerance:.0e}")
     apart.set_yscale("log")
     apart.set(title="how far the losses are apart, as a share", xlabel="training step")
