@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
+from pipelines.commands import compare
 from pipelines.console import console, errors, progress, report_skipped, table
 from pipelines.data.dataset import Dataset
 from pipelines.data.opening import DRAWN, open_data, resolve_name
@@ -198,6 +199,9 @@ def bench(
     from pipelines.bench.command import run_bench
 
     run_bench(out, nets, only, rounds, threads, peers)
+
+
+compare.register(app)
 
 
 def run() -> None:

@@ -7,6 +7,7 @@ curves.png             the same as a picture
 model.safetensors      the model of the best epoch, with its classes and preprocessing
 metrics.json           what was measured, on which part
 confusion_matrix_*.png
+compare/               the model beside its Keras twin, where `scratchnet compare` was asked
 backup/                while training is under way: where it goes on after an interruption
 """
 
@@ -87,7 +88,7 @@ class Run:
 
     def _clear(self) -> None:
         """Delete what a run writes, and nothing else."""
-        for path in (self.backup_folder, self.folder / "new_faces"):
+        for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare"):
             shutil.rmtree(path, ignore_errors=True)
         own = [self.model_path, self.history_path, self.split_path, self.metrics_path, self.folder / "curves.png"]
         # the configuration last: until then an interrupted deletion can be repeated
@@ -154,11 +155,11 @@ def describe_split(parts: Parts, class_names: tuple[str, ...]) -> str:
     return text.getvalue()
 
 
-def load_run_model(path: Path) -> sn.Model:
+def open_model(path: Path) -> sn.Model:
     """The model of a run folder, or of a model file.
 
     Raises:
-        UserError: the run has no model yet, the path does not exist, or the model does not know its classes.
+        UserError: the run has no model yet, or the path does not exist.
         ModelFileError: the file cannot be used.
     """
     if path.is_dir():
@@ -169,7 +170,17 @@ def load_run_model(path: Path) -> sn.Model:
         path = run.model_path
     elif not path.exists():
         raise UserError(f"{path} does not exist; give a run folder or a .safetensors model")
-    model = sn.load_model(path)
+    return sn.load_model(path)
+
+
+def load_run_model(path: Path) -> sn.Model:
+    """A model as `open_model` finds it, that knows its classes and its preprocessing.
+
+    Raises:
+        UserError: it does not, the run has no model yet, or the path does not exist.
+        ModelFileError: the file cannot be used.
+    """
+    model = open_model(path)
     if not model.class_names or not model.preprocessing:
         raise UserError(f"{path} does not say its classes and preprocessing; train it with `scratchnet train`")
     return model

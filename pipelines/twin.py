@@ -1,17 +1,14 @@
-"""The Keras twin: the same network, built from Keras's layers, with the same weights."""
+"""The Keras twin: the same network in Keras, with the same weights and the same training; and the way back."""
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
 from pipelines.errors import UserError
-
-# what our configurations and Keras's call by one name, and mean by it
-_SHARED = (
-    "activation", "axis", "center", "depth_multiplier", "dilation_rate", "epsilon", "filters", "groups", "keepdims",
-    "kernel_size", "max_value", "momentum", "negative_slope", "offset", "padding", "pool_size", "rate", "scale",
-    "strides", "target_shape", "threshold", "trainable", "units", "use_bias", "name", "dtype",
-)  # fmt: skip
+from scratchnet.formats.keras_description import model_to_keras, optimizer_variables, training_to_keras
+from scratchnet.tensor import reading
 
 
 def import_keras() -> Any:
@@ -36,68 +33,54 @@ def to_keras(model: sn.Model) -> Any:
     """Build the Keras model of a scratchnet model, with the same names and weights.
 
     Args:
-        model: its layers may be shared, branch and join.
+        model: its layers may be shared, branch and join, and be models themselves.
 
     Returns:
-        A `keras.Model`, compiled with the same optimiser settings, loss and metrics if `model` is compiled. (A loss
-        that is the caller's own function stays behind.)
+        A `keras.Model` with the same layers frozen; compiled with the same optimiser, loss and metrics if `model` is
+        compiled, the optimiser being where `model`'s is, so that both go on alike. (A loss that is the caller's own
+        function stays behind.)
 
     Raises:
         UserError: TensorFlow is not installed.
         ValueError: Keras does not have a layer or an option.
     """
     keras = import_keras()
-    twins = {id(layer): _layer_twin(keras, layer) for layer in model.layers}
-    inputs = [keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in model.inputs]
-    values = {id(symbol): value for symbol, value in zip(model.inputs, inputs, strict=True)}
-    for node in model.nodes:
-        arguments = [values[id(tensor)] for tensor in node.inputs]
-        result = twins[id(node.layer)](arguments if node.as_list else arguments[0])
-        results = result if isinstance(result, list | tuple) else [result]
-        values.update({id(symbol): value for symbol, value in zip(node.outputs, results, strict=True)})
-    outputs = [values[id(tensor)] for tensor in model.outputs]
-    twin = keras.Model(
-        inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0], name=model.name
-    )
-    for layer in model.layers:
-        if layer.weights and not isinstance(layer, sn.Model):
-            twins[id(layer)].set_weights(layer.get_weights())
-    config = model.get_compile_config()
-    if config is not None:
-        _compile_twin(keras, config, twin)
+    config, training = model_to_keras(model), training_to_keras(model)
+    twin = keras.saving.deserialize_keras_object(config)
+    with reading():
+        _set_weights(twin, model)
+        if training is not None:
+            twin.compile_from_config(training)
+            twin.optimizer.build(twin.trainable_variables)
+            for variable, value in zip(twin.optimizer.variables, optimizer_variables(model), strict=True):
+                variable.assign(value)
     return twin
 
 
-def _layer_twin(keras: Any, layer: sn.layers.Layer) -> Any:
-    if isinstance(layer, sn.Model):
-        return to_keras(layer)
-    twin = getattr(keras.layers, type(layer).__name__, None)
-    if twin is None or type(layer).__module__.split(".")[0] != "scratchnet":
-        raise ValueError(f"layer {layer.name} is a {type(layer).__name__}, which Keras does not have")
-    config = layer.get_config()
-    arguments = {name: config[name] for name in _SHARED if name in config}
-    for name, value in config.items():
-        if name.endswith("_regularizer") and value is not None:
-            regularizer = getattr(keras.regularizers, value["class_name"])
-            arguments[name] = regularizer(**value["config"])
-    return twin(**arguments)
+def from_keras(model: Any) -> sn.Model:
+    """Build the scratchnet model of a Keras model, with the same names and weights; the inverse of `to_keras`.
+
+    Args:
+        model: of layers that scratchnet has. It may have been trained; its optimiser's state comes along.
+
+    Returns:
+        A model compiled alike. Where scratchnet lacks the loss, the optimiser or a metric, a warning says so.
+
+    Raises:
+        UserError: TensorFlow is not installed.
+        ModelFileError: the model uses layers or options that scratchnet lacks; all of them are named.
+    """
+    import_keras()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return sn.load_model(path)
 
 
-def _compile_twin(keras: Any, config: dict[str, Any], twin: Any) -> None:
-    loss, optimizer = config["loss"], config["optimizer"]
-    if loss["class_name"] == "SparseCategoricalCrossentropy" and loss["config"].pop("label_smoothing", 0):
-        raise ValueError("Keras's sparse categorical cross-entropy has no label smoothing; use the one-hot one")
-    settings = dict(optimizer["config"])
-    if isinstance(settings["learning_rate"], dict):
-        schedule = settings["learning_rate"]
-        settings["learning_rate"] = getattr(keras.optimizers.schedules, schedule["class_name"])(**schedule["config"])
-    twin.compile(
-        getattr(keras.optimizers, optimizer["class_name"])(**settings),
-        getattr(keras.losses, loss["class_name"])(**loss["config"]),
-        metrics=[_metric(keras, metric) for metric in config["metrics"]],
-        weighted_metrics=[_metric(keras, metric) for metric in config["weighted_metrics"]],
-    )
-
-
-def _metric(keras: Any, metric: Any) -> Any:
-    return metric if isinstance(metric, str) else getattr(keras.metrics, metric["class_name"])(**metric["config"])
+def _set_weights(twin: Any, model: sn.Model) -> None:
+    for layer in model.layers:
+        own = twin.get_layer(layer.name)
+        if isinstance(layer, sn.Model):
+            _set_weights(own, layer)
+        elif layer.weights:
+            own.set_weights([weight.data for weight in layer.weights])

@@ -23,7 +23,7 @@ from scratchnet import (
     schedules,
 )
 from scratchnet.formats.errors import ModelFileError
-from scratchnet.formats.native import load_model
+from scratchnet.formats.loading import load_model
 from scratchnet.kernels.conv import set_exact
 from scratchnet.layers import Input
 from scratchnet.models import Model, Sequential

@@ -4,22 +4,44 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from scratchnet import ops
-from scratchnet.ops import elu, leaky_relu, log_softmax, relu, relu6, sigmoid, silu, softmax, softplus, tanh
+from scratchnet.ops import (
+    elu,
+    hard_sigmoid,
+    hard_silu,
+    leaky_relu,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    softsign,
+    tanh,
+)
 from scratchnet.tensor import Tensor, as_tensor
 
 __all__ = [
     "elu",
+    "exponential",
     "gelu",
     "get",
+    "hard_sigmoid",
+    "hard_silu",
     "leaky_relu",
     "linear",
     "log_softmax",
+    "mish",
     "relu",
     "relu6",
+    "selu",
     "sigmoid",
     "silu",
     "softmax",
     "softplus",
+    "softsign",
     "tanh",
 ]
 
@@ -31,6 +53,9 @@ def linear(x: Any) -> Tensor:
     return as_tensor(x)
 
 
+exponential = ops.exp
+
+
 def gelu(x: Any, approximate: bool = False) -> Tensor:
     """`scratchnet.ops.gelu`, exact unless told otherwise."""
     return ops.gelu(x, approximate)
@@ -38,16 +63,23 @@ def gelu(x: Any, approximate: bool = False) -> Tensor:
 
 _BY_NAME: dict[str, Activation] = {
     "elu": elu,
+    "exponential": exponential,
     "gelu": gelu,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": hard_silu,
+    "hard_swish": hard_silu,
     "leaky_relu": leaky_relu,
     "linear": linear,
     "log_softmax": log_softmax,
+    "mish": mish,
     "relu": relu,
     "relu6": relu6,
+    "selu": selu,
     "sigmoid": sigmoid,
     "silu": silu,
     "softmax": softmax,
     "softplus": softplus,
+    "softsign": softsign,
     "swish": silu,
     "tanh": tanh,
 }

@@ -209,8 +209,8 @@ class VarianceScaling(RandomInitializer):
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
-        self.input_axes = input_axes
-        self.output_axes = output_axes
+        self.input_axes = None if input_axes is None else tuple(input_axes)
+        self.output_axes = None if output_axes is None else tuple(output_axes)
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> FloatArray:
         fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)

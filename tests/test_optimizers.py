@@ -1,4 +1,6 @@
+import copy
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -360,3 +362,25 @@ print(hashlib.sha256(weight.data.tobytes()).hexdigest())
         for threads in ("1", "2")
     }
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+def test_a_copy_goes_on_alone_from_where_the_first_one_is(duplicate):
+    parameters, optimizer = draw_parameters("float32"), Adam(0.01, amsgrad=True)
+    first, second = draw_gradients("float32", 2)
+
+    def step(weights, rule, gradients):
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
+        rule.apply(weights)
+
+    step(parameters, optimizer, first)
+    copied, copied_optimizer = duplicate((parameters, optimizer))
+    before = [weight.data.copy() for weight in parameters]
+    step(copied, copied_optimizer, second)
+    for weight, earlier in zip(parameters, before, strict=True):
+        np.testing.assert_array_equal(weight.data, earlier)
+    step(parameters, optimizer, second)
+    for weight, other in zip(parameters, copied, strict=True):
+        np.testing.assert_array_equal(weight.data, other.data)
+    assert copied_optimizer.iterations == optimizer.iterations == 2

@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGINE = Path(sn.__file__).parent
 
 SURFACES = {
-    "layers": "Activation Add AveragePooling2D BatchNormalization Concatenate Conv2D Dense DepthwiseConv2D Dropout "
-    "Flatten GlobalAveragePooling2D GlobalMaxPooling2D Input Layer LeakyReLU MaxPooling2D ReLU Rescaling Reshape "
-    "SeparableConv2D Softmax ZeroPadding2D",
+    "layers": "Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Dense DepthwiseConv2D "
+    "Dropout ELU Flatten GlobalAveragePooling2D GlobalMaxPooling2D Input Layer LeakyReLU MaxPooling2D "
+    "Maximum Minimum Multiply Normalization ReLU Rescaling Reshape SeparableConv2D Softmax Subtract ZeroPadding2D",
     "ops": "abs add average_pool2d batch_normalization batch_normalization_training binary_cross_entropy_with_logits "
     "cast clip concatenate conv2d cross_entropy_with_logits dense depthwise_conv2d divide dropout elu exp gelu getitem "
-    "global_average_pool2d global_max_pool2d leaky_relu log log_softmax matmul max max_pool2d maximum mean minimum "
-    "multiply negative pad power relu relu6 reshape sigmoid silu softmax softplus "
-    "sparse_cross_entropy_with_logits sqrt square subtract sum tanh transpose",
+    "global_average_pool2d global_max_pool2d hard_sigmoid hard_silu leaky_relu log log_softmax matmul max "
+    "max_pool2d maximum mean minimum mish multiply negative pad power relu relu6 reshape selu sigmoid silu softmax "
+    "softplus softsign sparse_cross_entropy_with_logits sqrt square subtract sum tanh transpose",
     "losses": "BinaryCrossentropy CategoricalCrossentropy Loss MeanSquaredError SparseCategoricalCrossentropy get "
     "serialize",
     "optimizers": "SGD Adam AdamW Optimizer RMSprop get serialize",
@@ -41,13 +41,32 @@ SURFACES = {
 FLOORS = (
     ("pipelines",),
     ("startup",),
+    (  # files of other programs, each a way into or out of a model
+        "formats.saving",
+        "formats.loading",
+        "formats.onnx_writing",
+        "formats.onnx_layers",
+        "formats.onnx_activations",
+        "formats.onnx_graph",
+        "formats.keras_writing",
+        "formats.keras_description",
+        "formats.keras_files",
+        "formats.keras_training",
+        "formats.keras_graph",
+        "formats.keras_weights",
+        "formats.keras_archive",
+        "formats.keras_slots",
+        "formats.keras_config",
+        "formats.keras_options",
+    ),
     ("models", "formats.native"),  # reading a model builds one
     ("layers", "activations"),
     ("losses", "optimizers", "schedules", "metrics", "callbacks", "initializers", "regularizers"),
     ("ops",),
     ("tensor",),
     ("kernels",),
-    ("formats.container", "formats.errors", "formats"),  # arrays on disk: models and backups are made of them
+    # arrays on disk: models and backups are made of them
+    ("formats.container", "formats.whole_file", "formats.errors", "formats.hdf5", "formats"),
     ("arrays", "random", "serialization"),
 )
 # Imports that run upward, each with what makes it necessary.
@@ -211,7 +230,7 @@ def test_only_saving_and_loading_is_imported_late() -> None:
         if not at_once and importer != part_of(module)
     }
     # a model's methods `save` and `load_weights`; the others are names of types only
-    assert late == {("models", "formats.native"), ("optimizers", "tensor")}
+    assert late == {("models", "formats.saving"), ("models", "formats.loading"), ("optimizers", "tensor")}
 
 
 def test_the_engine_does_not_know_the_pipelines() -> None:

@@ -67,7 +67,7 @@ class Net:
         import scratchnet as sn
 
         layers = [getattr(sn.layers, kind)(**options) for kind, options in self.layers]
-        model = sn.Sequential([sn.Input(self.input_shape), *layers])
+        model = sn.Sequential([sn.Input(self.input_shape, name="x"), *layers])
         model.compile(sn.optimizers.Adam(self.learning_rate), self.loss)
         return model
 

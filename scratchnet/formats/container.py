@@ -1,7 +1,6 @@
 """Arrays and a description in one safetensors file, written whole or not at all, and checked when read."""
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +10,11 @@ import numpy as np
 
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.errors import ModelFileError
+from scratchnet.formats.whole_file import write_whole
 
 
 def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> None:
-    """Write to a temporary name beside `path`, then rename: a crash or a full disk leaves the old file as it was.
+    """Write a file whole or not at all.
 
     Args:
         path: of the file.
@@ -29,18 +29,7 @@ def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[st
     dense = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     description = json.dumps(meta)
     header = {"meta": description, "meta_checksum": _text_checksum(description), "checksum": _checksum(dense)}
-    content = save(dense, header)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")  # one name, so that what a crash leaves is overwritten
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, save(dense, header))
 
 
 def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[str, Any]]:

@@ -6,32 +6,28 @@ from typing import Any
 
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.container import read_container, write_container
-from scratchnet.formats.errors import ModelFileError
+from scratchnet.formats.errors import MISFITS, ModelFileError
 from scratchnet.layers.base import Layer
+from scratchnet.layers.reserve import weights_to_come
 from scratchnet.models.building import build_layer, custom_layers
 from scratchnet.models.model import Model, describe
 
 FORMAT = "scratchnet model"
 VERSION = 1
 REMEDY = "save the model again, or use another copy of the file"
-# what a description that contradicts itself can provoke
-MISFITS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError)
-
-
-def checked_path(path: str | Path) -> Path:
-    """The path, if its extension is that of this format; a ValueError otherwise."""
-    if Path(path).suffix != ".safetensors":
-        raise ValueError(f"path must end in .safetensors, got {str(path)!r}")
-    return Path(path)
 
 
 def _weights(model: Model) -> dict[str, AnyArray]:
     return {f"weights/{name}": weight.data for name, weight in model.named_weights().items()}
 
 
-def save_model(model: Model, path: str | Path) -> None:
+def check_model(model: Model) -> None:
+    """Raise a ValueError if a layer cannot be described; nothing is written."""
+    model.get_config()
+
+
+def save_model(model: Model, path: Path) -> None:
     """Write a model; see `Model.save`."""
-    target = checked_path(path)
     arrays = _weights(model)
     training = model.get_compile_config()
     if training is not None and model.optimizer.built:
@@ -44,12 +40,12 @@ def save_model(model: Model, path: str | Path) -> None:
         "preprocessing": model.preprocessing,
         "training": training,
     }
-    write_container(target, arrays, meta)
+    write_container(path, arrays, meta)
 
 
-def save_weights(model: Model, path: str | Path) -> None:
+def save_weights(model: Model, path: Path) -> None:
     """Write the weights alone; see `Model.save_weights`."""
-    write_container(checked_path(path), _weights(model), {"format": FORMAT, "version": VERSION})
+    write_container(path, _weights(model), {"format": FORMAT, "version": VERSION})
 
 
 def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | None = None) -> Model:
@@ -68,18 +64,16 @@ def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | Non
     arrays, meta = _read(source)
     if not isinstance(meta.get("model"), dict):
         raise ModelFileError(f"{source} holds weights without a model; build the model and call load_weights")
+    elements = sum(array.size for name, array in arrays.items() if name.startswith("weights/"))
     try:
-        with custom_layers(custom_objects):
+        with custom_layers(custom_objects), weights_to_come(elements):
             model = build_layer(meta["model"])
     except MISFITS as error:
         raise ModelFileError(f"{source} describes a model that cannot be built: {error}") from error
     if not isinstance(model, Model):
         raise ModelFileError(f"{source} describes a {type(model).__name__}, not a model; {REMEDY}")
     _assign(model, arrays, source)
-    model.class_names = _checked_class_names(meta.get("class_names"), source)
-    model.preprocessing = meta.get("preprocessing")
-    if not isinstance(model.preprocessing, dict | None):
-        raise ModelFileError(f"{source}: preprocessing must be an object, got {model.preprocessing!r:.80}")
+    restore_extras(model, meta, source)
     if meta.get("training"):
         _compile(model, meta["training"], arrays, source)
     return model
@@ -114,6 +108,18 @@ def _assign(model: Model, arrays: Mapping[str, AnyArray], path: Path) -> None:
             )
     for name, weight in own.items():
         weight.assign(arrays[name])
+
+
+def restore_extras(model: Model, meta: Mapping[str, Any], path: Path) -> None:
+    """Take over class names and preprocessing from a description.
+
+    Raises:
+        ModelFileError: they are of another kind.
+    """
+    model.class_names = _checked_class_names(meta.get("class_names"), path)
+    model.preprocessing = meta.get("preprocessing")
+    if not isinstance(model.preprocessing, dict | None):
+        raise ModelFileError(f"{path}: preprocessing must be an object, got {model.preprocessing!r:.80}")
 
 
 def _checked_class_names(value: Any, path: Path) -> tuple[str, ...] | None:

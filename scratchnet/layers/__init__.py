@@ -1,18 +1,21 @@
 """Layers with Keras's names, defaults and semantics."""
 
-from scratchnet.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from scratchnet.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from scratchnet.layers.base import Layer
 from scratchnet.layers.convolution import Conv2D, DepthwiseConv2D, SeparableConv2D
-from scratchnet.layers.core import Dense, Flatten, Rescaling, Reshape, ZeroPadding2D
+from scratchnet.layers.core import Dense, Flatten, Reshape, ZeroPadding2D
 from scratchnet.layers.input import Input
-from scratchnet.layers.merging import Add, Concatenate
+from scratchnet.layers.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from scratchnet.layers.normalization import BatchNormalization
 from scratchnet.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
 from scratchnet.layers.regularization import Dropout
+from scratchnet.layers.rescaling import Normalization, Rescaling
 
 __all__ = [
+    "ELU",
     "Activation",
     "Add",
+    "Average",
     "AveragePooling2D",
     "BatchNormalization",
     "Concatenate",
@@ -27,10 +30,15 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Normalization",
     "ReLU",
     "Rescaling",
     "Reshape",
     "SeparableConv2D",
     "Softmax",
+    "Subtract",
     "ZeroPadding2D",
 ]

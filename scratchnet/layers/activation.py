@@ -3,7 +3,8 @@
 from typing import Any
 
 from scratchnet import activations, ops
-from scratchnet.layers.base import Layer
+from scratchnet.layers.base import Layer, check_axis, check_number
+from scratchnet.layers.symbolic import BatchShape
 from scratchnet.tensor import Tensor
 
 
@@ -76,13 +77,32 @@ class LeakyReLU(Layer):
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.negative_slope = negative_slope
+        self.negative_slope = check_number(negative_slope, "negative_slope")
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         return ops.leaky_relu(inputs, self.negative_slope)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "negative_slope": self.negative_slope}
+
+
+class ELU(Layer):
+    """`x` where it is positive, else `alpha * (exp(x) - 1)`; see `scratchnet.ops.elu`.
+
+    Args:
+        alpha: 1 by default.
+        **kwargs: `name`, `trainable`, `dtype`.
+    """
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.alpha = check_number(alpha, "alpha")
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        return ops.elu(inputs, self.alpha)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha": self.alpha}
 
 
 class Softmax(Layer):
@@ -96,6 +116,9 @@ class Softmax(Layer):
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis
+
+    def build(self, input_shape: BatchShape) -> None:
+        check_axis(self.axis, len(input_shape), self)
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         return ops.softmax(inputs, self.axis)

@@ -10,6 +10,7 @@ import numpy as np
 
 from scratchnet import initializers, ops, regularizers
 from scratchnet.arrays import AnyArray, Shape
+from scratchnet.layers.reserve import reserve
 from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor
 from scratchnet.tensor import Parameter, Tensor, as_tensor
 
@@ -174,7 +175,8 @@ class Layer:
                 f"weight {name!r} of {self.name} would have the shape {shape}; every axis must be positive"
             )
         initial = cast(initializers.Initializer, initializers.get(initializer))
-        parameter = Parameter(initial(shape, self.dtype), name, trainable)
+        values = reserve(shape, self.dtype, f"{name} of layer {self.name!r}")
+        parameter = Parameter(initial(shape, self.dtype) if values is None else values, name, trainable)
         parameter.regularizer = regularizers.get(regularizer)
         self._parameters.append(parameter)
         return parameter
@@ -263,6 +265,19 @@ def check_positive(value: Any, name: str) -> int:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a positive int, got {value!r}")
     return int(value)
+
+
+def check_number(value: Any, name: str) -> float:
+    """Raise a ValueError unless `value` is a number."""
+    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    return float(value) if isinstance(value, np.number) else value
+
+
+def check_axis(axis: Any, rank: int, layer: Layer) -> None:
+    """Raise a ValueError unless `axis` is one of an input with so many axes."""
+    if not isinstance(axis, int) or isinstance(axis, bool) or not -rank <= axis < rank:
+        raise ValueError(f"axis of {layer.name} must be one of the {rank} of its inputs, got {axis!r}")
 
 
 def _refuse_absent(layer: str, options: Mapping[str, Any]) -> None:

@@ -1,10 +1,8 @@
-"""Dense, and the layers that only reshape, rescale or pad."""
+"""Dense, and the layers that only reshape or pad."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from scratchnet import activations, initializers, ops, regularizers
 from scratchnet.layers.base import Layer, check_positive, known_channels
@@ -121,28 +119,6 @@ class Reshape(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "target_shape": list(self.target_shape)}
-
-
-class Rescaling(Layer):
-    """`x * scale + offset`, for example from bytes to [0, 1].
-
-    Args:
-        scale: the factor, one or one per channel.
-        offset: what is added, one or one per channel.
-        **kwargs: `name`, `trainable`, `dtype`.
-    """
-
-    def __init__(self, scale: float | Sequence[float], offset: float | Sequence[float] = 0.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.scale = scale
-        self.offset = offset
-
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        scale, offset = np.asarray(self.scale, inputs.dtype), np.asarray(self.offset, inputs.dtype)
-        return inputs * Tensor(scale) + Tensor(offset)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
 
 
 class ZeroPadding2D(Layer):

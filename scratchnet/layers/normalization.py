@@ -3,7 +3,7 @@
 from typing import Any
 
 from scratchnet import initializers, ops, regularizers
-from scratchnet.layers.base import Layer
+from scratchnet.layers.base import Layer, check_number
 from scratchnet.layers.pooling import MaxPooling2D
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.tensor import Tensor
@@ -51,8 +51,8 @@ class BatchNormalization(Layer):
         if not epsilon > 0:
             raise ValueError(f"epsilon must be positive, got {epsilon!r}")
         self.axis = axis
-        self.momentum = momentum
-        self.epsilon = epsilon
+        self.momentum = check_number(momentum, "momentum")
+        self.epsilon = check_number(epsilon, "epsilon")
         self.center = bool(center)
         self.scale = bool(scale)
         self.initializers = {

@@ -230,43 +230,59 @@ class Model(Trainer):
         print_fn(summary_text(self))
 
     def save(self, path: str | Path) -> None:
-        """Write everything into one safetensors file.
+        """Write the model into one file, which appears under its name only when it is complete.
 
-        That is the architecture, the weights, class names, preprocessing, and how the model is trained. The file
-        appears under its name only when it is complete.
+        - `.safetensors`: everything, for `scratchnet.load_model`: the architecture, the weights, class names,
+          preprocessing, and how the model is trained.
+        - `.keras`: the same for Keras 3, which trains on where this training stopped. Keras itself does not look at
+          class names and preprocessing. A loss that is a function of the caller's own stays behind, and with it the
+          optimiser. Needs h5py (extra `keras-files`).
+        - `.onnx`: the function alone, with class names and preprocessing as metadata, for ONNX Runtime and others.
+          Needs onnx (extra `onnx`).
 
         Args:
-            path: ends in `.safetensors`.
+            path: its extension chooses the format.
 
         Raises:
-            ValueError: another extension, or a layer that cannot be described.
+            ValueError: another extension, or something in the model that the format has no words for.
+            ModelFileError: the format needs a package that is not installed.
             OSError: the file cannot be written.
         """
-        from scratchnet.formats.native import save_model
+        from scratchnet.formats.saving import save_model
 
         save_model(self, path)
 
     def check_saveable(self, path: str | Path, weights_only: bool = False) -> None:
         """Raise the ValueError that `save`, or `save_weights`, would raise; nothing is written."""
-        from scratchnet.formats.native import checked_path
+        from scratchnet.formats.saving import check_saveable
 
-        checked_path(path)
-        if not weights_only:
-            self.get_config()
+        check_saveable(self, path, weights_only)
 
     def save_weights(self, path: str | Path) -> None:
-        """Write only the weights, as a safetensors file; see `load_weights`."""
-        from scratchnet.formats.native import save_weights
+        """Write only the weights; see `load_weights`.
+
+        Args:
+            path: ends in `.safetensors`, or in `.weights.h5` for Keras's `load_weights`.
+
+        Raises:
+            ValueError: another extension, or for `.weights.h5` a layer that Keras lacks.
+            ModelFileError: `.weights.h5` needs h5py, which is not installed.
+            OSError: the file cannot be written.
+        """
+        from scratchnet.formats.saving import save_weights
 
         save_weights(self, path)
 
     def load_weights(self, path: str | Path) -> None:
-        """Take the weights from a file that `save` or `save_weights` wrote.
+        """Take the weights from a file that `save` or `save_weights` wrote, here or in Keras.
+
+        Args:
+            path: of a safetensors file of ours, or of a `.weights.h5`, `.h5` or `.keras` file.
 
         Raises:
-            ModelFileError: the file cannot be read, or its weights are not this model's.
+            ModelFileError: the file cannot be read, or its weights are not this model's; the model is as it was then.
         """
-        from scratchnet.formats.native import load_weights
+        from scratchnet.formats.loading import load_weights
 
         load_weights(self, path)
 

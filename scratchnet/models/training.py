@@ -50,15 +50,15 @@ class Trainer(Layer):
         Raises:
             ValueError: a name is unknown.
         """
-        self._optimizer = optimizers.get(optimizer)
-        self._loss = None if loss is None else losses.get(loss)
+        new_optimizer, new_loss = optimizers.get(optimizer), None if loss is None else losses.get(loss)
         for role, value in {"metrics": metrics, "weighted_metrics": weighted_metrics}.items():
             if isinstance(value, str):
                 raise ValueError(f"{role} must be a list of metrics, got the string {value!r}")
+        for wanted in (*(metrics or ()), *(weighted_metrics or ())):
+            _known_metric(wanted)
+        self._optimizer, self._loss = new_optimizer, new_loss  # all or, after an error, nothing
         self._metrics_wanted = (list(metrics or []), list(weighted_metrics or []))
         self._metrics = None
-        for wanted in (*self._metrics_wanted[0], *self._metrics_wanted[1]):
-            _known_metric(wanted)
 
     @property
     def optimizer(self) -> optimizers.Optimizer:

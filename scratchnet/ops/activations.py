@@ -69,6 +69,45 @@ def silu(x: Any) -> Tensor:
     return record(x.data * s, "silu", (x,), lambda dy: (dy * s * (1 + x.data * (1 - s)),))
 
 
+def mish(x: Any) -> Tensor:
+    """`x * tanh(softplus(x))` (Misra, 2019, https://arxiv.org/abs/1908.08681)."""
+    x = as_tensor(x)
+    t = np.tanh(np.maximum(x.data, 0) + np.log1p(np.exp(-np.abs(x.data))))
+    return record(x.data * t, "mish", (x,), lambda dy: (dy * (t + x.data * (1 - t * t) * _logistic(x.data)),))
+
+
+def hard_sigmoid(x: Any) -> Tensor:
+    """`min(max(x / 6 + 1/2, 0), 1)`: a sigmoid of three straight lines."""
+    x = as_tensor(x)
+    slope = x.dtype.type(1 / 6)
+    y = np.clip(x.data * slope + x.dtype.type(0.5), 0, 1)
+    return record(y, "hard_sigmoid", (x,), lambda dy: (dy * slope * (np.abs(x.data) < 3),))
+
+
+def hard_silu(x: Any) -> Tensor:
+    """`x * hard_sigmoid(x)`, also called hard swish (Howard et al., 2019, https://arxiv.org/abs/1905.02244)."""
+    x = as_tensor(x)
+    inside = hard_sigmoid(x).data
+    slope = inside + x.data * (np.abs(x.data) < 3) / x.dtype.type(6)
+    return record(x.data * inside, "hard_silu", (x,), lambda dy: (dy * slope,))
+
+
+def selu(x: Any) -> Tensor:
+    """`scale * elu(x, alpha)` that keeps mean and variance (Klambauer et al., 2017, https://arxiv.org/abs/1706.02515)."""
+    x = as_tensor(x)
+    alpha, scale = x.dtype.type(1.6732632423543772), x.dtype.type(1.0507009873554805)
+    below = alpha * np.expm1(np.minimum(x.data, 0))
+    y = scale * np.where(x.data > 0, x.data, below)
+    return record(y, "selu", (x,), lambda dy: (scale * np.where(x.data > 0, dy, dy * (below + alpha)),))
+
+
+def softsign(x: Any) -> Tensor:
+    """`x / (1 + |x|)`."""
+    x = as_tensor(x)
+    below = 1 / (1 + np.abs(x.data))
+    return record(x.data * below, "softsign", (x,), lambda dy: (dy * below * below,))
+
+
 def sigmoid(x: Any) -> Tensor:
     """`1 / (1 + exp(-x))`."""
     x = as_tensor(x)

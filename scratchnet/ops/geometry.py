@@ -10,6 +10,9 @@ from scratchnet.kernels.window import Window
 Pair: TypeAlias = int | Sequence[int]
 
 
+LARGEST = 2**31  # kernels compute places in images from these
+
+
 def pair(value: Any, name: str) -> tuple[int, int]:
     """One positive int for both axes, or a pair of them, as a pair.
 
@@ -20,6 +23,8 @@ def pair(value: Any, name: str) -> tuple[int, int]:
     valid = isinstance(numbers, Sequence) and not isinstance(numbers, str) and len(numbers) == 2
     if not valid or any(not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1 for n in numbers):
         raise ValueError(f"{name} must be a positive int or a pair of them, got {value!r}")
+    if max(numbers) >= LARGEST:
+        raise ValueError(f"{name} must lie below {LARGEST}, got {value!r}")
     return int(numbers[0]), int(numbers[1])
 
 

@@ -76,6 +76,19 @@ class Optimizer:
         self._groups: list[_Group] = []
         self._grouped: tuple[list[Parameter], list[FloatArray]] = ([], [])
 
+    def __getstate__(self) -> dict[str, Any]:
+        # parameters are known by identity, which a copy's have not
+        return {**vars(self), "_index": {}, "_groups": [], "_grouped": ([], [])}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._index = {id(parameter): index for index, parameter in enumerate(self._parameters)}
+
+    @property
+    def slot_names(self) -> list[str]:
+        """What is remembered for each parameter, with these settings: `momentum` and the like."""
+        return [name for name in self._slot_names() if name]
+
     @property
     def learning_rate(self) -> float:
         """The rate of the next update; settable unless a schedule decides it."""
@@ -132,7 +145,7 @@ class Optimizer:
         self._index = {id(parameter): index for index, parameter in enumerate(parameters)}
         if len(self._index) != len(self._parameters):
             raise ValueError("parameters must be distinct, got one of them twice")
-        self._slots = {name: [np.zeros_like(p.data) for p in parameters] for name in self._slot_names() if name}
+        self._slots = {name: [np.zeros_like(p.data) for p in parameters] for name in self.slot_names}
         self._built_with = [(p.data.dtype, p.data.shape) for p in parameters]
         self.built = True
 

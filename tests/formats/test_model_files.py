@@ -258,12 +258,20 @@ def test_weights_are_taken_from_a_whole_model_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(other.predict(inputs_of(model)), model.predict(inputs_of(model)))
 
 
-@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m", "safetensors"])
+@pytest.mark.parametrize("name", ["m.pt", "m.h5", "m", "safetensors", "m.weights.h5.txt"])
 def test_another_extension_is_refused(name: str, tmp_path: Path) -> None:
-    for write in (sequential().save, sequential().save_weights):
-        with pytest.raises(ValueError, match=r"must end in \.safetensors"):
+    model = sequential()
+    for write in (model.save, model.check_saveable):
+        with pytest.raises(ValueError, match=r"must end in \.safetensors or \.keras or \.onnx, got .*" + name):
             write(tmp_path / name)
+    with pytest.raises(ValueError, match=r"must end in \.safetensors or \.weights\.h5, got "):
+        model.save_weights(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_keras_older_format_is_told_from_a_typing_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"Keras's older \.h5 is not written, \.keras has taken its place"):
+        sequential().save(tmp_path / "m.h5")
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ IMAGE = (2, 6, 7, 3)
 CONFIGS = {
     "Activation": {"activation": "gelu"},
     "Add": {},
+    "Average": {},
     "AveragePooling2D": {"pool_size": (3, 2), "strides": (1, 2), "padding": "same"},
     "BatchNormalization": {
         "axis": 3, "momentum": 0.7, "epsilon": 0.01, "center": True, "scale": True, "beta_initializer": "ones",
@@ -38,12 +39,17 @@ CONFIGS = {
         "activation": "silu", "use_bias": True, "depthwise_initializer": "he_uniform", "bias_initializer": "ones",
         "depthwise_regularizer": regularizers.L1(0.3), "bias_regularizer": "l2",
     },
-    "Dropout": {"rate": 0.3, "seed": 5},
+    "Dropout": {"rate": 0.3, "seed": 5, "noise_shape": (None, 1, 1, 3)},
+    "ELU": {"alpha": 0.5},
     "Flatten": {},
     "GlobalAveragePooling2D": {"keepdims": True},
     "GlobalMaxPooling2D": {"keepdims": True},
     "LeakyReLU": {"negative_slope": 0.1},
     "MaxPooling2D": {"pool_size": 3, "strides": 2, "padding": "same"},
+    "Maximum": {},
+    "Minimum": {},
+    "Multiply": {},
+    "Normalization": {"axis": (1, 3), "mean": [[0.5, -1.0, 2.0]] * 6, "variance": [[4.0, 2.0, 1.0]] * 6, "invert": 1},
     "ReLU": {"max_value": 4.0, "negative_slope": 0.1, "threshold": 0.2},
     "Rescaling": {"scale": 2.0, "offset": [1.0, 2.0, 3.0]},
     "Reshape": {"target_shape": (7, -1)},
@@ -54,6 +60,7 @@ CONFIGS = {
         "pointwise_regularizer": "l1", "bias_regularizer": "l1_l2",
     },
     "Softmax": {"axis": 1},
+    "Subtract": {},
     "ZeroPadding2D": {"padding": ((1, 0), (2, 3))},
 }  # fmt: skip
 NAMES = sorted(CONFIGS)

@@ -76,3 +76,27 @@ def test_a_rate_out_of_range_is_named(rate):
 def test_a_seed_that_is_none_is_named(seed):
     with pytest.raises(ValueError, match=f"seed must be a non-negative int or None, got {seed!r}"):
         layers.Dropout(0.5, seed=seed)
+
+
+def test_a_noise_shape_says_what_is_dropped_together():
+    layer = layers.Dropout(0.5, seed=4, noise_shape=(None, 1, 1, 1))
+    y = layer(ones(200, 3, 4, 2), training=True).data
+    per_image = y.reshape(200, -1)
+    assert (per_image == per_image[:, :1]).all()
+    assert set(per_image[:, 0]) == {0, 2}
+    assert 60 < np.count_nonzero(per_image[:, 0]) < 140
+
+
+def test_the_gradient_goes_where_the_noise_let_the_values_through():
+    x = Tensor(ones(6, 2, 3), requires_grad=True)
+    y = layers.Dropout(0.5, seed=5, noise_shape=[None, 2, 1])(x, training=True)
+    y.backward(np.full(y.shape, 3, np.float32))
+    np.testing.assert_array_equal(x.grad, 3 * y.data)
+
+
+@pytest.mark.parametrize("noise_shape", [(2,), (None, 2, 1), (3, 1)])
+def test_a_noise_shape_must_fit(noise_shape):
+    with pytest.raises(ValueError, match=r"d: noise_shape .* does not fit inputs of shape \(2, 3\)"):
+        layers.Dropout(0.5, noise_shape=noise_shape, name="d")(ones(2, 3), training=True)
+    with pytest.raises(ValueError, match="noise_shape's sizes must be a positive int, got 0"):
+        layers.Dropout(0.5, noise_shape=(0, 1))

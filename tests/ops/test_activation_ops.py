@@ -34,7 +34,12 @@ FUNCTIONS = {
     "elu 1.7": (lambda x: ops.elu(x, 1.7), lambda x: keras.ops.elu(x, 1.7)),
     "gelu": (ops.gelu, tf_gelu),
     "exact gelu": (lambda x: ops.gelu(x, approximate=False), tf_exact_gelu),
+    "hard_sigmoid": (ops.hard_sigmoid, lambda x: tf.clip_by_value(x / 6 + 0.5, 0, 1)),
+    "hard_silu": (ops.hard_silu, lambda x: x * tf.clip_by_value(x / 6 + 0.5, 0, 1)),
+    "mish": (ops.mish, lambda x: x * tf.tanh(tf.nn.softplus(x))),
+    "selu": (ops.selu, tf.nn.selu),
     "silu": (ops.silu, tf.nn.silu),
+    "softsign": (ops.softsign, tf.nn.softsign),
     "sigmoid": (ops.sigmoid, tf.nn.sigmoid),
     "softplus": (ops.softplus, tf.nn.softplus),
     "tanh": (ops.tanh, tf.nn.tanh),
@@ -149,8 +154,8 @@ def test_softmax_and_sigmoid_remember_their_logits():
 
 
 def test_an_unknown_activation_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"activation must be one of elu, .*tanh, got 'mish'"):
-        activations.get("mish")
+    with pytest.raises(ValueError, match=r"activation must be one of elu, .*tanh, got 'glu'"):
+        activations.get("glu")
 
 
 def test_a_function_of_ones_own_has_no_name():

@@ -18,9 +18,10 @@ def test_the_version_is_printed(command: Command) -> None:
 @pytest.mark.parametrize(
     ("subcommand", "mentioned"),
     [
-        ((), ["demo", "train", "evaluate", "predict", "--version"]),
+        ((), ["demo", "train", "evaluate", "predict", "compare", "--version"]),
         (("demo",), ["--out", "--images", "--epochs", "--seed"]),
         (("train",), ["RECIPE", "--data", "--epochs", "--limit", "--seed", "--out", "--overwrite", "fer-small"]),
+        (("compare",), ["RUN_OR_MODEL", "--data", "--out", "--steps", "--seed", "drawn faces", "exit status"]),
         (("evaluate",), ["RUN", "--data", "--split"]),
         (("predict",), ["MODEL", "IMAGES", "--json"]),
     ],
@@ -43,6 +44,7 @@ def test_help_mentions_every_option(command: Command, subcommand: tuple[str, ...
         (("train", "fer-small", "--limit", "many"), "--limit"),
         (("train", "fer-small", "--speed", "fast"), "--speed"),
         (("demo", "--images", "10"), "--images"),
+        (("compare", "runs/x", "--steps", "0"), "--steps"),
         (("predict", "model.safetensors"), "images"),
     ],
 )

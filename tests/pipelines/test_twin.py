@@ -1,15 +1,24 @@
 """The Keras twin computes what our model computes, and is trained the same way."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from oracle import keras
+from hypothesis import given, settings
+from oracle import keras, tf
+from random_models import models
 
 import scratchnet as sn
 from pipelines.errors import UserError
-from pipelines.twin import to_keras
+from pipelines.twin import from_keras, to_keras
 from scratchnet import layers
+from scratchnet.formats.keras_description import every_layer
+
+# Keras asks TensorFlow's tensors for a copy in NumPy's old way
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
 
 
 def plain() -> sn.Model:
@@ -139,6 +148,114 @@ def test_without_tensorflow_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(__import__("sys").modules, "tensorflow", None)
     with pytest.raises(UserError, match=r'not installed: pip install -e "\.\[keras\]"'):
         to_keras(nested())
+
+
+@pytest.mark.parametrize("build", [plain, branching, nested])
+def test_the_way_to_keras_and_back_changes_nothing(build: Callable[[], sn.Model]) -> None:
+    model = build()
+    back = from_keras(to_keras(model))
+    assert back.get_config() == model.get_config()
+    for mine, other in zip(model.get_weights(), back.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def keras_models() -> list[Any]:
+    k = keras.layers
+    image = keras.Input((8, 8, 2), name="image")
+    inner = keras.Sequential([keras.Input((8, 8, 2)), k.Conv2D(2, 3, padding="same"), k.BatchNormalization()])
+    value = k.Subtract()([k.Multiply()([inner(inner(image)), image]), image])
+    value = k.Maximum()([k.LeakyReLU(negative_slope=0.1)(value), k.ELU(alpha=0.5)(value)])
+    other = keras.Input((3,), name="other")
+    joined = k.Concatenate()([k.Flatten()(k.Average()([value, image])), other])
+    graph = keras.Model([image, other], [k.Dense(3, activation="mish")(joined), joined])
+    stack = keras.Sequential(
+        [
+            keras.Input((8, 8, 2)),
+            k.Normalization(mean=0.5, variance=2.0),
+            k.SeparableConv2D(4, 3, strides=2, padding="same", activation="swish"),
+            k.MaxPooling2D(2, padding="same"),
+            k.GlobalAveragePooling2D(),
+            k.Dense(2, kernel_regularizer="l2", trainable=False),
+        ]
+    )
+    return [graph, stack]
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["graph", "stack"])
+def test_a_model_born_in_keras_computes_the_same_here(number: int) -> None:
+    theirs = keras_models()[number]
+    rng = np.random.default_rng(0)
+    theirs.set_weights([rng.uniform(0.3, 1.0, weight.shape) for weight in theirs.weights])
+    ours = from_keras(theirs)
+    x = [rng.standard_normal((3, *tensor.shape[1:])).astype(np.float32) for tensor in theirs.inputs]
+    mine, other = ours.predict(x if len(x) > 1 else x[0]), theirs(x if len(x) > 1 else x[0])
+    for one, two in zip(*(value if isinstance(value, list) else [value] for value in (mine, other)), strict=True):
+        np.testing.assert_allclose(one, two, rtol=0, atol=1e-5 * max(1.0, np.abs(one).max()))
+    assert [w.trainable for w in ours.weights] == [w.trainable for w in theirs.weights]
+    placed = [layer.name for layer in theirs.layers if layer.name not in {"image", "other"}]
+    assert [layer.name for layer in ours.layers] == placed
+
+
+def test_training_begun_in_keras_goes_on_here() -> None:
+    theirs = keras_models()[1]
+    theirs.compile(keras.optimizers.Adam(2**-9, amsgrad=True, epsilon=1e-4), "mse", metrics=["mae"])
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((6, 8, 8, 2)).astype(np.float32), rng.standard_normal((6, 2)).astype(np.float32)
+    theirs.train_on_batch(x, y)
+    ours = from_keras(theirs)
+    assert ours.optimizer.iterations == 1
+    for _ in range(3):
+        mine, other = (model.train_on_batch(x, y, return_dict=True) for model in (ours, theirs))
+        assert mine == pytest.approx({name: float(value) for name, value in other.items()}, rel=1e-4)
+
+
+def test_all_layers_that_scratchnet_lacks_are_named_at_once() -> None:
+    k = keras.layers
+    model = keras.Sequential([keras.Input((5, 3)), k.LSTM(4, name="memory"), k.LayerNormalization(name="norm")])
+    with pytest.raises(sn.ModelFileError, match=r"layer 'memory' \(LSTM\).*layer 'norm' \(LayerNormalization\)"):
+        from_keras(model)
+
+
+def gradients_of(model: sn.Model, twin: Any, x: list[np.ndarray]) -> tuple[list[Any], list[Any]]:
+    """By every weight in training, of a random sum of the output."""
+    given_x = x if len(x) > 1 else x[0]
+    y = model(given_x, training=True)
+    cotangent = np.random.default_rng(5).standard_normal(y.shape).astype(np.float32)
+    for weight in model.weights:
+        weight.grad = None
+    y.backward(cotangent)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(twin(given_x, training=True) * cotangent)
+    found = tape.gradient(loss, [variable.value for variable in twin.trainable_variables])
+    return [weight.grad for weight in model.trainable_weights], found
+
+
+@given(models(smooth=True))
+@settings(max_examples=8)
+def test_random_models_agree_in_values_gradients_and_weights(model: sn.Model) -> None:
+    for layer in every_layer(model):
+        if isinstance(layer, layers.Dropout):
+            layer.rate = 0.0
+    twin = to_keras(model)
+    back = from_keras(twin)
+    rng = np.random.default_rng(0)
+    x = [rng.standard_normal((3, *tensor.shape[1:])).astype(np.float32) for tensor in model.inputs]
+    given_x = x if len(x) > 1 else x[0]
+    expected = np.asarray(twin(given_x, training=False))
+    tolerance = 1e-4 * max(1.0, np.abs(expected).max())
+    np.testing.assert_allclose(model.predict(given_x), expected, rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(back.predict(given_x), model.predict(given_x))
+    assert back.get_config() == model.get_config()
+    ours, theirs = gradients_of(model, twin, x)
+    most = max(float(np.abs(gradient).max()) for gradient in theirs if gradient is not None)
+    for mine, other in zip(ours, theirs, strict=True):
+        if other is None:
+            assert mine is None or not mine.any()
+        else:
+            np.testing.assert_allclose(mine, np.asarray(other), rtol=0, atol=5e-4 * most)
+    # the statistics that the gradients have moved
+    for mine, other in zip(model.weights, twin.weights, strict=True):
+        np.testing.assert_allclose(mine.data, np.asarray(other), rtol=0, atol=1e-4 * max(1.0, np.abs(mine.data).max()))
 
 
 def test_the_oracle_is_a_keras_of_the_third_generation() -> None:

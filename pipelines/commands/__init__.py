@@ -1,0 +1,1 @@
+"""Subcommands of `scratchnet`, each in a file of its own with a function `register`."""

@@ -1,0 +1,198 @@
+"""How far our numbers are from the twin's: the results of each layer, and the gradient of each weight."""
+
+from collections import Counter
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import scratchnet as sn
+from scratchnet.arrays import AnyArray
+from scratchnet.tensor import Parameter, Tensor
+
+# a gradient that should be zero, such as that of a bias before batch normalisation, is nothing but rounding; it is
+# measured by this share of the model's largest gradient
+SMALLEST_SHARE = 1e-3
+NUDGE = 4e-6  # moves results about as far as two libraries' ways of adding up thousands of float32 numbers
+NUDGES = 5
+
+
+class Difference(NamedTuple):
+    """Two arrays that should be one.
+
+    Attributes:
+        name: of the layer or the weight.
+        kind: the layer's class, or the weight's shape.
+        largest: the largest absolute difference of two elements; infinite where only one is a number.
+        relative: the same as a share of the largest absolute element of the twin's.
+        rounding: the relative difference that rounding alone makes, as far as that was measured.
+    """
+
+    name: str
+    kind: str
+    largest: float
+    relative: float
+    rounding: float = 0.0
+
+
+def difference(name: str, kind: str, ours: Any, theirs: Any, least: float = 0.0) -> Difference:
+    """Compare two arrays.
+
+    Args:
+        name: of the layer or the weight.
+        kind: of it.
+        ours: an array.
+        theirs: the twin's.
+        least: what the difference is measured by at least.
+    """
+    mine, other = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if mine.shape != other.shape or not np.array_equal(np.isfinite(mine), np.isfinite(other)):
+        return Difference(name, kind, np.inf, np.inf)
+    finite = np.isfinite(other)
+    largest = float(np.abs(mine[finite] - other[finite]).max(initial=0.0))
+    size = max(float(np.abs(other[finite]).max(initial=0.0)), least)
+    return Difference(name, kind, largest, largest / size if size else largest)
+
+
+def nudge(model: sn.Model, seed: int) -> sn.Model:
+    """A copy whose weights are all moved by a few millionths, up or down, each by lot.
+
+    What this changes in a result is what rounding changes: little where the result is smooth, more where a maximum or
+    a ReLU at its kink falls on the other side.
+    """
+    copy, rng = deepcopy(model), np.random.default_rng(seed)
+    for weight in copy.weights:
+        weight.assign(weight.data * (1 + NUDGE * rng.choice([-1, 1], weight.shape)).astype(weight.dtype))
+    return copy
+
+
+def compare_activations(model: sn.Model, twin: Any, x: list[AnyArray]) -> list[Difference]:
+    """The results of each call of each layer on some images, then those of the whole models.
+
+    Each layer takes what the layers of its own side gave. The last entries are the outputs as `predict` computes them,
+    by a plan of fused kernels, and those of the twin's own graph.
+
+    Args:
+        model: ours.
+        twin: of `pipelines.twin.to_keras`.
+        x: the inputs.
+    """
+    found: list[Difference] = []
+    with sn.no_grad():
+        _walk(model, twin, [Tensor(array) for array in x], list(x), "", found)
+        ours = model.predict(x if len(x) > 1 else x[0], batch_size=len(x[0]))
+    theirs = twin(x if len(x) > 1 else x[0], training=False)
+    results = zip(_listed(ours), _listed(theirs), strict=True)
+    for number, (mine, other) in enumerate(results, 1):
+        found.append(difference(f"output {number}", "predict", mine, other))
+    return found
+
+
+def _walk(
+    model: sn.Model, twin: Any, ours: list[Tensor], theirs: list[Any], prefix: str, found: list[Difference]
+) -> tuple[list[Tensor], list[Any]]:
+    """Run both graphs call by call; their results."""
+    values = {id(symbol): pair for symbol, *pair in zip(model.inputs, ours, theirs, strict=True)}
+    calls: Counter[str] = Counter()
+    for node in model.nodes:
+        layer, other = node.layer, twin.get_layer(node.layer.name)
+        mine_in, other_in = (list(side) for side in zip(*(values[id(tensor)] for tensor in node.inputs), strict=True))
+        calls[layer.name] += 1
+        name = f"{prefix}{layer.name}" + (f" (call {calls[layer.name]})" if calls[layer.name] > 1 else "")
+        if isinstance(layer, sn.Model):
+            mine, result = _walk(layer, other, mine_in, other_in, f"{name}/", found)
+        else:
+            mine = node.run(mine_in, training=False)
+            result = _listed(other(other_in if node.as_list else other_in[0], training=False))
+            found += [difference(name, type(layer).__name__, *pair) for pair in zip(mine, result, strict=True)]
+        values.update({id(symbol): pair for symbol, *pair in zip(node.outputs, mine, result, strict=True)})
+    mine, result = (list(side) for side in zip(*(values[id(tensor)] for tensor in model.outputs), strict=True))
+    return mine, result
+
+
+def compare_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray | None) -> list[Difference]:
+    """The gradient by each weight in training, penalties included; moving averages are updated on the way.
+
+    Args:
+        model: ours.
+        twin: of `pipelines.twin.to_keras`.
+        x: the inputs.
+        y: the targets of the loss that both are compiled with; None to weight the outputs with random numbers instead.
+    """
+    nudged = [_our_gradients(nudge(model, seed), x, y) for seed in range(NUDGES)]
+    ours, theirs = _our_gradients(model, x, y), _their_gradients(model, twin, x, y)
+    least = SMALLEST_SHARE * max(float(np.abs(gradient).max(initial=0.0)) for gradient in theirs.values())
+    found = []
+    for name, gradient in ours.items():
+        kind = "x".join(map(str, gradient.shape))
+        rounding = max(difference(name, kind, other[name], gradient, least).relative for other in nudged)
+        found.append(difference(name, kind, gradient, theirs[name], least)._replace(rounding=rounding))
+    return found
+
+
+def _our_gradients(model: sn.Model, x: list[AnyArray], y: AnyArray | None) -> dict[str, AnyArray]:
+    """The gradients by the name of the weight."""
+    for weight in model.weights:
+        weight.grad = None
+    result = model(x if len(x) > 1 else x[0], training=True)
+    if y is None:
+        outputs = _listed(result)
+        parts = [(output * Tensor(factor)).sum() for output, factor in zip(outputs, _factors(outputs), strict=True)]
+        sum(parts[1:], parts[0]).backward()
+    else:
+        model.loss(y, result).backward()
+    return {name: _with_penalty(weight) for name, weight in _named_weights(model) if weight.trainable}
+
+
+def _their_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray | None) -> dict[str, AnyArray]:
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        result = twin(x if len(x) > 1 else x[0], training=True)
+        if y is None:
+            outputs = _listed(result)
+            parts = [tf.reduce_sum(out * factor) for out, factor in zip(outputs, _factors(outputs), strict=True)]
+            loss = tf.add_n([*parts, *twin.losses])
+        else:
+            loss = twin.compute_loss(x=x, y=y, y_pred=result)
+    variables = dict(_named_variables(model, twin))
+    named = {name: variables[name] for name, weight in _named_weights(model) if weight.trainable}
+    found = tape.gradient(loss, [variable.value for variable in named.values()])
+    return {
+        name: np.zeros(variable.shape) if gradient is None else np.asarray(gradient)
+        for (name, variable), gradient in zip(named.items(), found, strict=True)
+    }
+
+
+def _with_penalty(weight: Parameter) -> AnyArray:
+    gradient = np.zeros_like(weight.data) if weight.grad is None else weight.grad
+    return gradient if weight.regularizer is None else gradient + weight.regularizer.gradient(weight.data)
+
+
+def _named_weights(model: sn.Model, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+    for layer in model.layers:
+        if isinstance(layer, sn.Model):
+            yield from _named_weights(layer, f"{prefix}{layer.name}/")
+        else:
+            yield from ((f"{prefix}{layer.name}/{weight.name}", weight) for weight in layer.weights)
+
+
+def _named_variables(model: sn.Model, twin: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The twin's variables by our names of the weights."""
+    for layer in model.layers:
+        other = twin.get_layer(layer.name)
+        if isinstance(layer, sn.Model):
+            yield from _named_variables(layer, other, f"{prefix}{layer.name}/")
+        else:
+            pairs = zip(layer.weights, other.weights, strict=True)
+            yield from ((f"{prefix}{layer.name}/{weight.name}", variable) for weight, variable in pairs)
+
+
+def _factors(outputs: list[Any]) -> list[AnyArray]:
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(output.shape).astype(output.dtype.name) for output in outputs]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
