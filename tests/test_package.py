@@ -37,19 +37,24 @@ SURFACES = {
     "LearningRateScheduler ModelCheckpoint ReduceLROnPlateau TerminateOnNaN",
 }
 
+READERS = [
+    f"formats.{name}"
+    for name in [
+        "native",
+        "loading",
+        "keras_calls",
+        "keras_entries",
+        "keras_files",
+        "keras_graph",
+        "keras_training",
+        "keras_weights",
+    ]
+]
 # Each module may import those of its own part and of parts further down.
 FLOORS = (
     ("pipelines",),
     ("startup",),
-    (
-        "models",
-        "formats.native",
-        "formats.loading",
-        "formats.keras_files",
-        "formats.keras_graph",
-        "formats.keras_training",
-        "formats.keras_weights",
-    ),  # fmt: skip  # reading a model builds one
+    ("models", *READERS),  # reading a model builds one
     ("formats.keras_archive", "formats.keras_config"),
     ("layers", "activations", "formats.keras_options"),
     ("losses", "optimizers", "schedules", "metrics", "callbacks", "initializers", "regularizers"),

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 from scratchnet.formats.errors import MISFITS, ModelFileError
 from scratchnet.formats.hdf5 import Group, open_hdf5
 from scratchnet.formats.keras_archive import keras_version, parse_json, read_archive, read_archive_weights
-from scratchnet.formats.keras_graph import Entry, ModelReader, entries_of
+from scratchnet.formats.keras_entries import Entry, entries_of
+from scratchnet.formats.keras_graph import ModelReader
 from scratchnet.formats.keras_training import restore_training
 from scratchnet.formats.keras_weights import count_elements, load, weights_group
 from scratchnet.layers.base import Layer
@@ -74,7 +75,10 @@ def load_keras_weights(model: Model, path: Path) -> None:
 
     Raises:
         ModelFileError: the file cannot be read, or its weights are not this model's; the model is as it was then.
+        ValueError: the model has no weights yet.
     """
+    if not model.built:
+        raise ValueError(f"{model.name} has no weights yet: begin with an Input, or call build(input_shape) first")
 
     def read() -> None:
         with path.open("rb") as start:

@@ -13,7 +13,7 @@ import numpy as np
 
 from scratchnet.formats.hdf5 import Dataset, Group
 from scratchnet.formats.keras_config import shown
-from scratchnet.formats.keras_graph import Entry
+from scratchnet.formats.keras_entries import Entry
 from scratchnet.layers import Normalization
 from scratchnet.layers.base import Layer, numbered
 from scratchnet.tensor import Parameter
