@@ -37,19 +37,8 @@ SURFACES = {
     "LearningRateScheduler ModelCheckpoint ReduceLROnPlateau TerminateOnNaN",
 }
 
-READERS = [
-    f"formats.{name}"
-    for name in [
-        "native",
-        "loading",
-        "keras_calls",
-        "keras_entries",
-        "keras_files",
-        "keras_graph",
-        "keras_training",
-        "keras_weights",
-    ]
-]
+KERAS_READERS = ("calls", "entries", "files", "graph", "training", "weights")
+READERS = ["formats.native", "formats.loading", *(f"formats.keras_{name}" for name in KERAS_READERS)]
 # Each module may import those of its own part and of parts further down.
 FLOORS = (
     ("pipelines",),

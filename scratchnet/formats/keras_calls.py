@@ -38,14 +38,16 @@ class Graph:
     Args:
         entries: the layers by Keras's names.
         calls: of these layers.
+        results: the places of the graph's outputs.
         version: of Keras, 2 or 3.
 
     Attributes:
         tensors: by their places, those of the inputs from the beginning.
     """
 
-    def __init__(self, entries: dict[str, Entry], calls: list[Call], version: int) -> None:
+    def __init__(self, entries: dict[str, Entry], calls: list[Call], results: list[Reference], version: int) -> None:
         self.entries = entries
+        self.results = results
         self.calls = calls
         self.version = version
         self.tensors: dict[Reference, SymbolicTensor] = {}
@@ -60,9 +62,8 @@ class Graph:
         if self.version >= 3:
             return dict.fromkeys(self.entries, 0)
         highest = dict.fromkeys(self.entries, 0)
-        for call in self.calls:
-            for source in call.inputs:
-                highest[source.layer] = max(highest.get(source.layer, 0), source.call)
+        for source in [*self.results, *(source for call in self.calls for source in call.inputs)]:
+            highest[source.layer] = max(highest.get(source.layer, 0), source.call)
         is_model = {name: entry.entries is not None for name, entry in self.entries.items()}
         return {
             name: int(is_model[name] and (highest[name] >= self._total[name] or highest[name] == 0))
@@ -113,32 +114,39 @@ class Graph:
         self.tensors.update(zip(made, results, strict=True))
         return made
 
-    def ends(self, description: Any, what: str) -> list[SymbolicTensor]:
-        """The graph's inputs or outputs.
-
-        Args:
-            description: one place, or a list of places.
-            what: they are, for the error message.
+    def ends(self, places: list[Reference]) -> list[SymbolicTensor]:
+        """The tensors at the places of the graph's inputs or outputs.
 
         Raises:
-            ValueError: one does not exist, or they are named.
+            ValueError: one does not exist.
         """
-        if isinstance(description, dict):
-            raise ValueError(f"{what} are named; scratchnet has lists of them: save the model with lists")
-        places = as_list(description, what)
-        if len(places) == 3 and isinstance(places[0], str):
-            places = [places]
         found = []
-        for place in places:
-            source = reference_of(place)
+        for source in places:
             entry = self.entries.get(source.layer)
             resolved = self._resolved(source)
             if self.version >= 3 and entry is not None and entry.key == "functional":
                 resolved = source._replace(call=source.call - 1)  # here a graph's own making is counted
             if resolved not in self.tensors:
-                raise ValueError(f"{what} refer to {shown(place)}, which does not exist")
+                raise ValueError(f"an input or output of the graph is {shown(list(source))}, which does not exist")
             found.append(self.tensors[resolved])
         return found
+
+
+def ends_of(description: Any, what: str) -> list[Reference]:
+    """The places of a graph's inputs or outputs.
+
+    Args:
+        description: one place, or a list of places.
+        what: they are, for the error message.
+
+    Raises:
+        ValueError: they are named, or something else.
+    """
+    if isinstance(description, dict):
+        raise ValueError(f"{what} are named; scratchnet has lists of them: save the model with lists")
+    places = as_list(description, what)
+    single = len(places) == 3 and isinstance(places[0], str)
+    return [reference_of(place) for place in ([places] if single else places)]
 
 
 def arguments_of(node: Any) -> tuple[list[Reference], bool]:

@@ -89,7 +89,7 @@ def load_keras_weights(model: Model, path: Path) -> None:
             group = weights_group(root)
             if group is not None:
                 count_elements(group, size)
-            load(entries_of(model), root, "this model")
+            load(entries_of(model), root, "this model", one_by_one=False)
 
     _guarded(path, read)
 
@@ -105,7 +105,7 @@ def _model(
     size = file.seek(0, io.SEEK_END)
     root = open_hdf5(file, size) if root is None else root
     entry = _build(config, root, size, ModelReader(version, custom))
-    load(entry, root, "the model that it describes")
+    load(entry, root, "the model that it describes", one_by_one=True)
     assert isinstance(entry.layer, Model)
     return Loaded(entry.layer, restore_training(entry, compiled, root, version))
 

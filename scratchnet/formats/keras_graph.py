@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scratchnet.formats.keras_calls import Call, Graph, Reference, arguments_of
+from scratchnet.formats.keras_calls import Call, Graph, Reference, arguments_of, ends_of
 from scratchnet.formats.keras_config import (
     GapError,
     as_list,
@@ -105,13 +105,13 @@ class ModelReader:
         if len(found) != len(described):
             raise ValueError(f"model {shown(name)} has several layers of one name")
         cost = checked_cost([found[call.layer] for call in calls])
-        graph = Graph(found, calls, self.version)
+        first, last = (ends_of(config.get(ends), ends) for ends in ("input_layers", "output_layers"))
+        graph = Graph(found, calls, last, self.version)
         for layer, entry in zip(described, entries, strict=True):
             if entry is not None and entry.layer is None:
                 graph.tensors[Reference(entry.name, 0, 0)] = _input(layer)
         graph.run()
-        inputs = graph.ends(config.get("input_layers"), "input_layers")
-        outputs = graph.ends(config.get("output_layers"), "output_layers")
+        inputs, outputs = graph.ends(first), graph.ends(last)
         trainable = config.get("trainable") is not False
         model = Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=name, trainable=trainable)
         return Entry("functional", name, model, [entry for entry in entries if entry is not None], cost)

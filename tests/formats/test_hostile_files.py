@@ -295,7 +295,9 @@ def test_graphs_that_lead_in_circles_or_nowhere_are_refused(tmp_path: Path) -> N
 
     for change in (feeding("b"), feeding("a"), feeding("nobody"), feeding("b", 10**12)):
         refused(archive(sound, tmp_path / "c.keras", change), "leads in a circle or refers to what does not exist")
-    refused(archive(sound, tmp_path / "c.keras", lambda c: c["config"].update(output_layers=["b", 7, 0])), "not exist")
+    refused(
+        archive(sound, tmp_path / "c.keras", lambda c: c["config"].update(output_layers=["b", 7, 0])), "does not exist"
+    )
     refused(archive(sound, tmp_path / "c.keras", lambda c: c["config"].update(output_layers={"x": 1})), "are named")
 
 
