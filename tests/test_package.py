@@ -53,6 +53,8 @@ FLOORS = (
         "formats.keras_files",
         "formats.keras_training",
         "formats.keras_graph",
+        "formats.keras_calls",
+        "formats.keras_entries",
         "formats.keras_weights",
         "formats.keras_archive",
         "formats.keras_slots",

@@ -10,7 +10,8 @@ from scratchnet.formats import native
 from scratchnet.formats.errors import MISFITS, ModelFileError
 from scratchnet.formats.hdf5 import Group, open_hdf5
 from scratchnet.formats.keras_archive import keras_version, parse_json, read_archive, read_archive_weights
-from scratchnet.formats.keras_graph import Entry, ModelReader, entries_of
+from scratchnet.formats.keras_entries import Entry, entries_of
+from scratchnet.formats.keras_graph import ModelReader
 from scratchnet.formats.keras_training import restore_training
 from scratchnet.formats.keras_weights import count_elements, load, weights_group
 from scratchnet.layers.base import Layer
@@ -77,7 +78,10 @@ def load_keras_weights(model: Model, path: Path) -> None:
 
     Raises:
         ModelFileError: the file cannot be read, or its weights are not this model's; the model is as it was then.
+        ValueError: the model has no weights yet.
     """
+    if not model.built:
+        raise ValueError(f"{model.name} has no weights yet: begin with an Input, or call build(input_shape) first")
 
     def read() -> None:
         with path.open("rb") as start:
@@ -88,7 +92,7 @@ def load_keras_weights(model: Model, path: Path) -> None:
             group = weights_group(root)
             if group is not None:
                 count_elements(group, size)
-            load(entries_of(model), root, "this model")
+            load(entries_of(model), root, "this model", one_by_one=False)
 
     _guarded(path, read)
 
@@ -104,7 +108,7 @@ def _model(
     size = file.seek(0, io.SEEK_END)
     root = open_hdf5(file, size) if root is None else root
     entry = _build(config, root, size, ModelReader(version, custom))
-    load(entry, root, "the model that it describes")
+    load(entry, root, "the model that it describes", one_by_one=True)
     assert isinstance(entry.layer, Model)
     return Loaded(entry.layer, restore_training(entry, compiled, root, version))
 

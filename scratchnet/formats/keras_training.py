@@ -7,7 +7,7 @@ from scratchnet.arrays import AnyArray
 from scratchnet.formats.errors import MISFITS
 from scratchnet.formats.hdf5 import Dataset, Group
 from scratchnet.formats.keras_config import as_mapping, check_origin, shown
-from scratchnet.formats.keras_graph import Entry
+from scratchnet.formats.keras_entries import Entry
 from scratchnet.formats.keras_slots import slots_of
 from scratchnet.formats.keras_weights import is_legacy, names_in
 from scratchnet.models.model import Model

@@ -13,7 +13,7 @@ import numpy as np
 
 from scratchnet.formats.hdf5 import Dataset, Group
 from scratchnet.formats.keras_config import shown
-from scratchnet.formats.keras_graph import Entry
+from scratchnet.formats.keras_entries import Entry
 from scratchnet.layers import Normalization
 from scratchnet.layers.base import Layer, numbered
 from scratchnet.tensor import Parameter
@@ -61,13 +61,15 @@ def weights_group(root: Group) -> Group | None:
     return None if name is None else root.group(name)
 
 
-def load(entry: Entry, root: Group, built: str) -> None:
+def load(entry: Entry, root: Group, built: str, one_by_one: bool) -> None:
     """Take all weights of a model from a file; none is changed unless all fit.
 
     Args:
         entry: the model.
         root: of the file.
         built: how the message calls the model.
+        one_by_one: whether a weight may change before all are read, which takes less memory: for a model that nobody
+            has seen yet.
 
     Raises:
         ValueError: weights are missing or surplus, or of another shape or dtype.
@@ -77,8 +79,9 @@ def load(entry: Entry, root: Group, built: str) -> None:
     if misfits:
         more = f", and {len(misfits) - MAX_NAMED} more" if len(misfits) > MAX_NAMED else ""
         raise ValueError(f"its weights do not fit {built}: {'; '.join(misfits[:MAX_NAMED])}{more}")
-    for weight, dataset, _ in placed:
-        weight.assign(dataset.read())
+    values = (place.dataset.read() for place in placed)
+    for place, value in zip(placed, values if one_by_one else list(values), strict=True):
+        place.weight.assign(value)
 
 
 def _misfit(place: Placed) -> str | None:

@@ -33,7 +33,9 @@ class Sequential(Model):
         self._stack: list[Layer] = []
         self._input: SymbolicTensor | None = None
         for layer in layers:
-            self.add(layer)
+            self._put(layer)
+        if self._stack and self._input is not None:
+            self._grow()
 
     def add(self, layer: Layer | SymbolicTensor) -> None:
         """Put a layer on top.
@@ -42,6 +44,11 @@ class Sequential(Model):
             ValueError: an `Input` that is not the first.
             TypeError: neither a layer nor an `Input`.
         """
+        self._put(layer)
+        if self._stack and self._input is not None:
+            self._grow()
+
+    def _put(self, layer: Layer | SymbolicTensor) -> None:
         if isinstance(layer, SymbolicTensor):
             if self._stack or self._input is not None or layer.node is not None:
                 raise ValueError("only the first element of a Sequential may be an Input")
@@ -52,8 +59,6 @@ class Sequential(Model):
         if not self._stack and self._input is None and layer.declared_input_shape is not None:
             self._input = Input(layer.declared_input_shape, dtype=layer.dtype)
         self._stack.append(layer)
-        if self._input is not None:
-            self._grow()
 
     def _grow(self) -> None:
         assert self._input is not None

@@ -67,6 +67,11 @@ def _old_model(model: dict[str, Any]) -> dict[str, Any]:
     return {"class_name": model["class_name"], "config": old}
 
 
+def as_keras_2(model: Any) -> dict[str, Any]:
+    """The description of a model of Keras 3 as Keras 2 would have given it."""
+    return _old_model(json.loads(model.to_json()))
+
+
 def save_as_keras_2(model: Any, path: Path, version: str = "2.10.0", inputs_in_layers: bool = False) -> None:
     """Write a whole-model .h5 file in the manner of Keras 2.
 
@@ -76,7 +81,7 @@ def save_as_keras_2(model: Any, path: Path, version: str = "2.10.0", inputs_in_l
         version: that the file shall name.
         inputs_in_layers: whether a stack's input is told by its first layer's `batch_input_shape`, as before 2.4.
     """
-    described = _old_model(json.loads(model.to_json()))
+    described = as_keras_2(model)
     if inputs_in_layers:
         shape = described["config"]["layers"].pop(0)["config"]["batch_input_shape"]
         described["config"]["layers"][0]["config"]["batch_input_shape"] = shape

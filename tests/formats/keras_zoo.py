@@ -146,11 +146,20 @@ def frozen_parts() -> Any:
     return keras.Sequential([keras.Input((6, 6, 2)), inner, frozen, layers.Flatten(), layers.Dense(3)])
 
 
+def result_within() -> Any:
+    """A model called twice within another: its first call is taken there, its second is the result."""
+    inner = keras.Sequential([keras.Input((3,)), layers.Dense(3, "tanh")], name="inner")
+    graph_in = keras.Input((3,))
+    graph = keras.Model(graph_in, layers.Dense(3, "relu")(graph_in), name="graph")
+    vector = keras.Input((3,))
+    return keras.Model(vector, [inner(graph(inner(vector))), graph(layers.Dense(3)(vector))])
+
+
 SMALL: dict[str, Builder] = {
     builder.__name__: builder
     for builder in (
         fer_small, fer_deep, movie_frames, movie_frames_brief, happy_sad, mini_xception, misleading_names, twice_used,
-        all_kinds, frozen_parts,
+        all_kinds, frozen_parts, result_within,
     )
 }  # fmt: skip
 

@@ -249,11 +249,34 @@ def test_a_description_may_not_be_absurdly_deep_or_long(sound: dict[str, bytes],
         config["config"]["layers"] *= 2000
 
     refused(archive(sound, tmp_path / "deep.keras", deep), "more than 32 levels")
-    refused(archive(sound, tmp_path / "long.keras", long), "more than 4096 layers")
+    refused(archive(sound, tmp_path / "long.keras", long), "more than 2048 layers")
     with zipfile.ZipFile(tmp_path / "json.keras", "w") as target:
         target.writestr("config.json", "[" * 10**6)
         target.writestr("model.weights.h5", sound["model.weights.h5"])
     refused(tmp_path / "json.keras", r"config\.json is not JSON")
+
+
+def test_models_within_models_may_not_multiply_without_end(sound: dict[str, bytes], tmp_path: Path) -> None:
+    def place(name: str, call: int) -> dict[str, Any]:
+        config = {"shape": [None, 4], "dtype": "float32", "keras_history": [name, call, 0]}
+        return {"args": [{"class_name": "__keras_tensor__", "config": config}], "kwargs": {}}
+
+    def change(config: Config) -> None:
+        start = {
+            "module": "keras.layers", "class_name": "InputLayer", "name": "i", "inbound_nodes": [],
+            "config": {"batch_shape": [None, 4], "dtype": "float32", "name": "i"},
+        }  # fmt: skip
+        inner: Config = {"module": "keras.layers", "class_name": "Flatten", "config": {"name": "f0"}}
+        for level in range(1, 20):
+            name = inner["config"]["name"]
+            calls = [place("i", 0), *(place(name, call) for call in range(19))]
+            model = {"name": f"f{level}", "layers": [start, {**inner, "name": name, "inbound_nodes": calls}]}
+            model |= {"input_layers": ["i", 0, 0], "output_layers": [name, 19 + (level > 1), 0]}
+            inner = {"module": "keras", "class_name": "Functional", "config": model}
+        config.clear()
+        config |= inner
+
+    refused(archive(sound, tmp_path / "m.keras", change), "one call of the model makes 160000 calls of layers")
 
 
 def test_graphs_that_lead_in_circles_or_nowhere_are_refused(tmp_path: Path) -> None:
@@ -272,7 +295,9 @@ def test_graphs_that_lead_in_circles_or_nowhere_are_refused(tmp_path: Path) -> N
 
     for change in (feeding("b"), feeding("a"), feeding("nobody"), feeding("b", 10**12)):
         refused(archive(sound, tmp_path / "c.keras", change), "leads in a circle or refers to what does not exist")
-    refused(archive(sound, tmp_path / "c.keras", lambda c: c["config"].update(output_layers=["b", 7, 0])), "not exist")
+    refused(
+        archive(sound, tmp_path / "c.keras", lambda c: c["config"].update(output_layers=["b", 7, 0])), "does not exist"
+    )
     refused(archive(sound, tmp_path / "c.keras", lambda c: c["config"].update(output_layers={"x": 1})), "are named")
 
 

@@ -1,10 +1,13 @@
 """Whole-model .h5 files in the manner of Keras 2 become models that predict the same."""
 
+import json
+import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
-from keras2 import save_as_keras_2
+from keras2 import as_keras_2, save_as_keras_2
 from keras_zoo import APPLICATIONS, SMALL, inputs_of, outputs_of, quiet, randomise
 from oracle import keras
 
@@ -38,6 +41,20 @@ def test_a_stack_may_tell_its_input_by_its_first_layer(tmp_path: Path) -> None:
     assert np.abs(ours.predict(x) - outputs_of(model, x)[0]).max() < 1e-4
 
 
+def test_archives_of_keras_2_13_key_their_weights_otherwise(tmp_path: Path) -> None:
+    model = randomise(SMALL["misleading_names"]())
+    model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5", "a") as file:
+        file.move("layers", "_layer_checkpoint_dependencies")
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "2.13.1"}))
+        archive.writestr("config.json", json.dumps(as_keras_2(model)))
+        archive.write(tmp_path / "m.weights.h5", "model.weights.h5")
+    x = inputs_of(model)
+    wanted = outputs_of(model, x)[0]
+    assert np.abs(sn.load_model(tmp_path / "m.keras").predict(x) - wanted).max() < 1e-4 * np.abs(wanted).max()
+
+
 def test_the_other_hard_sigmoid_of_keras_2_is_refused(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "hard_sigmoid", name="gate")])
     save_as_keras_2(model, tmp_path / "m.h5")
@@ -53,8 +70,6 @@ def test_the_other_hard_sigmoid_of_keras_2_is_refused(tmp_path: Path) -> None:
 def test_names_with_slashes_are_read(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="block1_dense"), keras.layers.Dense(1)])
     save_as_keras_2(model, tmp_path / "m.h5")
-    import h5py
-
     with h5py.File(tmp_path / "m.h5", "a") as file:
         config = file.attrs["model_config"]
         config = config.decode() if isinstance(config, bytes) else config

@@ -48,11 +48,12 @@ def fit(model: Any) -> None:
         model.fit(X[start : start + 4], Y[start : start + 4], batch_size=4, shuffle=False, verbose=0)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("kind", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("kind", "form"), [*((kind, "keras") for kind in OPTIMIZERS), ("adam", "h5"), ("rmsprop", "h5")]
+)
 def test_training_goes_on_as_in_keras(kind: str, form: str, tmp_path: Path) -> None:
     theirs = network(frozen=kind == "adam")
-    theirs.compile(OPTIMIZERS[kind](), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    theirs.compile(OPTIMIZERS[kind](), "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
     fit(theirs)
     theirs.save(tmp_path / f"m.{form}")
     ours = sn.load_model(tmp_path / f"m.{form}")
@@ -142,7 +143,7 @@ def test_functions_in_a_training_are_not_called(tmp_path: Path, monkeypatch: pyt
 
 def test_a_state_of_another_optimiser_is_left_behind(tmp_path: Path) -> None:
     theirs = network()
-    theirs.compile("adam", "sparse_categorical_crossentropy")
+    theirs.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     fit(theirs)
     theirs.save(tmp_path / "m.h5")
     with h5py.File(tmp_path / "m.h5", "a") as file:

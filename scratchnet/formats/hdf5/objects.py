@@ -27,6 +27,7 @@ from scratchnet.formats.hdf5.types import parse_kind, parse_shape
 
 MAX_DEPTH = 64  # of groups in groups, and of a group's tree
 MAX_OBJECTS = 1 << 17
+MAX_NAME = 1 << 12
 SOFT_LINK = 2
 LAYOUTS = ("compact", "contiguous", "chunked", "virtual")
 
@@ -138,7 +139,7 @@ class Group(_Object):
         found: dict[str, int] = {}
         for entry in self._entries(tree, None):
             start, address, kind = entry.number(8), entry.number(8), entry.number(4)
-            end = names.find(b"\0", start)
+            end = names.find(b"\0", start, start + MAX_NAME)
             if not 0 <= start < end:
                 raise Hdf5Error(f"a name in group {self.path} is damaged")
             name = text(names[start:end], f"a name in group {self.path}")
