@@ -2,7 +2,7 @@
 
 import typer
 
-from pipelines.commands import dataset_label
+from pipelines.commands import dataset_audit, dataset_label
 
 dataset = typer.Typer(
     name="dataset",
@@ -10,3 +10,4 @@ dataset = typer.Typer(
     no_args_is_help=True,
 )
 dataset_label.register(dataset)
+dataset_audit.register(dataset)
