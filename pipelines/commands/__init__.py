@@ -1,0 +1,1 @@
+"""The subcommands of `scratchnet` that have subcommands of their own."""

@@ -1,0 +1,12 @@
+"""`scratchnet dataset`: from films to a labelled, versioned and divided dataset."""
+
+import typer
+
+from pipelines.commands import dataset_label
+
+dataset = typer.Typer(
+    name="dataset",
+    help="Make a dataset of faces: label, divide, describe and verify it.",
+    no_args_is_help=True,
+)
+dataset_label.register(dataset)

@@ -1,0 +1,1 @@
+"""From labelled images to a dataset that can be trusted: hashes, duplicates, audit, augmented copies, pictures of it."""

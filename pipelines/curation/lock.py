@@ -1,0 +1,39 @@
+"""One writer at a time for a dataset."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipelines.errors import UserError
+
+LOCK_NAME = ".dataset.lock"
+
+
+@contextmanager
+def dataset_lock(folder: Path, wait: float = 0) -> Iterator[None]:
+    """Keep other commands from changing a dataset; the lock ends with the process, however that ends.
+
+    Whoever reads the manifest, changes it and writes it again holds the lock all the while. Within one process it may be
+    taken again by the same thread.
+
+    Args:
+        folder: The dataset, which must exist.
+        wait: Seconds to wait for another command to finish.
+
+    Raises:
+        UserError: Another command holds the lock.
+        OSError: The folder cannot be written to.
+    """
+    lock = FileLock(folder.resolve() / LOCK_NAME, timeout=wait, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(
+            f"another scratchnet command is working on {folder}; wait for it or end it (a label page runs until Ctrl-C)"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,113 @@
+"""`manifest.csv`: one row per image of a dataset, and the dataset's memory of where each came from."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pipelines.curation.table import COLUMNS, SPLITS, Problem, Row, TableLine, format_table, parse_table
+from pipelines.errors import UserError
+from pipelines.files import write_text
+
+__all__ = ["COLUMNS", "MANIFEST_NAME", "SPLITS", "Manifest", "Problem", "Row", "has_manifest"]
+
+MANIFEST_NAME = "manifest.csv"
+
+
+def has_manifest(folder: Path) -> bool:
+    """Whether a folder is a dataset with a manifest."""
+    return (folder / MANIFEST_NAME).is_file()
+
+
+class Manifest:
+    """The rows of a dataset, in the table's order. Nothing is written before `write`.
+
+    Args:
+        folder: The dataset.
+        rows: One per image; no file and no pair of contributor and number may occur twice.
+
+    Raises:
+        UserError: A file, or a contributor's number, occurs twice.
+    """
+
+    def __init__(self, folder: Path, rows: Iterable[Row] = ()) -> None:
+        self.folder = folder
+        self.rows = list(rows)
+        repeated = find_repeats([TableLine(line, row) for line, row in enumerate(self.rows, 2)])
+        if repeated:
+            raise _error(self.path, repeated[0])
+
+    @property
+    def path(self) -> Path:
+        """The table's file."""
+        return self.folder / MANIFEST_NAME
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read a dataset's table.
+
+        Args:
+            folder: The dataset.
+
+        Raises:
+            UserError: There is no table, or it cannot be one: the sentence names file, line and column.
+        """
+        path = folder / MANIFEST_NAME
+        lines, problems = read_table(folder)
+        problems += find_repeats(lines)
+        if problems:
+            raise _error(path, min(problems))
+        manifest = cls.__new__(cls)
+        manifest.folder, manifest.rows = folder, [row for _, row in lines]
+        return manifest
+
+    def write(self) -> None:
+        """Write the table, whole or not at all."""
+        write_text(self.path, format_table(self.rows))
+
+    def next_number(self, contributor: str) -> int:
+        """The number for a contributor's next image, larger than any that was given before."""
+        return max((row.number for row in self.rows if row.contributor == contributor), default=0) + 1
+
+    def labelled(self) -> list[Row]:
+        """The rows that have a class."""
+        return [row for row in self.rows if row.is_labelled]
+
+    def class_names(self) -> tuple[str, ...]:
+        """The classes that have an image, alphabetically without regard to case."""
+        return tuple(sorted({row.class_name for row in self.labelled()}, key=lambda name: (name.casefold(), name)))
+
+
+def read_table(folder: Path) -> tuple[list[TableLine], list[Problem]]:
+    """The rows of a dataset's table as they stand there, and the lines that cannot be rows.
+
+    Raises:
+        UserError: There is no table, it cannot be read, or its header is another.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets put a mark before the first column
+    except FileNotFoundError:
+        raise UserError(f"{folder} is not a dataset: it has no {MANIFEST_NAME}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    return parse_table(text, str(path))
+
+
+def find_repeats(lines: Sequence[TableLine]) -> list[Problem]:
+    """Rows whose file, or whose contributor and number, an earlier row has too."""
+    files: dict[str, int] = {}
+    keys: dict[tuple[str, int], int] = {}
+    problems = []
+    for line, row in lines:
+        first = files.setdefault(row.file, line)
+        if first != line:
+            problems.append(Problem(line, f"column 'file': line {first} has the same, {row.file!r}"))
+        elif (first := keys.setdefault(row.key, line)) != line:
+            contributor, number = row.key
+            problems.append(Problem(line, f"column 'number': line {first} has {number} of {contributor!r} already"))
+    return problems
+
+
+def _error(path: Path, problem: Problem) -> UserError:
+    return UserError(f"{path}, line {problem.line}: {problem.message}")
