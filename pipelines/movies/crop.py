@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from pipelines.movies.detectors import Face
 
 WIDTH, HEIGHT = 640, 480
+# side of the head, in sides of the face's box
+HEAD = 1.25
 
 
 def window(face: Face, share: float) -> tuple[int, int, int, int]:
@@ -22,17 +24,18 @@ def window(face: Face, share: float) -> tuple[int, int, int, int]:
     return round(x - width / 2), round(y - height / 2), width, height
 
 
-def inside(frame: tuple[int, ...], face: Face, share: float) -> float:
-    """How much of the picture the frame covers, 0 to 1.
+def inside(frame: tuple[int, ...], face: Face) -> float:
+    """How much of the head the frame shows, 0 to 1; the head is the square around the face with a margin of an eighth.
 
     Args:
         frame: Height and width of the frame.
-        face, share: As for `window`.
+        face: Its box.
     """
-    left, top, width, height = window(face, share)
-    covered_x = max(0, min(left + width, frame[1]) - max(left, 0))
-    covered_y = max(0, min(top + height, frame[0]) - max(top, 0))
-    return covered_x * covered_y / (width * height)
+    half = face.side * HEAD / 2
+    x, y = face.middle
+    shown_x = max(0.0, min(x + half, frame[1]) - max(x - half, 0))
+    shown_y = max(0.0, min(y + half, frame[0]) - max(y - half, 0))
+    return shown_x * shown_y / (2 * half) ** 2
 
 
 def cut_out(pixels: NDArray[np.uint8], face: Face, share: float) -> NDArray[np.uint8]:

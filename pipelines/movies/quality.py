@@ -27,7 +27,7 @@ class Measures:
     Args:
         score: The detector's.
         size: Pixels of the box's longer side, in the film's frame.
-        inside: Share of the picture around the face that the frame covers; the rest would have to be made up.
+        inside: Share of the head that the frame shows; the rest lies beyond its edge.
         frontal: 1 for a face that looks at the camera, down to 0 for one seen from the side.
         light: Mean brightness of the crop, 0 to 255.
         contrast: Standard deviation of its brightness.
@@ -51,7 +51,7 @@ class Thresholds:
     Args:
         score: Least score of the detector.
         size: Least size.
-        inside: Least share of the picture inside the frame.
+        inside: Least share of the head inside the frame.
         frontal: Least frontality.
         dark, bright: Least and largest mean brightness.
         contrast: Least contrast.
@@ -63,7 +63,7 @@ class Thresholds:
 
     score: float
     size: int = 60
-    inside: float = 0.75
+    inside: float = 0.9
     frontal: float = 0.5
     dark: float = 40.0
     bright: float = 225.0
@@ -95,13 +95,12 @@ class Thresholds:
         return next((reason for reason, fails in zip(REASONS, failed, strict=True) if fails), None)
 
 
-def measure(pixels: NDArray[np.uint8], face: Face, share: float) -> Measures:
+def measure(pixels: NDArray[np.uint8], face: Face) -> Measures:
     """Measure a face.
 
     Args:
         pixels: The frame it is in, BGR (height, width, 3).
         face: Its box, score and frontality.
-        share: Of the height of the picture that would be cut out, how much the face takes.
     """
     crop = normalised(pixels, face)
     contrast = float(crop.std())
@@ -110,7 +109,7 @@ def measure(pixels: NDArray[np.uint8], face: Face, share: float) -> Measures:
     return Measures(
         score=face.score,
         size=face.side,
-        inside=inside(pixels.shape[:2], face, share),
+        inside=inside(pixels.shape[:2], face),
         frontal=face.frontal,
         light=float(crop.mean()),
         contrast=contrast,
