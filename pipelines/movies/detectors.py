@@ -49,7 +49,7 @@ class Face:
 
     @property
     def middle(self) -> tuple[float, float]:
-        """x and y of the box's middle."""
+        """X and y of the box's middle."""
         return self.x + self.width / 2, self.y + self.height / 2
 
 
@@ -153,7 +153,7 @@ def load_detector(name: str, model: bytes | None = None) -> Detector:
 
 
 def _cascade(name: str) -> "cv2.CascadeClassifier":
-    path = Path(cv2.data.haarcascades) / name
+    path = Path(cv2.__file__).parent / "data" / name
     cascade = cv2.CascadeClassifier(str(path))
     if cascade.empty():
         raise UserError(f"{path} is missing from this OpenCV; install opencv-python 4, or use --detector yunet")

@@ -29,8 +29,8 @@ class Candidate:
 def covered_by(candidates: Sequence[Candidate], near: int) -> list[int | None]:
     """Choose pictures of which no two are duplicates, going from the sharpest to the least sharp.
 
-    A picture goes if one that stays has the same pixels, or a perceptual hash that differs in at most `near` bits. Unlike
-    a division into groups this never loses a picture because of a chain of others between it and the one that stays.
+    A picture goes if one that stays has the same pixels, or a perceptual hash that differs in at most `near` bits.
+    Unlike a division into groups this loses no picture to a chain of others between it and the one that stays.
     Fixed pictures come first, and of equally sharp ones the earlier one.
 
     Args:

@@ -1,4 +1,4 @@
-"""Which scene a frame belongs to, and which frames are looked at: decided frame by frame, in the one pass that decodes."""
+"""Which scene a frame belongs to, and which frames are looked at: decided frame by frame, in one pass."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -54,7 +54,7 @@ class Sampler:
         """A sampler at the film's start, or at `position`."""
         self.position = position or Position()
         self._interval, self._most, self._shortest = interval, most, shortest
-        # the detector's own rule for short scenes would need to be remembered across an interruption; ours is in Position
+        # the detector's own rule for short scenes would not survive an interruption; what ours needs is in Position
         self._detector = ContentDetector(threshold=threshold, min_scene_len=0)
 
     def see(self, frame: Frame) -> bool:

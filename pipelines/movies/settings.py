@@ -48,8 +48,8 @@ class Settings:
     max_light: float = 225.0
     min_contrast: float = 12.0
     min_sharpness: float = 10.0
-    face_share: float = 0.6
-    near: int = 6
+    face_share: float = 0.7
+    near: int = 4
     keep_rejected: int = 0
 
     def __post_init__(self) -> None:
