@@ -2,11 +2,12 @@
 
 import typer
 
-from pipelines.commands import dataset_label
+from pipelines.commands import dataset_extract, dataset_label
 
 dataset = typer.Typer(
     name="dataset",
     help="Make a dataset of faces: label, divide, describe and verify it.",
     no_args_is_help=True,
 )
+dataset_extract.register(dataset)
 dataset_label.register(dataset)
