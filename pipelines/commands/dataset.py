@@ -2,7 +2,7 @@
 
 import typer
 
-from pipelines.commands import dataset_extract, dataset_label
+from pipelines.commands import dataset_extract, dataset_label, dataset_version
 
 dataset = typer.Typer(
     name="dataset",
@@ -11,3 +11,4 @@ dataset = typer.Typer(
 )
 dataset_extract.register(dataset)
 dataset_label.register(dataset)
+dataset_version.register(dataset)

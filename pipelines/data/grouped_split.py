@@ -1,11 +1,11 @@
 """Dividing samples into parts so that groups stay whole and every class keeps its share as far as they allow.
 
 It is a problem of whole numbers: groups with the same number of samples of each class are of one kind, and it only
-matters how many of each kind a part gets. Each part's counts should be near their targets; what is made small is the sum over
-parts and classes of (count - target)^2 / target, as in a chi-squared test, so that a small part's shares count as much
-as a large one's. Every kind is first shared out in proportion; the groups left over go, large ones first, where they
-do least harm; then moving one group, or exchanging two, goes on as long as it helps. This is done several times from
-drawn beginnings, and the best result stays.
+matters how many of each kind a part gets. Each part's counts should be near their targets; what is made small is the
+sum over parts and classes of (count - target)^2 / target, as in a chi-squared test, so that a small part's shares count
+as much as a large one's. Every kind is first shared out in proportion; the groups left over go, large ones first, where
+they do least harm; then moving one group, or exchanging two, goes on as long as it helps. This is done several times
+from drawn beginnings, and the best result stays.
 
 scikit-learn's StratifiedGroupKFold makes folds of equal size only, so 70:20:10 must be put together from ten folds,
 greedily and without a second look; on the same groups it ends farther from the ratios.
