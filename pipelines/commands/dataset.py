@@ -2,12 +2,14 @@
 
 import typer
 
-from pipelines.commands import dataset_audit, dataset_label
+from pipelines.commands import dataset_audit, dataset_extract, dataset_label, dataset_version
 
 dataset = typer.Typer(
     name="dataset",
     help="Make a dataset of faces: label, divide, describe and verify it.",
     no_args_is_help=True,
 )
+dataset_extract.register(dataset)
 dataset_label.register(dataset)
+dataset_version.register(dataset)
 dataset_audit.register(dataset)

@@ -8,6 +8,11 @@ from filelock import FileLock, Timeout
 
 from pipelines.errors import UserError
 
+
+class LockedError(UserError):
+    """Another command is changing the dataset."""
+
+
 LOCK_NAME = ".dataset.lock"
 
 
@@ -15,22 +20,22 @@ LOCK_NAME = ".dataset.lock"
 def dataset_lock(folder: Path, wait: float = 0) -> Iterator[None]:
     """Keep other commands from changing a dataset; the lock ends with the process, however that ends.
 
-    Whoever reads the manifest, changes it and writes it again holds the lock all the while. Within one process it may be
-    taken again by the same thread.
+    Whoever reads the manifest, changes it and writes it again holds the lock all the while. The process that holds it
+    may take it again.
 
     Args:
         folder: The dataset, which must exist.
         wait: Seconds to wait for another command to finish.
 
     Raises:
-        UserError: Another command holds the lock.
+        LockedError: Another command holds the lock.
         OSError: The folder cannot be written to.
     """
-    lock = FileLock(folder.resolve() / LOCK_NAME, timeout=wait, is_singleton=True)
+    lock = FileLock(folder.resolve() / LOCK_NAME, timeout=wait, is_singleton=True, thread_local=False)
     try:
         lock.acquire()
     except Timeout:
-        raise UserError(
+        raise LockedError(
             f"another scratchnet command is working on {folder}; wait for it or end it (a label page runs until Ctrl-C)"
         ) from None
     try:

@@ -1,8 +1,13 @@
 """`manifest.csv`: one row per image of a dataset, and the dataset's memory of where each came from."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
+from pipelines.curation.journal import Journal, has_pending, sync_folder
+from pipelines.curation.lock import LockedError, dataset_lock
+from pipelines.curation.settling import settle_rows
 from pipelines.curation.table import COLUMNS, SPLITS, Problem, Row, TableLine, format_table, parse_table
 from pipelines.errors import UserError
 from pipelines.files import write_text
@@ -44,18 +49,27 @@ class Manifest:
     def read(cls, folder: Path) -> "Manifest":
         """Read a dataset's table.
 
+        Labels that a label page wrote down but could not bring into the table before it was killed are brought there
+        first, unless another command is at work on the dataset, or it cannot be written to.
+
         Args:
             folder: The dataset.
 
         Raises:
             UserError: There is no table, or it cannot be one: the sentence names file, line and column.
         """
-        path = folder / MANIFEST_NAME
+        if has_pending(folder):
+            with suppress(LockedError, OSError), dataset_lock(folder):
+                settle(cls._load(folder), Journal(folder))
+        return cls._load(folder)
+
+    @classmethod
+    def _load(cls, folder: Path) -> "Manifest":
         lines, problems = read_table(folder)
         problems += find_repeats(lines)
         if problems:
-            raise _error(path, min(problems))
-        manifest = cls.__new__(cls)
+            raise _error(folder / MANIFEST_NAME, min(problems))
+        manifest = cls.__new__(cls)  # the rows have just been checked
         manifest.folder, manifest.rows = folder, [row for _, row in lines]
         return manifest
 
@@ -74,6 +88,31 @@ class Manifest:
     def class_names(self) -> tuple[str, ...]:
         """The classes that have an image, alphabetically without regard to case."""
         return tuple(sorted({row.class_name for row in self.labelled()}, key=lambda name: (name.casefold(), name)))
+
+
+def settle(manifest: Manifest, journal: Journal, guard: AbstractContextManager[Any] | None = None) -> None:
+    """Bring what is pending in the journal into files, rows and table; the caller has locked the dataset.
+
+    Args:
+        manifest: The rows, which are replaced.
+        journal: What was labelled.
+        guard: Held while journal, rows and files are used, but not while the table is written: so a thread can settle
+            while others go on labelling.
+
+    Raises:
+        UserError: A file is in the way.
+        OSError: A file cannot be moved, or the table not be written; repeating it goes on.
+    """
+    guard = guard or nullcontext()
+    with guard:
+        pending = journal.pending()
+        if not pending:
+            return
+        manifest.rows = rows = settle_rows(manifest.folder, manifest.rows, pending)
+    write_text(manifest.path, format_table(rows))
+    sync_folder(manifest.folder)
+    with guard:
+        journal.mark_settled(pending[-1].number)
 
 
 def read_table(folder: Path) -> tuple[list[TableLine], list[Problem]]:

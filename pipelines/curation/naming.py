@@ -1,8 +1,8 @@
 """Names of a dataset's images: `<class>/C_T_N.png`, such as `Happy/Happy_team-a_00017.png`.
 
-C is the class, which is the folder's name too; T the team or contributor; N the contributor's running number, padded with
-zeros to five digits. A face gets its number when it is extracted and keeps it when it is labelled or labelled anew: only
-the class in the name changes. So T and N together mean the same face in every table that was ever written, and no
+C is the class, which is the folder's name too; T the team or contributor; N the contributor's running number, padded
+with zeros to five digits. A face gets its number when it is extracted and keeps it when it is labelled or relabelled:
+only the class in the name changes. So T and N together mean the same face in every table that was ever written, and no
 number is given twice, not even after an image was rejected.
 
 Two folders are no classes: `unlabelled/` holds faces that wait for a label, `rejected/` what a labeller called no face.

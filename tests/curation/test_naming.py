@@ -24,8 +24,12 @@ def test_numbers_are_padded_to_five_digits_and_may_be_longer() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Happy_a_17.png", "Happy_a_00000.png", "Happy_a_000017.png", "Happy_00017.png", "Happy_a_b_00017.png"]
-    + [
+    [
+        "Happy_a_17.png",
+        "Happy_a_00000.png",
+        "Happy_a_000017.png",
+        "Happy_00017.png",
+        "Happy_a_b_00017.png",
         "_a_00017.png",
         "Happy_a_00017.jpg",
         "Happy_a_00017.PNG",
