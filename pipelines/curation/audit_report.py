@@ -28,7 +28,7 @@ def print_audit(found: Audit, title: str) -> None:
     for sample, reason in found.scan.broken[:SHOWN_BROKEN]:
         errors.print(f"[yellow]broken[/] {escape(sample.name)}: {escape(reason)}", markup=True)
     for name, reason in found.scan.unlisted[:SHOWN_BROKEN]:
-        errors.print(f"[yellow]no sample[/] {escape(name)}: {escape(reason)}", markup=True)
+        errors.print(f"[yellow]left out[/] {escape(name)}: {escape(reason)}", markup=True)
 
 
 def _findings(found: Audit) -> list[list[str]]:
@@ -47,7 +47,8 @@ def _findings(found: Audit) -> list[list[str]]:
     pairs += [
         ("blank images", len(found.blank) if found.looked else unknown),
         ("nearly blank images", len(found.faint) if found.looked else unknown),
-        ("broken images", len(found.scan.broken) + len(found.scan.unlisted)),
+        ("broken images", len(found.scan.broken)),
+        ("left out without being looked at", len(found.scan.unlisted)),
         ("sizes", _sizes(found)),
     ]
     return [[name, value if isinstance(value, str) else f"{value:,}"] for name, value in pairs]

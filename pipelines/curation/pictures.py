@@ -82,6 +82,27 @@ def save_class_pies(class_names: Sequence[str], counts: Mapping[str, NDArray[np.
     save_figure(figure, path)
 
 
+def save_reason_bars(counts: Mapping[str, int], path: Path) -> None:
+    """Draw how many faces were rejected for each reason.
+
+    Args:
+        counts: By reason, in the order in which they are drawn.
+        path: Of the PNG.
+    """
+    figure = Figure(figsize=(5.2, 0.8 + 0.34 * len(counts)), layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.barh(range(len(counts)), list(counts.values()), color="tab:gray")
+    axes.bar_label(bars, [f"{n:,}" for n in counts.values()], padding=3, fontsize=8)
+    axes.set_xlim(0, max(*counts.values(), 1) * 1.15)
+    axes.set_title(f"Rejected faces by reason: {sum(counts.values()):,}", fontsize=10)
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.tick_params(left=False)
+    axes.set_yticks(range(len(counts)), list(counts))
+    axes.invert_yaxis()
+    save_figure(figure, path)
+
+
 def save_groups(groups: Sequence[Sequence[Cell]], title: str, path: Path, columns: int = 3) -> None:
     """Draw groups of images that belong together, several groups in a row.
 
@@ -108,20 +129,23 @@ def save_groups(groups: Sequence[Sequence[Cell]], title: str, path: Path, column
     save_figure(figure, path)
 
 
-def save_sheet(rows: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path) -> None:
+def save_sheet(
+    rows: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Path, headings: Sequence[str] = ()
+) -> None:
     """Draw rows of images, each with its name on the left.
 
     Args:
         rows: (name, cells) of each row; rows may differ in length.
         title: Above everything.
         path: Of the PNG.
+        headings: Above the columns.
     """
     columns = max(len(cells) for _, cells in rows)
-    captions = any(cell.caption for _, cells in rows for cell in cells)
-    margin = 0.3 + 0.075 * max(len(name) for name, _ in rows)
-    figure = Figure(
-        figsize=(columns * CELL + margin, len(rows) * (CELL + (0.17 if captions else 0.04)) + 0.5), layout="constrained"
-    )
+    aspect = max(cell.image.shape[0] / cell.image.shape[1] for _, cells in rows for cell in cells)
+    margin = 0.15 + 0.075 * max(len(line) for name, _ in rows for line in name.split("\n"))
+    size = (columns * CELL + margin, len(rows) * CELL * max(aspect, 0.4) + 0.45 + 0.15 * bool(headings))
+    figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[call-arg, union-attr]
     figure.suptitle(title, fontsize=10)
     panels = figure.subplots(len(rows), columns, squeeze=False)
     for (name, cells), line in zip(rows, panels, strict=True):
@@ -130,6 +154,8 @@ def save_sheet(rows: Sequence[tuple[str, Sequence[Cell]]], title: str, path: Pat
         for axes, cell in zip(line, cells, strict=False):
             _draw(axes, cell)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    for axes, heading in zip(panels[0], headings, strict=False):
+        axes.set_title(heading, fontsize=7, pad=2)
     save_figure(figure, path)
 
 

@@ -1,9 +1,10 @@
 """One look at every image of a dataset, of which only some numbers are kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from pipelines.curation.hashes import content_hash, perceptual_hash
-from pipelines.curation.manifest_source import ManifestSource
+from pipelines.curation.manifest import Manifest
+from pipelines.curation.table import Row
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
 
@@ -47,7 +49,7 @@ class Scan:
         samples: Those that could be read.
         looks: One for each of `samples`.
         broken: (sample, reason) of those that could not.
-        unlisted: (name, reason) of entries of which not even the label is known.
+        unlisted: (name, reason) of entries that the source left out.
     """
 
     class_names: tuple[str, ...]
@@ -70,20 +72,24 @@ def look_at(pixels: NDArray[np.uint8]) -> Look:
     )
 
 
-def scan(source: Source, *, recorded: bool = False, progress: Callable[[int, int], None] | None = None) -> Scan:
+def scan(
+    source: Source, *, recorded: Manifest | None = None, progress: Callable[[int, int], None] | None = None
+) -> Scan:
     """Read every image once, in threads; at any time only a few are in memory.
 
     Args:
         source: The dataset.
-        recorded: Whether hashes are taken from the manifest, of which the files then show no more than their header.
+        recorded: The dataset's manifest, if hashes are to be taken from there; the files then show no more than their
+            header.
         progress: Called with (done, total) from the calling thread.
 
     Raises:
-        DataError: `recorded` is asked for without a manifest, or no image can be read.
+        DataError: no image can be read.
     """
-    if recorded and not isinstance(source, ManifestSource):
-        raise DataError("recorded hashes need a dataset with a manifest.csv; audit these data without --recorded")
-    examine: Callable[[Sample], Look] = partial(_recall, source) if recorded else partial(_read, source)  # type: ignore[arg-type]
+    if recorded is None:
+        examine: Callable[[Sample], Look] = partial(_read, source)
+    else:
+        examine = partial(_recall, recorded.folder, {row.file: row for row in recorded.rows})
     samples = source.samples
     results: list[Look | str] = [""] * len(samples)
     done = 0
@@ -125,12 +131,12 @@ def _read(source: Source, sample: Sample) -> Look:
     return look_at(source.read(sample))
 
 
-def _recall(source: ManifestSource, sample: Sample) -> Look:
-    row = source.rows[sample.name]
+def _recall(folder: Path, rows: Mapping[str, Row], sample: Sample) -> Look:
+    row = rows[sample.name]
     if row.sha256 is None or row.phash is None:
         raise DataError(f"{sample.name}: the manifest has no hashes of it; audit without --recorded")
     try:
-        with Image.open(source.path(sample)) as image:
+        with Image.open(folder / sample.name) as image:
             size = (image.height, image.width, len(image.getbands()))
     except UnidentifiedImageError as error:
         raise DataError(f"{sample.name}: not a readable image") from error

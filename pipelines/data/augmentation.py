@@ -165,6 +165,10 @@ class Augmentation(BaseModel):
             image[top : top + rows[number], left : left + columns[number]] = np.rint(image.mean(axis=(0, 1)))
 
 
+# what student projects on faces have in common
+USUAL = Augmentation(rotation=15, zoom=0.1, shear=0.2, horizontal_flip=True, brightness=(0.7, 1.3))
+
+
 def _between(ends: tuple[float, float], draws: Draws, name: str) -> NDArray[np.float64]:
     return ends[0] + (ends[1] - ends[0]) * draws[:, _COLUMN[name]]
 
