@@ -61,7 +61,7 @@ def save_class_bars(class_names: Sequence[str], counts: Mapping[str, NDArray[np.
 
 def save_class_pies(class_names: Sequence[str], counts: Mapping[str, NDArray[np.int64]], path: Path) -> None:
     """Draw the shares of the classes as a pie for each split; arguments as in `save_class_bars`."""
-    figure = Figure(figsize=(max(4.2, 3.4 * len(counts)), 3.9), layout="constrained")
+    figure = Figure(figsize=(max(4.2, 3.4 * len(counts)), 4.1), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(counts)))
     colours = class_colours(len(class_names))
     for axes, (split, numbers) in zip(panels, counts.items(), strict=True):
@@ -76,7 +76,7 @@ def save_class_pies(class_names: Sequence[str], counts: Mapping[str, NDArray[np.
             wedgeprops={"edgecolor": "white", "linewidth": 1},
             textprops={"fontsize": 8, "color": "white", "fontweight": "bold"},
         )
-        axes.set_title(f"{_title(split)}: {int(numbers.sum()):,} images", fontsize=10)
+        axes.set_title(f"{_title(split)}: {int(numbers.sum()):,} images", fontsize=10, pad=0)
     handles = [Patch(color=colour) for colour in colours]
     figure.legend(handles, class_names, loc="outside lower center", ncols=min(len(class_names), 7), fontsize=8)
     save_figure(figure, path)

@@ -103,7 +103,8 @@ def show_augmentation(source: Source, augmentation: Augmentation, folder: Path, 
     if not rows:
         return []
     path = folder / "augmented.png"
-    save_sheet(rows, "The original, and copies as training sees them in successive epochs", path, headings=_headings())
+    headings = ["original", *(f"copy {number}" for number in range(1, VARIED_COPIES + 1))]
+    save_sheet(rows, "Originals and varied copies of them", path, headings=headings)
     return [path]
 
 
@@ -138,10 +139,6 @@ def show_rejected(dataset: Path, folder: Path) -> list[Path]:
         written.append(folder / "rejected_faces.png")
         save_sheet(rows, "Rejected faces by reason", written[-1])
     return written
-
-
-def _headings() -> list[str]:
-    return ["original", *(f"epoch {epoch}" for epoch in range(VARIED_COPIES))]
 
 
 def _rejected_counts(path: Path) -> Counter[str]:
