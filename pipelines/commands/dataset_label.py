@@ -32,7 +32,7 @@ def label(
         str | None,
         typer.Option(
             help="5 for Happy, Sad, Angry, Surprised, Neutral; 7 for these, Disgust and Fear; or up to 9 names, "
-            "separated by commas. By default the dataset's own, or the 5."
+            "separated by commas. By default the 5, or the dataset's own if it has others."
         ),
     ] = None,
     labeller: Annotated[str | None, typer.Option(help="Who labels; the user's name by default.")] = None,
@@ -53,7 +53,6 @@ def label(
     Keys 1 to 9 give a class, X says that it is no face, Space skips, Backspace takes back. Each label is on the disk as
     soon as its key is pressed. Images move to CLASS/CLASS_CONTRIBUTOR_NUMBER.png.
     """
-    from pipelines.curation.description import read_description
     from pipelines.curation.emotions import choose_classes
     from pipelines.curation.labelling import Labelling
     from pipelines.curation.lock import dataset_lock
@@ -62,8 +61,7 @@ def label(
     Manifest.read(folder)  # before the lock, which would need the folder
     with dataset_lock(folder):
         manifest = Manifest.read(folder)
-        described = read_description(folder)
-        chosen = choose_classes(classes, described.classes if described else None, manifest.class_names())
+        chosen = choose_classes(classes, manifest.class_names())
         who = labeller or _user()
         if labels is not None:
             if model is not None or review is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.console import console, errors, progress, table
+from pipelines.curation.splitting import NEAR
 from pipelines.errors import UserError
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 FolderArgument = Annotated[Path, typer.Argument(help="The dataset's folder, with manifest.csv.", metavar="DIR")]
 SHOWN_FINDINGS = 100
-NEAR = 4
 
 
 def register(dataset: typer.Typer) -> None:

@@ -23,33 +23,35 @@ _SYNONYMS = {
 _MEANING = {word: meaning for meaning, words in _SYNONYMS.items() for word in (meaning, *words)}
 
 
-def choose_classes(asked: str | None, recorded: Sequence[str] | None, found: Iterable[str]) -> tuple[str, ...]:
+def choose_classes(asked: str | None, found: Iterable[str]) -> tuple[str, ...]:
     """The classes to label with, in the order of their keys.
 
     Args:
-        asked: `5`, `7`, or names separated by commas; None if nothing was asked for.
-        recorded: The classes that the dataset's description lists.
+        asked: `5`, `7`, or names separated by commas. None means the five, or the dataset's own if it has others.
         found: The classes that already have images; those not asked for come last, and their spelling goes before.
 
     Raises:
         UserError: A name cannot be a class's, occurs twice, or there are too few or too many.
     """
+    spelled = {class_key(name): name for name in sorted(found)}
     wanted: Sequence[str]
     if asked is None:
-        wanted = recorded or FIVE
+        usual = {class_key(name) for name in SEVEN}
+        wanted = FIVE if usual.issuperset(spelled) else list(spelled.values())
     elif asked.strip() in ("5", "7"):
         wanted = FIVE if asked.strip() == "5" else SEVEN
     else:
         wanted = [check_class(name.strip()) for name in asked.split(",")]
-    spelled = {class_key(name): name for name in sorted(found)}
     chosen: dict[str, str] = {}
     for name in wanted:
         if class_key(name) in chosen:
             raise UserError(f"the class {name!r} is asked for twice; name each once")
         chosen[class_key(name)] = spelled.get(class_key(name), name)
-    names = tuple({**chosen, **{key: name for key, name in spelled.items() if key not in chosen}}.values())
+    names = tuple({**spelled, **chosen}[key] for key in [*chosen, *(key for key in spelled if key not in chosen)])
     if not 2 <= len(names) <= MOST_CLASSES:
-        raise UserError(f"there must be 2 to {MOST_CLASSES} classes, got {len(names)}: {', '.join(names)}")
+        raise UserError(
+            f"there must be 2 to {MOST_CLASSES} classes, got {', '.join(names)}; name all of them with --classes"
+        )
     return names
 
 

@@ -53,9 +53,13 @@ def read_labels(path: Path, manifest: Manifest, classes: Sequence[str]) -> dict[
         if key is None or class_name is None:
             continue
         if key in labels:
-            same = labels[key] == class_name
-            conflict = "again" if same else f"{class_name!r}, but it is {labels[key]!r}"
-            mistakes.append((line.number, f"{line.file!r} is {conflict} in line {first[key].number} already"))
+            line_before = first[key].number
+            if labels[key] == class_name:
+                mistakes.append((line.number, f"{line.file!r} is in line {line_before} already"))
+            else:
+                mistakes.append(
+                    (line.number, f"{line.file!r} is {class_name!r}, but {labels[key]!r} in line {line_before}")
+                )
             continue
         labels[key], first[key] = class_name, line
     if mistakes:

@@ -38,7 +38,7 @@ class Manifest:
         self.rows = list(rows)
         repeated = find_repeats([TableLine(line, row) for line, row in enumerate(self.rows, 2)])
         if repeated:
-            raise _error(self.path, repeated[0])
+            raise first_error(self.path, repeated)
 
     @property
     def path(self) -> Path:
@@ -68,7 +68,7 @@ class Manifest:
         lines, problems = read_table(folder)
         problems += find_repeats(lines)
         if problems:
-            raise _error(folder / MANIFEST_NAME, min(problems))
+            raise first_error(folder / MANIFEST_NAME, problems)
         manifest = cls.__new__(cls)  # the rows have just been checked
         manifest.folder, manifest.rows = folder, [row for _, row in lines]
         return manifest
@@ -148,5 +148,7 @@ def find_repeats(lines: Sequence[TableLine]) -> list[Problem]:
     return problems
 
 
-def _error(path: Path, problem: Problem) -> UserError:
-    return UserError(f"{path}, line {problem.line}: {problem.message}")
+def first_error(where: str | Path, problems: Sequence[Problem]) -> UserError:
+    """The error that names the first of a table's problems."""
+    problem = min(problems)
+    return UserError(f"{where}, line {problem.line}: {problem.message}")

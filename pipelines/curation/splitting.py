@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.curation.hashes import near_duplicates
 from pipelines.curation.manifest import SPLITS, Manifest
 from pipelines.curation.table import Row
 from pipelines.data.grouped_split import grouped_split
 from pipelines.errors import UserError
+
+NEAR = 4  # perceptual hashes that differ in at most so many bits keep images together
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ def find_groups(rows: Sequence[Row], near: int) -> NDArray[np.int64]:
     Returns:
         int64 (rows,), the same number for rows that belong together, directly or through others.
     """
+    from pipelines.curation.hashes import near_duplicates  # which loads more than reading a dataset needs
+
     parents = list(range(len(rows)))
 
     def root(member: int) -> int:
