@@ -14,7 +14,8 @@ from pipelines.files import write_whole
 DPI = 150
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
     FigureCanvasAgg(figure)
     write_whole(path, lambda temporary: figure.savefig(temporary, dpi=DPI))
 
@@ -36,7 +37,7 @@ def save_curves(history: Mapping[str, Sequence[float]], path: Path) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_confusion_matrix(matrix: NDArray[np.int64], class_names: Sequence[str], title: str, path: Path) -> None:
@@ -62,4 +63,4 @@ def save_confusion_matrix(matrix: NDArray[np.int64], class_names: Sequence[str],
     axes.set_yticks(range(classes), class_names)
     axes.set(title=title, xlabel="predicted", ylabel="true")
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    _save(figure, path)
+    save_figure(figure, path)

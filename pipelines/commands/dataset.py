@@ -2,7 +2,7 @@
 
 import typer
 
-from pipelines.commands import dataset_extract, dataset_label, dataset_version
+from pipelines.commands import dataset_audit, dataset_extract, dataset_label, dataset_version
 
 dataset = typer.Typer(
     name="dataset",
@@ -12,3 +12,4 @@ dataset = typer.Typer(
 dataset_extract.register(dataset)
 dataset_label.register(dataset)
 dataset_version.register(dataset)
+dataset_audit.register(dataset)

@@ -94,13 +94,28 @@ def near_duplicates(hashes: Sequence[str], max_distance: int) -> list[list[int]]
         DataError: a hash is not 16 hex digits, or `max_distance` is out of range.
     """
     codes, owner = np.unique(hash_codes(hashes), return_inverse=True)
-    groups = np.arange(len(codes))
+    groups: NDArray[np.integer] = np.arange(len(codes))
     for left, right, _ in near_pairs(codes, max_distance):
         # joining as we go keeps the memory bounded even where all are near to all
-        count = len(groups)
-        links = coo_array((np.ones(len(left), bool), (groups[left], groups[right])), shape=(count, count))
-        groups = connected_components(links, directed=False)[1][groups]
+        groups = join(groups, left, right)
     return members(groups[owner])
+
+
+def join(groups: NDArray[np.integer], left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.integer]:
+    """Unite the groups of `left[k]` and `right[k]` for each k.
+
+    Args:
+        groups: (n,) the group of each of n things, in 0..n-1.
+        left: Indices into `groups`.
+        right: As many.
+
+    Returns:
+        The new groups, in 0..n-1 again.
+    """
+    count = len(groups)
+    links = coo_array((np.ones(len(left), bool), (groups[left], groups[right])), shape=(count, count))
+    joined: NDArray[np.int32] = connected_components(links, directed=False)[1]
+    return np.asarray(joined[groups])
 
 
 def members(groups: NDArray[np.integer]) -> list[list[int]]:
