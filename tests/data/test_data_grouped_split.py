@@ -51,6 +51,7 @@ def test_small_problems_are_solved_nearly_as_well_as_by_trying_everything(seed: 
     best = min(
         cost(labels, np.array(choice)[np.unique(groups, return_inverse=True)[1]], shares)
         for choice in product(range(3), repeat=len(set(groups.tolist())))
+        if set(choice) == {0, 1, 2}
     )
     found = cost(labels, grouped_split(labels, groups, shares, seed), shares)
     assert best - 1e-9 <= found <= 1.05 * best + 1e-9
@@ -73,6 +74,13 @@ def test_a_class_that_can_be_in_every_part_is() -> None:
     labels = np.repeat([0, 1], [200, 3])
     parts = grouped_split(labels, np.arange(203), (90, 5, 5), seed=0)
     assert sorted(parts[labels == 1].tolist()) == [0, 1, 2]
+
+
+def test_no_part_stays_empty_if_there_are_groups_enough() -> None:
+    groups = np.repeat([0, 1, 2, 3], [20, 18, 6, 5])
+    parts = grouped_split(np.arange(49) % 3, groups, (70, 20, 10), seed=0)
+    assert set(parts.tolist()) == {0, 1, 2}
+    assert set(grouped_split([0, 0, 0], [1, 1, 2], (70, 20, 10), seed=0).tolist()) < {0, 1, 2}
 
 
 def test_labels_in_proportion_are_divided_exactly() -> None:
