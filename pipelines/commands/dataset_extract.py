@@ -55,11 +55,11 @@ def extract(
         int | None, typer.Option(help="Least pixels of a face; a sixth of the film's height by default, at least 60.")
     ] = None,
     min_inside: Annotated[float, typer.Option(help="Least share of the head inside the frame, 0 to 1.")] = 0.9,
-    min_frontal: Annotated[float, typer.Option(help="From 1, looks at the camera, to 0, seen from the side.")] = 0.5,
-    min_light: Annotated[float, typer.Option(help="Least mean brightness of a face, 0 to 255.")] = 40.0,
+    min_frontal: Annotated[float, typer.Option(help="From 1, looks at the camera, to 0, seen from the side.")] = 0.35,
+    min_light: Annotated[float, typer.Option(help="Least mean brightness of a face, 0 to 255.")] = 30.0,
     max_light: Annotated[float, typer.Option(help="Largest mean brightness of a face.")] = 225.0,
     min_contrast: Annotated[float, typer.Option(help="Least standard deviation of its brightness.")] = 12.0,
-    min_sharpness: Annotated[float, typer.Option(help="Least fine detail, in per cent of all detail.")] = 10.0,
+    min_sharpness: Annotated[float, typer.Option(help="Least fine detail, in per cent of all detail.")] = 4.0,
     face_share: Annotated[float, typer.Option(help="How much of the image's height the face takes, 0.1 to 1.")] = 0.7,
     near: Annotated[
         int, typer.Option(help="Images are near duplicates when at most so many of 64 bits of their hashes differ.")

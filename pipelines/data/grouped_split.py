@@ -4,8 +4,8 @@ It is a problem of whole numbers: groups with the same number of samples of each
 matters how many of each kind a part gets. Each part's counts should be near their targets; what is made small is the
 sum over parts and classes of (count - target)^2 / target, as in a chi-squared test, so that a small part's shares count
 as much as a large one's. Every kind is first shared out in proportion; the groups left over go, large ones first, where
-they do least harm; then moving one group, or exchanging two, goes on as long as it helps. This is done several times
-from drawn beginnings, and the best result stays.
+they do least harm; then moving one group, or exchanging two, goes on as long as it helps. No part stays empty if there
+are groups enough. This is done several times from drawn beginnings, and the best result stays.
 
 scikit-learn's StratifiedGroupKFold makes folds of equal size only, so 70:20:10 must be put together from ten folds,
 greedily and without a second look; on the same groups it ends farther from the ratios.
@@ -94,6 +94,7 @@ class _Problem:
         for _ in range(MOST_STEPS):
             if not (self._move(state) or self._exchange(state, rng)):
                 break
+        self._fill(state)
         return state
 
     def _excess(self, state: Counts) -> Floats:
@@ -109,6 +110,16 @@ class _Problem:
             part = int(np.argmin((self.weights * (2 * excess * added + added**2)).sum(axis=1)))
             state[kind, part] += 1
             excess[part] += added
+
+    def _fill(self, state: Counts) -> None:
+        # a part without any sample would be of no use, whatever the shares say
+        for empty in np.flatnonzero(state.sum(axis=0) == 0):
+            gains, losses = self._changes(state)
+            change = np.where(state.sum(axis=0) > 1, losses + gains[:, [empty]], math.inf)
+            kind, giver = np.unravel_index(np.argmin(change), change.shape)
+            if math.isfinite(change[kind, giver]):
+                state[kind, giver] -= 1
+                state[kind, empty] += 1
 
     def _changes(self, state: Counts) -> tuple[Floats, Floats]:
         # (kinds, parts): how the cost changes when a part gets, or gives away, a group of the kind

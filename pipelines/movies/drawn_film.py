@@ -146,7 +146,7 @@ def _empty(stage: _Stage, time: float) -> NDArray[np.uint8]:
 def _blurs(stage: _Stage, time: float) -> NDArray[np.uint8]:
     image = stage.place(3)
     stage.person(image, 3, View(320, 180, 110), 0.3 * time)
-    return _soft(image, 0.8 + 7 * time)
+    return _soft(image, 0.8 + 13 * time)
 
 
 def _leaves(stage: _Stage, time: float) -> NDArray[np.uint8]:
@@ -157,14 +157,14 @@ def _leaves(stage: _Stage, time: float) -> NDArray[np.uint8]:
 
 def _turns(stage: _Stage, time: float) -> NDArray[np.uint8]:
     image = stage.place(6)
-    stage.person(image, 5, View(320, 180, 110, yaw=0.9 * time), 0.5)
+    stage.person(image, 5, View(320, 180, 110, yaw=0.9 * time), 0.2)
     return _soft(image)
 
 
 def _darkens(stage: _Stage, time: float) -> NDArray[np.uint8]:
     image = stage.place(7)
     stage.person(image, 6, View(300, 185, 105), time)
-    return np.asarray(np.rint(_soft(image) * (1 - 0.9 * time)), np.uint8)
+    return np.asarray(np.rint(_soft(image) * (1 - min(0.95, 1.3 * time))), np.uint8)
 
 
 # the first scene comes again, frame by frame

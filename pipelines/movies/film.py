@@ -14,6 +14,8 @@ from pipelines.data.errors import DataError
 # the decoder's own notes on damaged films would run between our sentences; -8 is FFmpeg's AV_LOG_QUIET
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
+# after so many frames in a row that cannot be decoded the film is over; after fewer it goes on behind the damage
+PATIENCE = 500
 # where the film states no rate, or an absurd one
 USUAL_RATE = 25.0
 
@@ -49,10 +51,13 @@ class Film:
     def __init__(self, path: Path) -> None:
         """Open the film; nothing is decoded yet."""
         check_file(path)
+        level = cv2.utils.logging.setLogLevel(2)  # only errors: what is no film gets our sentence and not OpenCV's besides
         try:
             self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         except (cv2.error, UnicodeError, SystemError) as error:
             raise DataError(f"{path} cannot be opened as a film ({error}); try another file name") from error
+        finally:
+            cv2.utils.logging.setLogLevel(level)
         if not self._capture.isOpened():
             raise DataError(f"{path} cannot be read as a film: it is of another kind, or its index is lost")
         self._path = path
@@ -68,12 +73,16 @@ class Film:
         return None if self.announced is None else self.announced * self._spacing
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
-        """Yield the frames from `start` on, until the film ends or nothing more can be decoded.
+        """Yield the frames from `start` on, until nothing more can be decoded.
 
         Earlier frames are decoded and passed over, since seeking is not exact to the frame in every film.
         """
-        number, seconds = -1, -1.0
-        while self._capture.grab():
+        number, seconds, missed = -1, -1.0, 0
+        while missed < PATIENCE:
+            if not self._capture.grab():
+                missed += 1
+                continue
+            missed = 0
             number += 1
             stamp = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
             # some containers have no time stamps, and damaged ones have stamps that stand still or run back

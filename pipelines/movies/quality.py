@@ -64,19 +64,22 @@ class Thresholds:
     score: float
     size: int = 60
     inside: float = 0.9
-    frontal: float = 0.5
-    dark: float = 40.0
+    frontal: float = 0.35
+    dark: float = 30.0
     bright: float = 225.0
     contrast: float = 12.0
-    sharpness: float = 10.0
+    sharpness: float = 4.0
 
     def __post_init__(self) -> None:
         """Check the values."""
         limits = {"inside": 1.0, "frontal": 1.0, "dark": 255.0, "bright": 255.0, "contrast": 128.0}
         for field in fields(self):
-            value, most = getattr(self, field.name), limits.get(field.name, float("inf"))
-            if not (field.name == "score" and np.isfinite(value)) and not 0 <= value <= most:
-                raise UserError(f"the threshold for {field.name} must lie between 0 and {most:g}, got {value}")
+            value = getattr(self, field.name)
+            least, most = (-1e6 if field.name == "score" else 0.0), limits.get(field.name, 1e6)
+            if not least <= value <= most:
+                raise UserError(
+                    f"the threshold for {field.name} must lie between {least:,g} and {most:,g}, got {value}"
+                )
         if self.dark > self.bright:
             raise UserError(f"no face is at least {self.dark:g} and at most {self.bright:g} bright; lower the former")
 

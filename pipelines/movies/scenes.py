@@ -83,4 +83,4 @@ def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if width <= WIDTH:
         return pixels
     size = (WIDTH, max(1, round(height * WIDTH / width)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)

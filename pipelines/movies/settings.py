@@ -43,11 +43,11 @@ class Settings:
     min_score: float | None = None
     min_face: int | None = None
     min_inside: float = 0.9
-    min_frontal: float = 0.5
-    min_light: float = 40.0
+    min_frontal: float = 0.35
+    min_light: float = 30.0
     max_light: float = 225.0
     min_contrast: float = 12.0
-    min_sharpness: float = 10.0
+    min_sharpness: float = 4.0
     face_share: float = 0.7
     near: int = 4
     keep_rejected: int = 0
