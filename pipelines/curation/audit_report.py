@@ -25,6 +25,9 @@ def print_audit(found: Audit, title: str) -> None:
     rows.append(["smallest / largest class", *("" if value is None else f"{value:.2f}" for value in balances)])
     console.print(table(f"{title}: readable images", columns, rows))
     console.print(table("findings", ["", "number"], _findings(found)))
+    if found.leaks:
+        known = [[f"{leak.split} images in {leak.other}", f"{leak.exact:,}", f"{leak.near:,}"] for leak in found.leaks]
+        console.print(table("leaks between splits", ["", "exact copies", "near duplicates only"], known))
     for sample, reason in found.scan.broken[:SHOWN_BROKEN]:
         errors.print(f"[yellow]broken[/] {escape(sample.name)}: {escape(reason)}", markup=True)
     for name, reason in found.scan.unlisted[:SHOWN_BROKEN]:
@@ -40,9 +43,6 @@ def _findings(found: Audit) -> list[list[str]]:
         (f"groups of near duplicates (up to {found.near_distance} of 64 bits differ)", len(found.near)),
         ("  of these with conflicting labels", len(found.conflicting(found.near))),
     ]
-    for leak in found.leaks:
-        pairs.append((f"{leak.split} images with an exact copy in {leak.other}", leak.exact))
-        pairs.append((f"{leak.split} images with a near duplicate only in {leak.other}", leak.near))
     unknown = "not looked for"
     pairs += [
         ("blank images", len(found.blank) if found.looked else unknown),

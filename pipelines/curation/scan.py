@@ -30,7 +30,7 @@ class Look(NamedTuple):
         content: SHA-256 of the pixels.
         phash: Perceptual hash, as a number.
         size: (height, width, channels).
-        spread: Standard deviation of all pixel values; None where the pixels were not read.
+        spread: Standard deviation of the pixels, the largest of the channels'; None where the pixels were not read.
         constant: Whether all pixels have one colour; None where the pixels were not read.
     """
 
@@ -64,12 +64,14 @@ def look_at(pixels: NDArray[np.uint8]) -> Look:
     """Hash and measure one image: uint8, (height, width) grey or (height, width, 3) RGB."""
     height, width = pixels.shape[:2]
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    spread = float(cv2.meanStdDev(pixels)[1].max())
     return Look(
         bytes.fromhex(content_hash(pixels)),
         int(perceptual_hash(pixels), 16),
         (height, width, channels),
-        float(cv2.meanStdDev(pixels.reshape(-1, 1))[1][0, 0]),
-        bool((pixels == pixels[0, 0]).all()),
+        spread,
+        # a comparison of all pixels settles what rounding leaves open
+        spread < 1 and bool((pixels == pixels[0, 0]).all()),
     )
 
 

@@ -14,7 +14,7 @@ from pipelines.curation import scan as scanning
 from pipelines.curation.audit import Leak, audit
 from pipelines.curation.hashes import content_hash, distance, near_duplicates, perceptual_hash
 from pipelines.curation.manifest import Manifest, Row
-from pipelines.curation.scan import scan
+from pipelines.curation.scan import look_at, scan
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample
@@ -127,6 +127,19 @@ def test_an_image_with_an_exact_copy_elsewhere_is_not_counted_as_near_too(faces:
     assert found.leaks == [Leak("train", "test", 1, 1), Leak("test", "train", 1, 0)]
 
 
+def test_one_colour_is_blank_whatever_the_colour_and_whatever_the_size() -> None:
+    red = np.zeros((480, 640, 3), np.uint8)
+    red[..., 0] = 201
+    almost = red.copy()
+    almost[479, 639, 2] = 1
+    sharp = red.copy()
+    sharp[:, :320] = 0
+    assert [look_at(image).constant for image in (red, almost, sharp)] == [True, False, False]
+    made = Made([("r", "x", "all", red), ("a", "y", "all", almost), ("s", "y", "all", sharp)])
+    found = audit(scan(made))
+    assert (found.blank, found.faint) == ([0], [1])
+
+
 def test_data_without_faults_have_none(faces: list[np.ndarray]) -> None:
     found = audit(scan(Made([(str(n), "ab"[n % 2], "all", image) for n, image in enumerate(faces)])))
     assert (found.exact, found.near, found.leaks, found.blank, found.faint) == ([], [], [], [], [])
@@ -170,8 +183,8 @@ def test_the_command_prints_tables_and_leaves_figures_and_a_file(
     done = command("dataset", "audit", folder, "--out", out)
     assert done.status == 0, done.err
     for line in (
-        "images that are exact copies of others 5", "test images with an exact copy in train 2",
-        "test images with a near duplicate only in train 2", "blank images 2", "nearly blank images 1",
+        "images that are exact copies of others 5", "train images in test 2 1", "test images in train 2 2",
+        "blank images 2", "nearly blank images 1",
         "broken images 1", "48x48 grey, 24x32 colour", "all 7 5",
     ):  # fmt: skip
         assert line in squeezed(done), line
