@@ -1,5 +1,6 @@
 """The findings of an audit for people: tables in the terminal, figures, and `audit.json`."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from rich.markup import escape
@@ -7,6 +8,7 @@ from rich.markup import escape
 from pipelines.console import console, errors, table
 from pipelines.curation.audit import Audit
 from pipelines.curation.pictures import Cell, save_class_bars, save_groups
+from pipelines.data.errors import DataError
 from pipelines.data.sample import Source
 from pipelines.files import write_json
 
@@ -28,10 +30,15 @@ def print_audit(found: Audit, title: str) -> None:
     if found.leaks:
         known = [[f"{leak.split} images in {leak.other}", f"{leak.exact:,}", f"{leak.near:,}"] for leak in found.leaks]
         console.print(table("leaks between splits", ["", "exact copies", "near duplicates only"], known))
-    for sample, reason in found.scan.broken[:SHOWN_BROKEN]:
-        errors.print(f"[yellow]broken[/] {escape(sample.name)}: {escape(reason)}", markup=True)
-    for name, reason in found.scan.unlisted[:SHOWN_BROKEN]:
-        errors.print(f"[yellow]left out[/] {escape(name)}: {escape(reason)}", markup=True)
+    _name("broken", [(sample.name, reason) for sample, reason in found.scan.broken])
+    _name("left out", found.scan.unlisted)
+
+
+def _name(what: str, entries: list[tuple[str, str]]) -> None:
+    for name, reason in entries[:SHOWN_BROKEN]:
+        errors.print(f"[yellow]{what}[/] {escape(name)}: {escape(reason)}", markup=True)
+    if len(entries) > SHOWN_BROKEN:
+        errors.print(f"{what} {len(entries) - SHOWN_BROKEN:,} more; audit.json names them")
 
 
 def _findings(found: Audit) -> list[list[str]]:
@@ -84,8 +91,9 @@ def write_audit(found: Audit, source: Source, data_name: str, folder: Path) -> l
         (near, found.near, f"Near duplicates: up to {found.near_distance} of 64 bits differ"),
     ):
         path.unlink(missing_ok=True)
-        if groups:
-            shown = [[_cell(found, source, index) for index in _telling(found, group)] for group in _spread(groups)]
+        cells = [_cells(found, source, _telling(found, group)) for group in _spread(groups)]
+        shown = [group for group in cells if group]
+        if shown:
             save_groups(shown, f"{title}\n{len(shown)} of {len(groups):,} groups", path)
             written.append(path)
     # last, so that its figures are there when it is
@@ -110,7 +118,12 @@ def _telling(found: Audit, group: list[int]) -> list[int]:
     return [*first, *rest][:SHOWN_MEMBERS]
 
 
-def _cell(found: Audit, source: Source, index: int) -> Cell:
-    sample = found.samples[index]
-    split = "" if sample.split == "all" else f"{sample.split}\n"
-    return Cell(source.read(sample), f"{split}{found.class_names[sample.label]}")
+def _cells(found: Audit, source: Source, group: list[int]) -> list[Cell]:
+    cells = []
+    for index in group:
+        sample = found.samples[index]
+        split = "" if sample.split == "all" else f"{sample.split}\n"
+        # with recorded hashes, this is the first time that the pixels are read
+        with suppress(DataError):
+            cells.append(Cell(source.read(sample), f"{split}{found.class_names[sample.label]}"))
+    return cells

@@ -1,5 +1,6 @@
 """A dataset enlarged by varied copies of its training images, written beside the original."""
 
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from pipelines.files import write_json
 PROVENANCE_NAME = "augmentation.json"
 # files that are true of the enlarged dataset as well
 KEPT_FILES = ("extraction.json",)
-THREADS = 2
+THREADS = min(4, os.cpu_count() or 1)
 
 
 class Enlarged(NamedTuple):
@@ -72,6 +73,7 @@ def enlarge(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already; choose another --out")
     copies = _plan(manifest, training, times)
+    out = out.resolve()  # which has a name, even if it was called .
     temporary = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
     try:

@@ -1,5 +1,6 @@
 """One look at every image of a dataset, of which only some numbers are kept."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pipelines.curation.table import Row
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
 
-THREADS = 2
+THREADS = min(4, os.cpu_count() or 1)
 # images per task: handing out tasks costs nothing, and the bar still moves
 CHUNK = 64
 
@@ -87,13 +88,14 @@ def scan(
         progress: Called with (done, total) from the calling thread.
 
     Raises:
-        DataError: no image can be read.
+        DataError: no image can be read, or an image has no recorded hashes.
     """
+    samples = source.samples
     if recorded is None:
         examine: Callable[[Sample], Look] = partial(_read, source)
     else:
-        examine = partial(_recall, recorded.folder, {row.file: row for row in recorded.rows})
-    samples = source.samples
+        rows = {row.file: row for row in recorded.rows}
+        examine = partial(_recall, recorded.folder, {sample.name: _hashes(rows[sample.name]) for sample in samples})
     results: list[Look | str] = [""] * len(samples)
     done = 0
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="scan")
@@ -134,15 +136,20 @@ def _read(source: Source, sample: Sample) -> Look:
     return look_at(source.read(sample))
 
 
-def _recall(folder: Path, rows: Mapping[str, Row], sample: Sample) -> Look:
-    row = rows[sample.name]
+def _hashes(row: Row) -> tuple[bytes, int]:
     if row.sha256 is None or row.phash is None:
-        raise DataError(f"{sample.name}: the manifest has no hashes of it; audit without --recorded")
+        raise DataError(f"the manifest has no hashes of {row.file}; audit without --recorded")
+    return bytes.fromhex(row.sha256), int(row.phash, 16)
+
+
+def _recall(folder: Path, hashes: Mapping[str, tuple[bytes, int]], sample: Sample) -> Look:
     try:
         with Image.open(folder / sample.name) as image:
             size = (image.height, image.width, len(image.getbands()))
     except UnidentifiedImageError as error:
         raise DataError(f"{sample.name}: not a readable image") from error
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{sample.name}: cannot be read, {error}") from error
-    return Look(bytes.fromhex(row.sha256), int(row.phash, 16), size, None, None)
+    except OSError as error:
+        raise DataError(f"{sample.name}: cannot be read, {error.strerror or error}") from error
+    except (ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{sample.name}: not a readable image ({error})") from error
+    return Look(*hashes[sample.name], size, None, None)

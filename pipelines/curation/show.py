@@ -125,10 +125,13 @@ def show_rejected(dataset: Path, folder: Path) -> list[Path]:
     pictures = {
         inner.name: sorted(inner.glob("*.png")) for inner in sorted((dataset / REJECTED).glob("*")) if inner.is_dir()
     }
+    bars, sheet = folder / "rejected.png", folder / "rejected_faces.png"
+    for path in (bars, sheet):
+        path.unlink(missing_ok=True)  # of another dataset
     written = []
     if counts:
-        written.append(folder / "rejected.png")
-        save_reason_bars(dict(counts.most_common()), written[-1])
+        written.append(bars)
+        save_reason_bars(dict(counts.most_common()), bars)
     rows = []
     for reason in sorted(pictures, key=lambda name: (-counts[name], name)):
         images = [image for image in map(_read_picture, _spread(pictures[reason], REJECTED_SHOWN)) if image is not None]
@@ -136,8 +139,8 @@ def show_rejected(dataset: Path, folder: Path) -> list[Path]:
             number = counts[reason] or len(pictures[reason])
             rows.append((f"{reason}\n{number:,}", [Cell(_small(image)) for image in images]))
     if rows:
-        written.append(folder / "rejected_faces.png")
-        save_sheet(rows, "Rejected faces by reason", written[-1])
+        written.append(sheet)
+        save_sheet(rows, "Rejected faces by reason", sheet)
     return written
 
 
