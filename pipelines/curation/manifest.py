@@ -123,13 +123,12 @@ def read_table(folder: Path) -> tuple[list[TableLine], list[Problem]]:
     """
     path = folder / MANIFEST_NAME
     try:
-        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets put a mark before the first column
+        # spreadsheets put a mark before the first column; a film's name need not be valid UTF-8
+        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
     except FileNotFoundError:
         raise UserError(f"{folder} is not a dataset: it has no {MANIFEST_NAME}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     return parse_table(text, str(path))
 
 
