@@ -32,9 +32,7 @@ def test_a_picture_is_what_a_padded_frame_shows(face: Face, share: float) -> Non
     left, top, width, height = window(face, share)
     if (width, height) == (640, 480):  # nothing is scaled, so every pixel can be looked up
         padded = np.pad(frame, ((700, 700), (700, 700), (0, 0)), mode="reflect")
-        np.testing.assert_array_equal(
-            picture, padded[top + 700 : top + 1180, left + 700 : left + 1340, ::-1]
-        )
+        np.testing.assert_array_equal(picture, padded[top + 700 : top + 1180, left + 700 : left + 1340, ::-1])
 
 
 @pytest.mark.parametrize(("x", "y"), [(100, 60), (-20, 10), (250, 150), (0, 0)])

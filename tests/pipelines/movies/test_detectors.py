@@ -49,9 +49,7 @@ def test_nothing_is_found_where_there_is_no_face(detector: Detector, drawn: list
     assert detector.find(np.zeros((20, 30, 3), np.uint8), 60) == []
 
 
-def test_boxes_are_in_pixels_of_the_frame_whatever_its_size(
-    detector: Detector, drawn: list[NDArray[np.uint8]]
-) -> None:
+def test_boxes_are_in_pixels_of_the_frame_whatever_its_size(detector: Detector, drawn: list[NDArray[np.uint8]]) -> None:
     small = detector.find(drawn[0], 60)[0]
     large = detector.find(cv2.resize(drawn[0], None, fx=2, fy=2), 120)[0]
     assert np.allclose(np.array(large.middle) / 2, small.middle, atol=6)
@@ -62,9 +60,7 @@ def test_faces_much_smaller_than_wanted_are_not_found(detector: Detector, drawn:
     assert detector.find(drawn[0], 320) == []
 
 
-def test_faces_that_look_at_the_camera_are_more_frontal_than_turned_ones(
-    detector: Detector, shared_data: Path
-) -> None:
+def test_faces_that_look_at_the_camera_are_more_frontal_than_turned_ones(detector: Detector, shared_data: Path) -> None:
     # in this clip the singer looks at the camera in some frames and to the side in others
     straight, turned = (152, 156, 172, 176), (136, 200, 204, 206)
     found = {}
