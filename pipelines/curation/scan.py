@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
@@ -67,7 +68,7 @@ def look_at(pixels: NDArray[np.uint8]) -> Look:
         bytes.fromhex(content_hash(pixels)),
         int(perceptual_hash(pixels), 16),
         (height, width, channels),
-        float(pixels.std()),
+        float(cv2.meanStdDev(pixels.reshape(-1, 1))[1][0, 0]),
         bool((pixels == pixels[0, 0]).all()),
     )
 
