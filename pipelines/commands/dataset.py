@@ -6,7 +6,7 @@ from pipelines.commands import dataset_audit, dataset_extract, dataset_label, da
 
 dataset = typer.Typer(
     name="dataset",
-    help="Make a dataset of faces: label, divide, describe and verify it.",
+    help="Make a dataset of faces: from films to images that are labelled, divided, described and checked.",
     no_args_is_help=True,
 )
 dataset_extract.register(dataset)

@@ -103,7 +103,9 @@ def extract(
             jobs=jobs or min(len(movies), _processors()),
             watch=watch,
         )
-    _print(result, out)
+    print_extraction(result, out)
+    if result.films:
+        console.print(f"next: scratchnet dataset label {out}")
     if result.failed:
         raise typer.Exit(1)
 
@@ -113,7 +115,8 @@ def _processors() -> int:
     return len(available(0)) if available else os.cpu_count() or 1
 
 
-def _print(result: "Extraction", out: Path) -> None:
+def print_extraction(result: "Extraction", out: Path) -> None:
+    """Print a table of what became of the faces in each film, and what is to be known besides."""
     reasons = [reason for reason in _reasons() if any(reason in film["rejected"] for film in result.films)]
     columns = ["film", "frames", "looked at", "faces", *reasons, "duplicates", "kept", "speed"]
     rows = [_row(film, speed, reasons) for film, speed in zip(result.films, result.speeds, strict=True)]
@@ -133,8 +136,7 @@ def _print(result: "Extraction", out: Path) -> None:
     for name, sentence in result.failed:
         errors.print(sentence if name in sentence else f"{name}: {sentence}")
     if result.films:
-        kept = sum(film["kept"] for film in result.films)
-        console.print(f"{kept:,} images were added to {out}; next: scratchnet dataset label {out}")
+        console.print(f"{sum(film['kept'] for film in result.films):,} images were added to {out}")
 
 
 def _reasons() -> tuple[str, ...]:

@@ -56,9 +56,9 @@ def label(
     from pipelines.curation.emotions import choose_classes
     from pipelines.curation.labelling import Labelling
     from pipelines.curation.lock import dataset_lock
-    from pipelines.curation.manifest import Manifest
+    from pipelines.curation.manifest import Manifest, require_manifest
 
-    Manifest.read(folder)  # before the lock, which would need the folder
+    require_manifest(folder)
     with dataset_lock(folder):
         manifest = Manifest.read(folder)
         chosen = choose_classes(classes, manifest.class_names())

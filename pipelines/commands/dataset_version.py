@@ -42,11 +42,11 @@ def split(
     two parts. The table says how near the shares are.
     """
     from pipelines.curation.lock import dataset_lock
-    from pipelines.curation.manifest import Manifest
+    from pipelines.curation.manifest import Manifest, require_manifest
     from pipelines.curation.splitting import divide_dataset
 
     folder, numbers = _folder_and_ratios(words, ratios)
-    Manifest.read(folder)  # before the lock, which would need the folder
+    require_manifest(folder)
     with dataset_lock(folder):
         manifest = Manifest.read(folder)
         division = divide_dataset(manifest, numbers, plain=plain, near=near, seed=seed)
@@ -66,9 +66,9 @@ def card(
     """
     from pipelines.curation.card import make_version, write_card
     from pipelines.curation.lock import dataset_lock
-    from pipelines.curation.manifest import Manifest
+    from pipelines.curation.manifest import Manifest, require_manifest
 
-    Manifest.read(folder)
+    require_manifest(folder)
     with dataset_lock(folder):
         manifest = Manifest.read(folder)
         description = make_version(manifest, name=name, version=version, rights=rights)

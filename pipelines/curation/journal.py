@@ -129,14 +129,21 @@ class Journal:
                     self.settled = int(content["settled"])
                     continue
                 record = _from_json(content)
-                if record.number != len(self.records) + 1:
-                    raise ValueError(f"record {record.number} follows record {len(self.records)}")
+                self._check(record)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise UserError(
                     f"{self.path}, line {line}: damaged ({error}); restore the file, or move it away to go on without "
                     "the history of the labels"
                 ) from error
             self.records.append(record)
+
+    def _check(self, record: Record) -> None:
+        if record.number != len(self.records) + 1:
+            raise ValueError(f"record {record.number} follows record {len(self.records)}")
+        if record.undoes is not None:
+            undone = self.records[record.undoes - 1] if 1 <= record.undoes < record.number else None
+            if undone is None or undone.undoes is not None or len(undone.labels) != 1:
+                raise ValueError(f"record {record.undoes} cannot be taken back")
 
 
 def has_pending(folder: Path) -> bool:

@@ -15,11 +15,18 @@ from pathlib import Path
 
 from pipelines.curation.journal import Journal, Key, Label, Mark, Record
 from pipelines.curation.manifest import Manifest, settle
-from pipelines.curation.naming import REJECTED, UNLABELLED
+from pipelines.curation.naming import REJECTED, UNLABELLED, ImageName
 from pipelines.curation.table import Row
 from pipelines.errors import UserError
 
 LEASE_SECONDS = 60  # for so long a face shown in one tab is not offered in another that is not heard of
+
+
+def check_labeller(name: str) -> str:
+    """Return a labeller's name without the blanks around it; `UserError` if nothing printable is left."""
+    if not name.strip() or not name.strip().isprintable():
+        raise UserError(f"a labeller's name must be printable text, got {name!r}")
+    return name.strip()
 
 
 def timestamp() -> str:
@@ -110,6 +117,12 @@ class Labelling:
             position = self._positions.get(key)
             return None if position is None else self.manifest.rows[position]
 
+    def places(self, key: Key) -> list[Path]:
+        """Where the file of a face may be: where its row says, or already in the folder of its new class."""
+        row = self.row(key)
+        names = [row.file, ImageName(self.class_of(key), *key).file] if row else []
+        return [self.manifest.folder / name for name in dict.fromkeys(names)]
+
     def class_of(self, key: Key) -> str:
         """The class of a face, also if its file has not moved yet."""
         return self._marks[key].class_name
@@ -134,14 +147,12 @@ class Labelling:
         """
         if class_name not in (*self.classes, REJECTED):
             raise UserError(f"there is no class {class_name!r}; the classes are {', '.join(self.classes)}")
-        labeller = labeller.strip()
-        if not labeller or not labeller.isprintable():
-            raise UserError(f"a labeller's name must be printable text, got {labeller!r}")
+        mark = Mark(class_name, check_labeller(labeller), timestamp())
         with self._lock:
             if action in self._done:
                 return
             self._known(key)
-            change = Label(key, Mark(class_name, labeller, timestamp()), self._marks[key])
+            change = Label(key, mark, self._marks[key])
             self._tab(tab).steps.append(self._record(action, tab, [change]))
             self._waiting.pop(key, None)
 
@@ -149,14 +160,15 @@ class Labelling:
         """Give many faces their classes at once: all of them, or none.
 
         Raises:
+            UserError: The labeller has no printable name.
             OSError: They cannot be written down, and were not given.
         """
+        who, at = check_labeller(labeller), timestamp()
         with self._lock:
-            at = timestamp()
             changes = []
             for key, name in classes.items():
                 # where there is no label, nobody gave it
-                mark = Mark(name, None, None) if name == UNLABELLED else Mark(name, labeller, at)
+                mark = Mark(name, None, None) if name == UNLABELLED else Mark(name, who, at)
                 changes.append(Label(key, mark, self._marks[key]))
             self._record(action, by, changes)
 

@@ -31,9 +31,9 @@ def dataset_lock(folder: Path, wait: float = 0) -> Iterator[None]:
         LockedError: Another command holds the lock.
         OSError: The folder cannot be written to.
     """
-    lock = FileLock(folder.resolve() / LOCK_NAME, timeout=wait, is_singleton=True, thread_local=False)
+    lock = FileLock(folder.resolve() / LOCK_NAME, is_singleton=True, thread_local=False)
     try:
-        lock.acquire()
+        lock.acquire(timeout=wait)
     except Timeout:
         raise LockedError(
             f"another scratchnet command is working on {folder}; wait for it or end it (a label page runs until Ctrl-C)"

@@ -12,7 +12,7 @@ from pipelines.curation.table import COLUMNS, SPLITS, Problem, Row, TableLine, f
 from pipelines.errors import UserError
 from pipelines.files import write_text
 
-__all__ = ["COLUMNS", "MANIFEST_NAME", "SPLITS", "Manifest", "Problem", "Row", "has_manifest"]
+__all__ = ["COLUMNS", "MANIFEST_NAME", "SPLITS", "Manifest", "Problem", "Row", "has_manifest", "require_manifest"]
 
 MANIFEST_NAME = "manifest.csv"
 
@@ -20,6 +20,16 @@ MANIFEST_NAME = "manifest.csv"
 def has_manifest(folder: Path) -> bool:
     """Whether a folder is a dataset with a manifest."""
     return (folder / MANIFEST_NAME).is_file()
+
+
+def require_manifest(folder: Path) -> None:
+    """Refuse a folder that is no dataset, before anything is written to it, a lock for example.
+
+    Raises:
+        UserError: There is no manifest.
+    """
+    if not has_manifest(folder):
+        raise UserError(f"{folder} is not a dataset: it has no {MANIFEST_NAME}")
 
 
 class Manifest:
@@ -121,15 +131,13 @@ def read_table(folder: Path) -> tuple[list[TableLine], list[Problem]]:
     Raises:
         UserError: There is no table, it cannot be read, or its header is another.
     """
+    require_manifest(folder)
     path = folder / MANIFEST_NAME
     try:
-        text = path.read_bytes().decode("utf-8-sig")  # spreadsheets put a mark before the first column
-    except FileNotFoundError:
-        raise UserError(f"{folder} is not a dataset: it has no {MANIFEST_NAME}") from None
+        # spreadsheets put a mark before the first column; a film's name need not be valid UTF-8
+        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     return parse_table(text, str(path))
 
 

@@ -150,7 +150,7 @@ _CELLS: dict[str, Callable[[str], Any]] = {
     "class": _class,
     "contributor": check_contributor,
     "number": _whole(1),
-    "film": _text,
+    "film": str,  # a file's name, which may hold anything
     "time_code": _pattern(r"\d{2,}:[0-5]\d:[0-5]\d\.\d{3}", "HH:MM:SS.mmm"),
     "frame": _whole(0),
     "scene": _whole(0),
@@ -245,7 +245,7 @@ def format_table(rows: Iterable[Row]) -> str:
             row.class_name,
             row.contributor,
             row.number,
-            row.film,
+            row.film and row.film.replace("\r", "\n"),  # csv would leave a carriage return unquoted
             row.time_code,
             row.frame,
             row.scene,

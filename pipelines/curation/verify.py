@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.curation.description import hash_content, read_description
 from pipelines.curation.hashes import content_hash
-from pipelines.curation.manifest import MANIFEST_NAME, Manifest, find_repeats, read_table
+from pipelines.curation.journal import JOURNAL_NAME, Journal
+from pipelines.curation.manifest import MANIFEST_NAME, Manifest, find_repeats, has_manifest, read_table
 from pipelines.curation.naming import NO_CLASSES, parse_name
 from pipelines.curation.table import Row, TableLine
 from pipelines.data.decode import decode_image
@@ -22,8 +22,8 @@ class Finding(NamedTuple):
     """Something that is wrong.
 
     Attributes:
-        kind: `missing`, `altered`, `unreadable`, `unhashed`, `surplus`, `misnamed`, `contradiction`, `table` or
-            `version`.
+        kind: `missing`, `altered`, `unreadable`, `unhashed`, `surplus`, `misnamed`, `contradiction`, `table`,
+            `journal` or `version`.
         where: The file in the dataset, or the table's line.
         message: What is wrong about it.
     """
@@ -46,18 +46,30 @@ def verify_dataset(folder: Path, progress: Callable[[int, int], None] | None = N
     Raises:
         UserError: There is no table at all.
     """
-    with suppress(UserError):  # every mistake is named below
-        Manifest.read(folder)  # which settles
+    trouble = _settle(folder)
     lines, problems = read_table(folder)
     findings = [Finding("table", f"{MANIFEST_NAME}:{line}", message) for line, message in problems]
-    findings += [Finding("contradiction", f"{MANIFEST_NAME}:{line}", message) for line, message in find_repeats(lines)]
+    repeats = find_repeats(lines)
+    findings += [Finding("contradiction", f"{MANIFEST_NAME}:{line}", message) for line, message in repeats]
     findings += _check_names(lines)
     findings += _check_twins(lines)
     findings += _check_images(folder, [row for _, row in lines], progress)
     findings += _find_surplus(folder, [row for _, row in lines])
+    if not problems and not repeats:
+        findings += trouble
     if not findings:
         findings += _check_version(folder)
     return len(lines) + len(problems), findings
+
+
+def _settle(folder: Path) -> list[Finding]:
+    # what stands in the way, unless the table does, whose mistakes are named one by one
+    try:
+        Journal(folder)
+        Manifest.read(folder)
+    except UserError as error:
+        return [Finding("journal", JOURNAL_NAME, str(error))] if has_manifest(folder) else []
+    return []
 
 
 def _check_names(lines: Sequence[TableLine]) -> Iterator[Finding]:

@@ -47,11 +47,7 @@ def parse_manifest(data: bytes, where: str) -> list[Row]:
     Raises:
         UserError: It has mistakes; the first is named.
     """
-    try:
-        text = data.removeprefix(_MARK).decode()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
-    lines, problems = parse_table(text, where)
+    lines, problems = parse_table(data.removeprefix(_MARK).decode(errors="surrogateescape"), where)
     problems += find_repeats(lines)
     if problems:
         raise first_error(where, problems)

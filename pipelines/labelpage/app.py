@@ -151,13 +151,11 @@ def _face(labelling: Labelling, key: Key) -> dict[str, Any]:
 
 def _send_image(labelling: Labelling, key: Key) -> Response:
     # a face may move to its class's folder between the look at its row and the opening of its file
-    for _ in range(3):
-        row = labelling.row(key)
+    for path in labelling.places(key) * 2:
         with suppress(FileNotFoundError):
-            if row is not None:
-                response = Response((labelling.manifest.folder / row.file).read_bytes(), mimetype="image/png")
-                response.headers["Cache-Control"] = "private, max-age=3600"  # a number means one picture for ever
-                return response
+            response = Response(path.read_bytes(), mimetype="image/png")
+            response.headers["Cache-Control"] = "private, max-age=3600"  # a number means one picture for ever
+            return response
     return abort(404, "the image's file is missing; scratchnet dataset verify lists what is wrong")
 
 

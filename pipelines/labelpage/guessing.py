@@ -16,6 +16,7 @@ from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
 
 BATCH = 16
+MOST_AT_ONCE = 1024
 
 
 class Guesser(threading.Thread):
@@ -44,12 +45,20 @@ class Guesser(threading.Thread):
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Guess batch after batch."""
+        """Guess batch after batch; each time more are handed over at once, since that sorts all faces."""
         faces = iter(self._labelling.keys())
+        guesses: dict[Key, dict[str, float]] = {}
+        enough = BATCH
         self._labelling.guessing = True
-        while not self._stopping.is_set() and (batch := list(islice(faces, BATCH))):
-            self._labelling.add_guesses(self.guess(batch))
-        self._labelling.guessing = False
+        try:
+            while not self._stopping.is_set() and (batch := list(islice(faces, BATCH))):
+                guesses |= self.guess(batch)
+                if len(guesses) >= enough:
+                    self._labelling.add_guesses(guesses)
+                    guesses, enough = {}, min(2 * enough, MOST_AT_ONCE)
+            self._labelling.add_guesses(guesses)
+        finally:
+            self._labelling.guessing = False
 
     def guess(self, faces: Sequence[Key]) -> dict[Key, dict[str, float]]:
         """Probabilities by the dataset's classes; faces that cannot be read are left out."""

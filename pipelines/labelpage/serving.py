@@ -1,12 +1,14 @@
 """Running the label page: address, port, the thread that keeps the manifest up to date, and an orderly end."""
 
 import json
+import os
 import re
 import secrets
 import signal
 import socket
 import threading
 import webbrowser
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -15,7 +17,7 @@ import waitress  # type: ignore[import-untyped]  # the package ships no types
 from pipelines.console import console
 from pipelines.curation.labelling import Labelling
 from pipelines.errors import UserError
-from pipelines.files import write_json
+from pipelines.files import write_whole
 from pipelines.labelpage.app import make_app
 from pipelines.labelpage.guessing import Guesser
 
@@ -80,8 +82,8 @@ def serve(
     port = listener.getsockname()[1]
     app = make_app(labelling, token, port, title=title, labeller=labeller, target=target)
     server = waitress.create_server(app, sockets=[listener], threads=THREADS, ident=None)
-    write_json(record, {"port": port, "token": token})
-    record.chmod(0o600)
+    write_whole(record, partial(_write_private, text=json.dumps({"port": port, "token": token})))
+    earlier = signal.signal(signal.SIGTERM, _interrupt)
     address = f"http://{HOST}:{port}/{token}/"
     console.print(f"label at {address}")
     console.print("Ctrl-C ends it; every label is saved as soon as its key is pressed")
@@ -91,7 +93,6 @@ def serve(
         guesser.start()
     if open_browser:
         webbrowser.open(address)
-    earlier = signal.signal(signal.SIGTERM, _interrupt)
     try:
         server.run()  # returns after an interruption
     finally:
@@ -100,12 +101,18 @@ def serve(
         if guesser is not None:
             guesser.stop()
         settler.stop()
-        labelling.settle()
         record.unlink(missing_ok=True)
+        labelling.settle()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _write_private(path: Path, text: str) -> None:
+    # others on this machine must not read the token
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
 
 
 def _address(record: Path, port: int | None) -> tuple[str, socket.socket]:

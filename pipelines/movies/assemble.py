@@ -112,6 +112,11 @@ def assemble(folder: Path, films: Sequence[FinishedFilm], contributor: str, near
     return reports
 
 
+def has_plan(folder: Path) -> bool:
+    """Whether an earlier run left a plan that was not carried out in full."""
+    return (folder / WORK / PLAN).exists()
+
+
 def carry_out(folder: Path) -> None:
     """Carry out the plan that an earlier run left, or the rest of it; without a plan nothing happens.
 

@@ -17,7 +17,7 @@ from pipelines.curation.manifest import has_manifest
 from pipelines.curation.naming import check_contributor
 from pipelines.data.errors import DataError
 from pipelines.errors import UserError
-from pipelines.movies.assemble import REPORT, WORK, FinishedFilm, assemble, carry_out, read_report
+from pipelines.movies.assemble import REPORT, WORK, FinishedFilm, assemble, carry_out, has_plan, read_report
 from pipelines.movies.detectors import YUNET
 from pipelines.movies.drawn_film import DrawnFilm
 from pipelines.movies.film import Film, check_file
@@ -117,6 +117,7 @@ def extract(
     if not films:
         raise UserError("no films were given")
     network = yunet_model(model, download=download) if settings.detector == YUNET else None
+    sources = [_source(given) for given in films]
     result = Extraction()
     _check_folder(folder)
     created = not folder.exists()
@@ -124,7 +125,7 @@ def extract(
     with dataset_lock(folder):
         carry_out(folder)
         (folder / WORK).mkdir(exist_ok=True)
-        entries = _entries(films, folder, settings, network, result)
+        entries = _entries(sources, folder, settings, network, result)
         done = _run([entry.job for entry in entries], jobs, [(entry.name, entry.length) for entry in entries], watch)
         finished = []
         for entry, end in zip(entries, done, strict=True):
@@ -145,7 +146,7 @@ def extract(
 def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; give a folder for the dataset")
-    if folder.is_dir() and not has_manifest(folder):
+    if folder.is_dir() and not has_manifest(folder) and not has_plan(folder):
         strange = sorted(path.name for path in folder.iterdir() if path.name not in {WORK, REPORT, LOCK_NAME})
         if strange:
             raise UserError(
@@ -154,7 +155,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _entries(
-    films: Sequence[str | Path], folder: Path, settings: Settings, network: bytes | None, result: Extraction
+    sources: Sequence[Path | DrawnFilm], folder: Path, settings: Settings, network: bytes | None, result: Extraction
 ) -> list[_Entry]:
     recorded = read_report(folder)
     names = {film["fingerprint"]: film["film"] for film in recorded}
@@ -162,18 +163,17 @@ def _entries(
     stamp = settings.stamp(network)
     entries: list[_Entry] = []
     seen: set[str] = set()
-    for given in films:
+    for source in sources:
         try:
-            source = _source(given)
             fingerprint, length = _identify(source)
         except (DataError, OSError) as error:
-            sentence = str(error) if isinstance(error, DataError) else f"{given}: {error.strerror}"
-            result.failed.append((str(given), sentence))
+            sentence = str(error) if isinstance(error, DataError) else f"{source}: {error.strerror}"
+            result.failed.append((str(source), sentence))
             continue
         key = f"{fingerprint[:24]}-{stamp}"
         name = names.setdefault(fingerprint, _name(source, set(names.values())))
         if fingerprint in seen:
-            result.repeated.append(str(given))
+            result.repeated.append(str(source))
         elif key in keys:
             result.known.append(name)
         else:

@@ -51,9 +51,8 @@ class Film:
     def __init__(self, path: Path) -> None:
         """Open the film; nothing is decoded yet."""
         check_file(path)
-        level = cv2.utils.logging.setLogLevel(
-            2
-        )  # only errors: what is no film gets our sentence and not OpenCV's besides
+        # what is no film gets our sentence, and not OpenCV's warning besides
+        level = cv2.utils.logging.setLogLevel(2)
         try:
             self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         except (cv2.error, UnicodeError, SystemError) as error:

@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from threading import Thread
 
 import cv2
 import numpy as np
@@ -23,8 +25,7 @@ from pipelines.movies.scenes import Position, Sampler
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Counts, Found, Piece, Work, write_picture
 
-# a piece ends after so many frames, or when so many faces passed, which bounds the memory it needs
-FRAMES_PER_PIECE = 240
+# a piece ends early when so many faces passed, which bounds the memory it needs
 FACES_PER_PIECE = 48
 TELL_SECONDS = 0.3
 
@@ -74,6 +75,8 @@ def extract_film(job: Job) -> Done:
     Raises:
         OSError: The work cannot be written; what was committed stays.
     """
+    if os.getpid() != job.main_process:
+        _end_with(os.getppid())
     work = Work(job.work)
     pieces = work.pieces()
     if pieces and pieces[-1].end:
@@ -95,7 +98,7 @@ def extract_film(job: Job) -> Done:
 
 
 def _go_through(film: Film, job: Job, work: Work, pieces: list[Piece]) -> float | None:
-    watch = _Watch(work, job.main_process)
+    watch = _Watch(work)
     last = pieces[-1] if pieces else Piece()
     extraction = _Extraction(job, work, pieces)
     frames = film.frames(start=max(last.last_frame, 0))
@@ -179,7 +182,7 @@ class _Extraction:
         )
 
     def is_full(self) -> bool:
-        return self.piece.counts.frames >= FRAMES_PER_PIECE or len(self.piece.found) >= FACES_PER_PIECE
+        return self.piece.counts.frames >= self._settings.frames_per_piece or len(self.piece.found) >= FACES_PER_PIECE
 
     def commit(self, *, end: bool = False) -> None:
         """Write the piece with the pictures that stay, and begin the next."""
@@ -199,12 +202,10 @@ class _Extraction:
 
 
 class _Watch:
-    """Tells how far the work is, and ends it where nobody waits for it any more."""
+    """Tells how far the work is, not too often."""
 
-    def __init__(self, work: Work, main_process: int) -> None:
+    def __init__(self, work: Work) -> None:
         self._work = work
-        # a worker whose parent was killed must not go on beside the worker of the next run
-        self._parent = os.getppid() if os.getpid() != main_process else None
         self._next = 0.0
 
     def pass_on(self, frame: Frame) -> None:
@@ -213,8 +214,18 @@ class _Watch:
             return
         self._next = now + TELL_SECONDS
         self._work.tell(frame.number + 1, frame.seconds)
-        if self._parent is not None and os.getppid() != self._parent:
-            raise SystemExit("the process that wanted this film is gone")
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended, so that it does not go on beside the worker of the next run."""
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(TELL_SECONDS)
+        os._exit(1)  # whatever it is doing: the work is committed so that this does no harm
+
+    Thread(target=look, daemon=True).start()
 
 
 def _file(job: Job) -> Path:

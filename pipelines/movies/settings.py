@@ -30,6 +30,7 @@ class Settings:
         face_share: How much of the picture's height the face takes.
         near: Pictures are near duplicates when at most so many of the 64 bits of their perceptual hashes differ.
         keep_rejected: For each reason, at most so many rejected faces of a film are kept, to be looked at.
+        frames_per_piece: After so many frames what was found is committed, and an interrupted run goes on from there.
 
     Raises:
         UserError: A setting is out of range.
@@ -51,6 +52,7 @@ class Settings:
     face_share: float = 0.7
     near: int = 4
     keep_rejected: int = 0
+    frames_per_piece: int = 240
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -59,6 +61,7 @@ class Settings:
         ranges: dict[str, tuple[float, float]] = {
             "interval": (0, math.inf), "frames_per_scene": (0, math.inf), "scene_threshold": (0.1, 255),
             "min_scene": (0, math.inf), "face_share": (0.1, 1), "near": (0, 32), "keep_rejected": (0, 100_000),
+            "frames_per_piece": (1, math.inf),
         }  # fmt: skip
         for name, (least, most) in ranges.items():
             value = getattr(self, name)

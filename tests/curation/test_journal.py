@@ -138,9 +138,17 @@ def test_damage_within_the_journal_is_named_by_its_line(folder: Path) -> None:
     journal.add("a1", "tab", [happy(1)])
     journal.add("a2", "tab", [happy(2)])
     text = journal.path.read_text()
-    for damaged in ("{}\n" + text, text.replace('"record":2', '"record":3'), text.replace("Happy", "../up", 1)):
+    journal.add("a3", "tab", [], undoes=1)
+    undone = journal.path.read_text()
+    for damaged in (
+        undone.replace('"undoes":1', '"undoes":3'),
+        undone.replace('"undoes":1', '"undoes":"x"'),
+        "{}\n" + text,
+        text.replace('"record":2', '"record":3'),
+        text.replace("Happy", "../up", 1),
+    ):
         journal.path.write_text(damaged)
-        with pytest.raises(UserError, match=r"labels\.jsonl, line [12]: damaged .*; restore the file"):
+        with pytest.raises(UserError, match=r"labels\.jsonl, line [123]: damaged .*; restore the file"):
             Journal(folder)
 
 

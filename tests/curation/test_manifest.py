@@ -1,5 +1,6 @@
 """The table keeps every value, names every mistake by its line and column, and is written whole."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,17 @@ def test_every_value_survives(values: list[tuple[str | None, str | None, float |
     assert not problems
 
 
+def test_a_films_name_may_hold_anything_that_a_file_system_allows(tmp_path: Path) -> None:
+    rows = [
+        Row(ImageName("a", "b", n).file, "a", "b", n, film=film)
+        for n, film in enumerate(["a\nb.mp4", "\udcff.mp4", ' ",;\t'], 1)
+    ]
+    Manifest(tmp_path, rows).write()
+    assert Manifest.read(tmp_path).rows == rows
+    Manifest(tmp_path, [replace(rows[0], film="a\rb")]).write()
+    assert Manifest.read(tmp_path).rows[0].film == "a\nb"
+
+
 def test_a_table_that_went_through_a_spreadsheet_is_read(tmp_path: Path) -> None:
     text = format_table([BARE, FULL]).replace("\n", "\r\n")
     (tmp_path / "manifest.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
@@ -93,8 +105,8 @@ def test_a_mistake_is_named_by_line_and_column(tmp_path: Path, old: str, new: st
 def test_a_folder_without_a_table_and_a_binary_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is not a dataset: it has no manifest\.csv"):
         Manifest.read(tmp_path)
-    (tmp_path / "manifest.csv").write_bytes(b"file\xff")
-    with pytest.raises(UserError, match=r"manifest\.csv is not UTF-8 text"):
+    (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"manifest\.csv, line 1: the column 'file' is missing"):
         Manifest.read(tmp_path)
 
 

@@ -93,6 +93,14 @@ def test_a_face_is_served_as_it_is_also_after_it_has_moved(client: FlaskClient, 
     assert client.get(f"{BASE}/image/ana/99").status_code == 404
 
 
+def test_a_face_is_served_while_its_row_still_names_the_old_folder(client: FlaskClient, work: Labelling) -> None:
+    work.label("a", "1", ("ana", 1), "Happy", "ana")
+    folder = work.manifest.folder
+    (folder / "Happy").mkdir()
+    (folder / "unlabelled/unlabelled_ana_00001.png").rename(folder / "Happy/Happy_ana_00001.png")
+    assert client.get(f"{BASE}/image/ana/1").status_code == 200
+
+
 def act(client: FlaskClient, **content: object) -> tuple[int, dict]:
     answer = client.post(f"{BASE}/api/act", json=content)
     return answer.status_code, answer.get_json()

@@ -112,6 +112,7 @@ def test_wrong_use_of_the_command_is_one_sentence(command: Command, folder: Path
         ((folder, "--review", "Sad"), "has no Sad images"),
         ((folder, "--classes", "a,a"), "the class 'a' is asked for twice"),
         ((folder, "--model", tmp_path / "none"), "does not exist"),
+        ((folder, "--from", table(folder, "unlabelled_ana_00001.png,Sad"), "--labeller", "a\nb"), "printable text"),
     ]:
         done = command("dataset", "label", *arguments, "--no-browser")
         assert done.status == 1

@@ -112,6 +112,18 @@ def test_labels_that_a_killed_page_left_are_completed_first(folder: Path) -> Non
     assert (folder / "Sad/Sad_ana_00005.png").exists()
 
 
+def test_a_damaged_journal_and_a_file_in_the_way_of_a_label_are_found(folder: Path) -> None:
+    label = Label(("ana", 5), Mark("Sad", "bo", "2025-02-01T00:00:00Z"), Mark("unlabelled", None, None))
+    journal = Journal(folder)
+    journal.add("a", "tab", [label])
+    (folder / "Sad/Sad_ana_00005.png").write_bytes(b"mine")
+    kinds = [finding.kind for finding in verify_dataset(folder)[1]]
+    assert kinds == ["surplus", "journal"]
+    (folder / "Sad/Sad_ana_00005.png").unlink()
+    journal.path.write_text("{}\n")
+    assert [finding.kind for finding in verify_dataset(folder)[1]] == ["journal"]
+
+
 def test_a_folder_without_manifest_is_no_dataset(command: Command, tmp_path: Path) -> None:
     for subcommand in ("verify", "card", "split"):
         done = command("dataset", subcommand, tmp_path)

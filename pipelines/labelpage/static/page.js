@@ -4,6 +4,7 @@
 
 const HUES = ["#f5b83d", "#5b9dff", "#ff6b5e", "#c77dff", "#3fc6a8", "#9bc53d", "#8c9cff", "#ff8fc7", "#f08a4b"];
 const RETRY = 1500;
+const COPY = 1500; // a page that is left gives its name free sooner
 const POLL = 10000;
 const POLL_GUESSING = 1500;
 
@@ -11,9 +12,8 @@ const $ = (id) => document.getElementById(id);
 const stored = (key, fallback) => JSON.parse(sessionStorage.getItem(key) ?? "null") ?? fallback;
 const unique = () => Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("-");
 
-const tab = stored("tab", unique());
-sessionStorage.setItem("tab", JSON.stringify(tab));
-const outbox = stored("outbox", []);
+let tab = null;
+let outbox = [];
 const pictures = new Map(); // faces fetched ahead
 let settings = null;
 let state = null;
@@ -240,7 +240,23 @@ function makeButton(name, index) {
   return button;
 }
 
+// A tab keeps its name when it is reloaded, so that it can still take back; a copy of a tab gets a name of its own.
+async function claimTab() {
+  const name = stored("tab", null);
+  const isFree = name && (await new Promise((resolve) => {
+    const patience = AbortSignal.timeout(COPY);
+    navigator.locks.request(name, { signal: patience }, () => { resolve(true); return new Promise(() => {}); })
+      .catch(() => resolve(false));
+  }));
+  tab = isFree ? name : unique();
+  outbox = isFree ? stored("outbox", []) : [];
+  sessionStorage.setItem("tab", JSON.stringify(tab));
+  sessionStorage.setItem("outbox", JSON.stringify(outbox));
+  if (!isFree) navigator.locks.request(tab, () => new Promise(() => {}));
+}
+
 async function start() {
+  await claimTab();
   settings = await call("api/start");
   document.title = `Label ${settings.title}`;
   $("title").textContent = settings.title;
