@@ -9,9 +9,13 @@ import typer
 
 from pipelines.console import console, errors, progress, table
 from pipelines.errors import UserError
+from pipelines.movies.quality import REASONS
+from pipelines.movies.settings import Settings
 
 if TYPE_CHECKING:
     from pipelines.movies.extract import Extraction, Progress
+
+_USUAL = Settings()
 
 FilmsArgument = Annotated[
     list[str] | None,
@@ -36,13 +40,17 @@ def extract(
     ] = "film",
     interval: Annotated[
         float, typer.Option(help="Seconds between frames of a scene that are looked at; 0 for every frame.")
-    ] = 0.5,
-    frames_per_scene: Annotated[int, typer.Option(help="Most frames to look at in one scene; 0 for no limit.")] = 0,
+    ] = _USUAL.interval,
+    frames_per_scene: Annotated[
+        int, typer.Option(help="Most frames to look at in one scene; 0 for no limit.")
+    ] = _USUAL.frames_per_scene,
     scene_threshold: Annotated[
         float, typer.Option(help="Change of the picture that makes a cut, in PySceneDetect's measure.")
-    ] = 27.0,
-    min_scene: Annotated[float, typer.Option(help="Seconds that a scene lasts at least.")] = 0.5,
-    detector: Annotated[str, typer.Option(help="haar, which comes with OpenCV, or yunet, which finds more.")] = "haar",
+    ] = _USUAL.scene_threshold,
+    min_scene: Annotated[float, typer.Option(help="Seconds that a scene lasts at least.")] = _USUAL.min_scene,
+    detector: Annotated[
+        str, typer.Option(help="haar, which comes with OpenCV, or yunet, which finds more.")
+    ] = _USUAL.detector,
     detector_model: Annotated[
         Path | None,
         typer.Option(help="YuNet's .onnx file; without it the one in the cache, which is downloaded once (230 KB)."),
@@ -50,23 +58,33 @@ def extract(
     download: Annotated[bool, typer.Option(help="Whether YuNet's file may be downloaded.")] = True,
     min_score: Annotated[
         float | None, typer.Option(help="Least score of the detector; its usual one by default: haar 54.5, yunet 0.8.")
-    ] = None,
+    ] = _USUAL.min_score,
     min_face: Annotated[
         int | None, typer.Option(help="Least pixels of a face; a sixth of the film's height by default, at least 60.")
-    ] = None,
-    min_inside: Annotated[float, typer.Option(help="Least share of the head inside the frame, 0 to 1.")] = 0.9,
-    min_frontal: Annotated[float, typer.Option(help="From 1, looks at the camera, to 0, seen from the side.")] = 0.35,
-    min_light: Annotated[float, typer.Option(help="Least mean brightness of a face, 0 to 255.")] = 30.0,
-    max_light: Annotated[float, typer.Option(help="Largest mean brightness of a face.")] = 225.0,
-    min_contrast: Annotated[float, typer.Option(help="Least standard deviation of its brightness.")] = 12.0,
-    min_sharpness: Annotated[float, typer.Option(help="Least fine detail, in per cent of all detail.")] = 4.0,
-    face_share: Annotated[float, typer.Option(help="How much of the image's height the face takes, 0.1 to 1.")] = 0.7,
+    ] = _USUAL.min_face,
+    min_inside: Annotated[
+        float, typer.Option(help="Least share of the head inside the frame, 0 to 1.")
+    ] = _USUAL.min_inside,
+    min_frontal: Annotated[
+        float, typer.Option(help="From 1, looks at the camera, to 0, seen from the side.")
+    ] = _USUAL.min_frontal,
+    min_light: Annotated[float, typer.Option(help="Least mean brightness of a face, 0 to 255.")] = _USUAL.min_light,
+    max_light: Annotated[float, typer.Option(help="Largest mean brightness of a face.")] = _USUAL.max_light,
+    min_contrast: Annotated[
+        float, typer.Option(help="Least standard deviation of its brightness.")
+    ] = _USUAL.min_contrast,
+    min_sharpness: Annotated[
+        float, typer.Option(help="Least fine detail, in per cent of all detail.")
+    ] = _USUAL.min_sharpness,
+    face_share: Annotated[
+        float, typer.Option(help="How much of the image's height the face takes, 0.1 to 1.")
+    ] = _USUAL.face_share,
     near: Annotated[
         int, typer.Option(help="Images are near duplicates when at most so many of 64 bits of their hashes differ.")
-    ] = 4,
+    ] = _USUAL.near,
     keep_rejected: Annotated[
         int, typer.Option(help="Keep so many rejected faces per film and reason in rejected/REASON/, to look at.")
-    ] = 0,
+    ] = _USUAL.keep_rejected,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Films to work on at once; as many as there are processors by default.")
     ] = None,
@@ -78,14 +96,27 @@ def extract(
     face.
     """
     from pipelines.movies.extract import extract as extract_films
-    from pipelines.movies.settings import Settings
 
     if not movies:
         raise UserError("no films were given: scratchnet dataset extract MOVIE... --out DIR; 'drawn' is one to try")
     settings = Settings(
-        interval, frames_per_scene, scene_threshold, min_scene, detector, min_score, min_face, min_inside, min_frontal,
-        min_light, max_light, min_contrast, min_sharpness, face_share, near, keep_rejected,
-    )  # fmt: skip
+        interval=interval,
+        frames_per_scene=frames_per_scene,
+        scene_threshold=scene_threshold,
+        min_scene=min_scene,
+        detector=detector,
+        min_score=min_score,
+        min_face=min_face,
+        min_inside=min_inside,
+        min_frontal=min_frontal,
+        min_light=min_light,
+        max_light=max_light,
+        min_contrast=min_contrast,
+        min_sharpness=min_sharpness,
+        face_share=face_share,
+        near=near,
+        keep_rejected=keep_rejected,
+    )
     with progress("seconds of film") as advance:
 
         def watch(films: "Sequence[Progress]") -> None:
@@ -117,7 +148,7 @@ def _processors() -> int:
 
 def print_extraction(result: "Extraction", out: Path) -> None:
     """Print a table of what became of the faces in each film, and what is to be known besides."""
-    reasons = [reason for reason in _reasons() if any(reason in film["rejected"] for film in result.films)]
+    reasons = [reason for reason in REASONS if any(reason in film["rejected"] for film in result.films)]
     columns = ["film", "frames", "looked at", "faces", *reasons, "duplicates", "kept", "speed"]
     rows = [_row(film, speed, reasons) for film, speed in zip(result.films, result.speeds, strict=True)]
     if rows:
@@ -137,12 +168,6 @@ def print_extraction(result: "Extraction", out: Path) -> None:
         errors.print(sentence if name in sentence else f"{name}: {sentence}")
     if result.films:
         console.print(f"{sum(film['kept'] for film in result.films):,} images were added to {out}")
-
-
-def _reasons() -> tuple[str, ...]:
-    from pipelines.movies.quality import REASONS
-
-    return REASONS
 
 
 def _row(film: dict[str, Any], speed: float | None, reasons: Sequence[str]) -> list[str]:

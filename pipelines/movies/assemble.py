@@ -20,6 +20,7 @@ from pipelines.movies.duplicates import Candidate, covered_by
 from pipelines.movies.film import time_code
 from pipelines.movies.one_film import total
 from pipelines.movies.quality import REASONS
+from pipelines.movies.settings import Settings
 from pipelines.movies.work import Found, Piece, Work
 
 WORK, PLAN, REPORT = ".extraction", "plan.json", "extraction.json"
@@ -60,14 +61,14 @@ def read_report(folder: Path) -> list[dict[str, Any]]:
     return list(films)
 
 
-def assemble(folder: Path, films: Sequence[FinishedFilm], contributor: str, near: int) -> list[dict[str, Any]]:
+def assemble(folder: Path, films: Sequence[FinishedFilm], contributor: str, settings: Settings) -> list[dict[str, Any]]:
     """Add what was found in some films to a dataset.
 
     Args:
         folder: The dataset.
         films: In the order in which their pictures are to be numbered.
         contributor: Whose pictures they are.
-        near: Bits in which the hashes of near duplicates differ at most.
+        settings: With which they were extracted.
 
     Returns:
         The reports of these films.
@@ -81,7 +82,7 @@ def assemble(folder: Path, films: Sequence[FinishedFilm], contributor: str, near
     entries = [(film, found) for film in films for piece in film.work.pieces() for found in piece.found]
     candidates = [candidate for _, candidate in known]
     candidates += [Candidate(found.sha256, found.phash, found.sharpness) for _, found in entries]
-    instead = covered_by(candidates, near)
+    instead = covered_by(candidates, settings.near)
 
     number = manifest.next_number(contributor)
     rows: list[Row] = []
@@ -104,7 +105,7 @@ def assemble(folder: Path, films: Sequence[FinishedFilm], contributor: str, near
     plan = {
         "moves": moves + [move for film in films for move in _rejected_moves(folder, film)],
         "rows": [asdict(row) for row in rows],
-        "report": {"films": [*read_report(folder), *reports]},
+        "report": {"settings": asdict(settings), "films": [*read_report(folder), *reports]},
         "works": [film.work.folder.name for film in films],
     }
     write_json(folder / WORK / PLAN, plan)

@@ -136,7 +136,7 @@ def extract(
             finished.append(FinishedFilm(entry.name, entry.key, entry.fingerprint, Work(entry.job.work)))
             result.speeds.append(end.film_seconds / end.seconds if end.seconds else None)
         if finished:
-            result.films = assemble(folder, finished, contributor, settings.near)
+            result.films = assemble(folder, finished, contributor, settings)
         _tidy(folder)
     if created and not finished:
         _remove_empty(folder)

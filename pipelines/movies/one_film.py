@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from pipelines.movies.detectors import Detector, Face, load_detector
 from pipelines.movies.drawn_film import DrawnFilm
 from pipelines.movies.duplicates import Candidate, covered_by
 from pipelines.movies.film import Film, Frame
-from pipelines.movies.quality import Measures, Thresholds, measure
+from pipelines.movies.quality import Measures, measure
 from pipelines.movies.scenes import Position, Sampler
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Counts, Found, Piece, Work, write_picture
@@ -28,6 +28,10 @@ from pipelines.movies.work import Counts, Found, Piece, Work, write_picture
 # a piece ends early when so many faces passed, which bounds the memory it needs
 FACES_PER_PIECE = 48
 TELL_SECONDS = 0.3
+
+_thread_lock = Lock()
+_working = 0
+_threads_before = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,8 @@ def extract_film(job: Job) -> Done:
 
 def _go_through(film: Film, job: Job, work: Work, pieces: list[Piece]) -> float | None:
     watch = _Watch(work)
-    last = pieces[-1] if pieces else Piece()
     extraction = _Extraction(job, work, pieces)
-    frames = film.frames(start=max(last.last_frame, 0))
+    frames = film.frames(start=pieces[-1].last_frame if pieces else 0)
     if pieces:
         frame = next(frames, None)  # the last one of the last piece; the next is compared with it
         if frame is not None:
@@ -115,7 +118,7 @@ def _go_through(film: Film, job: Job, work: Work, pieces: list[Piece]) -> float 
         return None
     extraction.piece.announced = film.announced
     extraction.commit(end=True)
-    return extraction.pieces[-1].seconds
+    return extraction.last.seconds
 
 
 class _Extraction:
@@ -123,10 +126,10 @@ class _Extraction:
 
     def __init__(self, job: Job, work: Work, pieces: list[Piece]) -> None:
         settings = job.settings
-        self.pieces, self.piece = list(pieces), Piece()
+        self._number, self.last = len(pieces), pieces[-1] if pieces else Piece()
+        self.piece = Piece()
         self._settings, self._work = settings, work
         self._detector: Detector = load_detector(settings.detector, job.model)
-        self._thresholds: Thresholds | None = None
         self._pictures: list[NDArray[np.uint8]] = []
         self._kept_rejected: dict[str, int] = {}
         for earlier in pieces:
@@ -142,7 +145,7 @@ class _Extraction:
         self.piece.last_frame, self.piece.seconds = frame.number, frame.seconds
         if not self.sampler.pick(frame):
             return
-        thresholds = self._thresholds = self._thresholds or self._settings.thresholds(frame.pixels.shape)
+        thresholds = self._settings.thresholds(frame.pixels.shape)
         self.piece.counts.sampled += 1
         for index, face in enumerate(self._detector.find(frame.pixels, thresholds.size)):
             self.piece.counts.faces += 1
@@ -193,12 +196,12 @@ class _Extraction:
         for found, picture, by in zip(every, self._pictures, instead, strict=True):
             if by is None:
                 write_picture(self._work.picture(found), picture)
-        if not piece.counts.frames and self.pieces:  # the film ended where the piece before did
-            piece.last_frame, piece.seconds = self.pieces[-1].last_frame, self.pieces[-1].seconds
+        if not piece.counts.frames:  # the film ended where the piece before did
+            piece.last_frame, piece.seconds = self.last.last_frame, self.last.seconds
         piece.position, piece.end = self.sampler.position.to_json(), end
-        self._work.commit(len(self.pieces), piece)
-        self.pieces.append(piece)
-        self.piece, self._pictures = Piece(), []
+        self._work.commit(self._number, piece)
+        self._number += 1
+        self.last, self.piece, self._pictures = piece, Piece(), []
 
 
 class _Watch:
@@ -239,13 +242,21 @@ def _file(job: Job) -> Path:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    # the order in which threads find faces would decide between overlapping ones
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    # the order in which threads find faces would decide between overlapping ones; the setting is the whole process's,
+    # so where films share a process the first one makes it and the last one takes it back
+    global _working, _threads_before
+    with _thread_lock:
+        if not _working:
+            _threads_before = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _working += 1
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        with _thread_lock:
+            _working -= 1
+            if not _working:
+                cv2.setNumThreads(_threads_before)
 
 
 def total(pieces: list[Piece]) -> Counts:

@@ -10,8 +10,8 @@ from scenedetect import ContentDetector, FrameTimecode
 
 from pipelines.movies.film import Frame
 
-# cuts show in small pictures as well, and these take a tenth of the time
-WIDTH = 256
+# cuts show in small pictures as well, and these take a tenth of the time; width and height
+SIZE = (256, 144)
 
 
 @dataclass(slots=True)
@@ -79,8 +79,5 @@ class Sampler:
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    if width <= WIDTH:
-        return pixels
-    size = (WIDTH, max(1, round(height * WIDTH / width)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    # always of one size, since a film may change its own on the way
+    return np.asarray(cv2.resize(pixels, SIZE, interpolation=cv2.INTER_LINEAR), np.uint8)

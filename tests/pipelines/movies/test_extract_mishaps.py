@@ -170,7 +170,7 @@ def test_a_full_disk_ends_in_a_sentence_and_the_same_command_goes_on_later(
         whole(path, write)
 
     folder = tmp_path / "dataset"
-    monkeypatch.setattr("pipelines.movies.settings.Settings", lambda *_: SETTINGS)
+    monkeypatch.setattr("pipelines.commands.dataset_extract.Settings", lambda **_: SETTINGS)
     arguments = ["dataset", "extract", *FILMS, "--out", folder, "--jobs", 1]
     with monkeypatch.context() as patch:
         for module in (files, one_film.write_picture.__globals__):
