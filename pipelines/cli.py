@@ -11,6 +11,7 @@ import typer
 
 import scratchnet as sn
 from pipelines.commands import compare
+from pipelines.commands.dataset import dataset
 from pipelines.console import console, errors, progress, report_skipped, table
 from pipelines.data.dataset import Dataset
 from pipelines.data.opening import DRAWN, open_data, resolve_name
@@ -26,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(dataset, name="dataset")
 
 DataOption = Annotated[
     str,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import scratchnet as sn
+from pipelines.data.augmentation import Augmentation
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
 from scratchnet.models.building import build_layer
@@ -34,14 +35,13 @@ class InputSection(_Section):
 
 
 class DataSection(_Section):
-    """How the data are divided and varied.
+    """How the data are divided.
 
     `validation` and `test` are shares held back where the data have no such split of their own.
     """
 
     validation: Share = 0.15
     test: Share = 0.15
-    flip: bool = False
 
     @model_validator(mode="after")
     def _leaves_something(self) -> "DataSection":
@@ -95,6 +95,8 @@ class TrainingSection(_Section):
 class Recipe(_Section):
     """A system to train.
 
+    `augmentation` says how training images are varied in each epoch; see `pipelines.data.augmentation`.
+
     `network` lists layers with their arguments, `layer` being the class. The word `classes` as a layer's `units` or
     `filters` stands for the number of classes in the data.
     """
@@ -103,6 +105,7 @@ class Recipe(_Section):
     description: str
     input: InputSection
     data: DataSection = DataSection()
+    augmentation: Augmentation = Augmentation()
     network: Annotated[list[dict[str, Any]], Field(min_length=1)]
     training: TrainingSection
 

@@ -56,7 +56,7 @@ def make_dataset(
             recipe.preprocessing,
             batch_size=recipe.training.batch_size,
             shuffle=training,
-            flip=training and recipe.data.flip,
+            augmentation=recipe.augmentation if training else None,
             seed=seed,
             progress=advance,
         )
@@ -84,7 +84,7 @@ def train(
         folder: of the run.
         epochs: instead of the recipe's.
         limit: the largest number of training images.
-        seed: decides initial weights, order, dropout and the split.
+        seed: decides initial weights, order, augmentation, dropout and the split.
         overwrite: whether an earlier run in the folder may be deleted.
 
     Raises:

@@ -14,7 +14,10 @@ width = 16
 [data]
 validation = 0.2
 test = 0.2
-flip = true
+
+[augmentation]
+horizontal_flip = true
+rotation = 10
 
 [[network]]
 layer = "Conv2D"

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.data.augmentation import Augmentation, Draws, draw
 from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Sample, Source
@@ -19,8 +20,8 @@ Batch: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64]]
 DECODE_CHUNK = 32
 # batches in preparation while the consumer works on one
 PREFETCH = 2
-# entropy of two independent streams of random numbers for one seed and epoch
-_ORDER, _FLIP = 0, 1
+# entropy of the order's stream of random numbers for one seed and epoch; those of the augmentation are others
+_ORDER = 0
 
 
 class Dataset:
@@ -36,8 +37,8 @@ class Dataset:
         preprocessing: Size, colour and number range of x.
         batch_size: Samples per batch; the last batch may have fewer.
         shuffle: Whether each epoch has its own order.
-        seed: For the order and the flips.
-        flip: Whether each image is mirrored left to right with probability 1/2, anew in each epoch.
+        seed: For the order and the augmentation.
+        augmentation: How images are varied, anew in each epoch; not at all if left out.
         cache_bytes: Memory for decoded images.
         progress: Called with (done, total) while the images are decoded, from the calling thread.
         threads: Threads for reading and decoding; the number of processors, at most 4, if left out.
@@ -62,7 +63,7 @@ class Dataset:
         batch_size: int = 64,
         shuffle: bool = False,
         seed: int = 0,
-        flip: bool = False,
+        augmentation: Augmentation | None = None,
         cache_bytes: int = 512 * 2**20,
         progress: Callable[[int, int], None] | None = None,
         threads: int | None = None,
@@ -81,7 +82,8 @@ class Dataset:
         self.preprocessing = preprocessing
         self.batch_size = batch_size
         self._source = source
-        self._shuffle, self._flip, self._seed, self._epoch = shuffle, flip, seed, 0
+        self._shuffle, self._seed, self._epoch = shuffle, seed, 0
+        self._augmentation = augmentation if augmentation and not augmentation.changes_nothing else None
         self._threads = threads
         self._check_labels(samples)
 
@@ -104,33 +106,32 @@ class Dataset:
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the epoch chosen by `set_epoch`; `DataError` if a file has become unreadable since."""
         count = len(self.samples)
-        order, flipped = np.arange(count), np.zeros(count, bool)
+        order = np.arange(count)
         if self._shuffle:
             order = np.random.default_rng((self._seed, self._epoch, _ORDER)).permutation(count)
-        if self._flip:
-            # the n-th number of the stream belongs to sample n, wherever the order puts it
-            flipped = np.random.default_rng((self._seed, self._epoch, _FLIP)).random(count) < 0.5
-        return self._batches([order[i : i + self.batch_size] for i in range(0, count, self.batch_size)], flipped)
+        # row n belongs to sample n, wherever the order puts it
+        draws = draw(count, self._seed, self._epoch) if self._augmentation else None
+        return self._batches([order[i : i + self.batch_size] for i in range(0, count, self.batch_size)], draws)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order and the flips of the next iteration; `DataError` if `epoch` is negative."""
+        """Choose the order and the augmentation of the next iteration; `DataError` if `epoch` is negative."""
         if epoch < 0:
             raise DataError(f"epoch must be at least 0, got {epoch}")
         self._epoch = epoch
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """The preprocessed image of `samples[index]`, never flipped: uint8 (height, width, channels), a copy."""
+        """The preprocessed image of `samples[index]`, never augmented: uint8 (height, width, channels), a copy."""
         row = int(self._rows[index])
         if row < len(self._cache):
             return np.array(self._cache[row])
         return self.preprocessing(self._source.read(self.samples[index]))
 
-    def _batches(self, groups: list[NDArray[np.int64]], flipped: NDArray[np.bool_]) -> Iterator[Batch]:
+    def _batches(self, groups: list[NDArray[np.int64]], draws: Draws | None) -> Iterator[Batch]:
         pool = ThreadPoolExecutor(min(self._threads, PREFETCH), thread_name_prefix="dataset")
         pending: deque[Future[Batch]] = deque()
         try:
             for group in groups:
-                pending.append(pool.submit(self._batch, group, flipped))
+                pending.append(pool.submit(self._batch, group, draws))
                 if len(pending) > PREFETCH:
                     yield pending.popleft().result()
             while pending:
@@ -139,15 +140,15 @@ class Dataset:
             # also reached when the consumer leaves its loop early: the generator is closed then
             pool.shutdown(cancel_futures=True)
 
-    def _batch(self, indices: NDArray[np.int64], flipped: NDArray[np.bool_]) -> Batch:
+    def _batch(self, indices: NDArray[np.int64], draws: Draws | None) -> Batch:
         rows = self._rows[indices]
         cached = rows < len(self._cache)
         images = np.empty((len(indices), *self._cache.shape[1:]), np.uint8)
         images[cached] = self._cache[rows[cached]]
         for position in np.flatnonzero(~cached):
             images[position] = self.image(int(indices[position]))
-        turned = flipped[indices]
-        images[turned] = images[turned, :, ::-1]
+        if self._augmentation is not None and draws is not None:
+            images = self._augmentation(images, draws[indices])
         return self.preprocessing.scaled(images), self.labels[indices]
 
     def _decode_all(self, samples: Sequence[Sample], progress: Callable[[int, int], None] | None) -> dict[int, str]:

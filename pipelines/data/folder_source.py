@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.curation.manifest import Manifest
 from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.layout import build_tree, is_visible, label_samples
+from pipelines.data.manifest_listing import has_own_manifest, list_manifest
 from pipelines.data.sample import Sample
 
 # splits, classes, images, and some levels around them; keeps a mistaken path such as `/` from being walked for long
@@ -17,11 +19,17 @@ DEEPEST_LEVEL = 6
 
 
 class FolderSource:
-    """A folder of class folders, or of splits of class folders; see `open_source`."""
+    """A folder of class folders, of splits of class folders, or a dataset with a manifest; see `open_source`."""
+
+    skipped: tuple[tuple[str, str], ...]
 
     def __init__(self, path: Path, class_names: Sequence[str] | None = None) -> None:
         """List the samples below `path`; `DataError` if they are in neither layout."""
         self._path = path
+        if has_own_manifest(path):
+            rows = Manifest.read(path).rows
+            self.class_names, self.samples, self.skipped = list_manifest(rows, class_names, str(path))
+            return
         files: list[str] = []
         folders: list[str] = []
         try:
@@ -29,7 +37,7 @@ class FolderSource:
         except OSError as error:
             raise DataError(f"{error.filename or path} cannot be listed: {error.strerror}") from error
         self.class_names, self.samples = label_samples(build_tree(files, folders), class_names, str(path))
-        self.skipped: tuple[tuple[str, str], ...] = ()
+        self.skipped = ()
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
         """Decode one image; `DataError` if its file is gone, unreadable or broken."""

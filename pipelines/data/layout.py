@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from pipelines.curation.naming import NO_CLASSES, parse_name
 from pipelines.data.class_names import class_key, order_classes
 from pipelines.data.errors import DataError
 from pipelines.data.sample import SPLITS, Sample
@@ -74,6 +75,7 @@ def label_samples(
             are not those asked for.
     """
     root = _see_through(tree)
+    root.folders = {name: folder for name, folder in root.folders.items() if not _is_set_aside(folder)}
     if root.first_image() is None:
         raise DataError(f"{where} holds no images ({_suffix_list()})")
     if not root.folders:
@@ -111,6 +113,13 @@ def _see_through(tree: Folder) -> Folder:
             break
         tree = inner
     return tree
+
+
+def _is_set_aside(folder: Folder) -> bool:
+    # faces that `scratchnet dataset` holds without a class; another program's class may be called so too
+    names = [parse_name(PurePosixPath(image).name) for image in folder.images]
+    own = PurePosixPath(folder.path).name
+    return own in NO_CLASSES and all(name is not None and name.class_name == own for name in names)
 
 
 def _split_folders(root: Folder, where: str) -> dict[str, Folder]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.data.errors import DataError
+from pipelines.data.grouped_split import grouped_split
 from pipelines.data.sample import Sample, Source
 from pipelines.data.split import limit_per_class, stratified_split
 
@@ -22,7 +23,7 @@ def divide(source: Source, validation: float, test: float, seed: int, limit: int
     """Divide a source's samples: by its own splits as far as it has them, and for the rest by lot, class by class.
 
     A source with a training split alone, or with training and test, has its validation part taken from the training
-    split. A source without splits is divided in three.
+    split. A source without splits is divided in three. Samples of one group are held back together or not at all.
 
     Args:
         source: where the samples come from.
@@ -67,5 +68,19 @@ def _pick(samples: Sequence[Sample], indices: Sequence[int] | np.ndarray) -> lis
 
 
 def _hold_back(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    if any(sample.group is not None for sample in samples):
+        return _hold_back_groups(samples, share, seed)
     kept, held = stratified_split(_labels(samples), share, seed)
     return _pick(samples, kept), _pick(samples, held)
+
+
+def _hold_back_groups(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    # a sample of which nothing is known is a group of its own, with a number that no other has
+    groups = [~position if sample.group is None else sample.group for position, sample in enumerate(samples)]
+    part = grouped_split(_labels(samples), groups, (1 - share, share), seed)
+    if part.min() == part.max():
+        raise DataError(
+            f"no images can be held back: all {len(samples):,} are of one scene or of few large ones; "
+            "add other scenes, or choose the parts with scratchnet dataset split --plain"
+        )
+    return _pick(samples, np.flatnonzero(part == 0)), _pick(samples, np.flatnonzero(part == 1))

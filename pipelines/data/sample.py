@@ -19,11 +19,14 @@ class Sample:
         name: Unique within its source, and what a user would look for: `train/happy/17.jpg`, `fer2013.csv:17`.
         label: Index into the source's `class_names`.
         split: `train`, `validation` or `test`; `all` where the layout has no splits.
+        group: Samples with the same number belong together, such as frames of one scene, and are held back together;
+            None where nothing is known of it.
     """
 
     name: str
     label: int
     split: str
+    group: int | None = None
 
 
 class Source(Protocol):

@@ -18,14 +18,16 @@ def open_source(path: str | Path, class_names: Sequence[str] | None = None) -> S
     - a folder of class folders: `happy/1.png`, `sad/2.png`;
     - a folder of splits of class folders: `train/happy/1.png`, `test/sad/2.png`; the validation split may be called
       `validation`, `valid` or `val`;
-    - a `.zip` with either of the two, read without unpacking it; one folder around everything is seen through;
+    - a dataset that `scratchnet dataset` made, with a `manifest.csv`: the images that have a class, in the parts that
+      its column `split` says; never what lies in `unlabelled/` or `rejected/`;
+    - a `.zip` of these, read without unpacking it; one folder around everything is seen through;
     - a `.csv` in the form of `fer2013.csv`: the columns `emotion,pixels,Usage`.
 
     Args:
         path: The folder or file.
         class_names: The classes in label order. Names match without regard to case, and must be exactly the classes
-            found. Left out, folders are in alphabetical order, and the csv is in its own: angry, disgust, fear, happy,
-            sad, surprise, neutral.
+            found. Left out, folders and a manifest's classes are in alphabetical order without regard to case, and the
+            csv is in its own: angry, disgust, fear, happy, sad, surprise, neutral.
 
     Raises:
         DataError: The path does not exist, is in none of these layouts, has no images, or disagrees with

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.data.augmentation import Augmentation
 from pipelines.data.dataset import Dataset
 from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
@@ -18,6 +19,11 @@ from pipelines.data.source import Sample
 
 SMALL = Preprocessing(4, 5, 1)
 IMAGE_BYTES = 4 * 5
+FLIP = Augmentation(horizontal_flip=True)
+FULL = Augmentation(
+    rotation=15, zoom=0.1, shear=0.2, shift=0.1, crop=0.1, horizontal_flip=True, vertical_flip=True,
+    brightness=(0.7, 1.3), contrast=(0.7, 1.3), erasing=0.5,
+)  # fmt: skip
 
 
 class MemorySource:
@@ -68,13 +74,19 @@ def test_batches_hold_the_scaled_images_and_labels_in_sample_order() -> None:
 @settings(max_examples=15, deadline=None)
 @given(
     cached=st.integers(0, 30), threads=st.integers(1, 4), seed=st.integers(0, 2**32), epoch=st.integers(0, 1000),
-    flip=st.booleans(),
+    varied=st.booleans(),
 )  # fmt: skip
 def test_batches_depend_on_neither_cache_nor_threads(
-    cached: int, threads: int, seed: int, epoch: int, flip: bool
+    cached: int, threads: int, seed: int, epoch: int, varied: bool
 ) -> None:
-    reference = make(shuffle=True, flip=flip, seed=seed)
-    other = make(shuffle=True, flip=flip, seed=seed, cache_bytes=cached * IMAGE_BYTES, threads=threads)
+    reference = make(shuffle=True, augmentation=FULL if varied else None, seed=seed)
+    other = make(
+        shuffle=True,
+        augmentation=FULL if varied else None,
+        seed=seed,
+        cache_bytes=cached * IMAGE_BYTES,
+        threads=threads,
+    )
     for dataset in (reference, other):
         dataset.set_epoch(epoch)
     for ours, theirs in zip(everything(other), everything(reference), strict=True):
@@ -82,17 +94,17 @@ def test_batches_depend_on_neither_cache_nor_threads(
 
 
 def test_an_epoch_repeats_and_can_be_resumed_and_epochs_differ() -> None:
-    dataset = make(shuffle=True, flip=True, seed=3)
+    dataset = make(shuffle=True, augmentation=FLIP, seed=3)
     epochs = []
     for epoch in range(3):
         dataset.set_epoch(epoch)
         epochs.append(everything(dataset)[0])
     np.testing.assert_array_equal(everything(dataset)[0], epochs[2])
-    resumed = make(shuffle=True, flip=True, seed=3)
+    resumed = make(shuffle=True, augmentation=FLIP, seed=3)
     resumed.set_epoch(1)
     np.testing.assert_array_equal(everything(resumed)[0], epochs[1])
     assert not np.array_equal(epochs[0], epochs[1])
-    assert not np.array_equal(everything(make(shuffle=True, flip=True, seed=4))[0], epochs[0])
+    assert not np.array_equal(everything(make(shuffle=True, augmentation=FLIP, seed=4))[0], epochs[0])
 
 
 def test_an_iteration_keeps_the_epoch_it_began_with() -> None:
@@ -112,12 +124,12 @@ def test_every_sample_comes_exactly_once_per_epoch() -> None:
 
 def test_flips_mirror_about_half_of_the_images_and_do_not_depend_on_the_order() -> None:
     plain = everything(make(MemorySource(200)))[0]
-    flipped = everything(make(MemorySource(200), flip=True))[0]
+    flipped = everything(make(MemorySource(200), augmentation=FLIP))[0]
     mirrored = np.array([np.array_equal(a[:, ::-1], b) for a, b in zip(plain, flipped, strict=True)])
     kept = np.array([np.array_equal(a, b) for a, b in zip(plain, flipped, strict=True)])
     assert (mirrored ^ kept).all()
     assert 70 < mirrored.sum() < 130
-    shuffled = everything(make(MemorySource(200), flip=True, shuffle=True))[0]
+    shuffled = everything(make(MemorySource(200), augmentation=FLIP, shuffle=True))[0]
     assert sorted(image.tobytes() for image in shuffled) == sorted(image.tobytes() for image in flipped)
 
 

@@ -72,7 +72,13 @@ def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path
     folder = tmp_path / "demo"
     done = command("demo", "--images", 84, "--epochs", 1, "--out", folder)
     assert done.status == 0, done.err
-    for part in ("1. 84 faces", "2. Its best epoch", "3. The saved model", "4. The same network in Keras"):
+    for part in (
+        "1. 84 faces",
+        "2. Its best epoch",
+        "3. The saved model",
+        "4. The same network in Keras",
+        "5. Faces out of a film",
+    ):
         assert part in done.out
     assert "side by side" in done.out
     metrics = json.loads((folder / "metrics.json").read_text())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.data.augmentation import Augmentation
 from pipelines.data.class_names import class_key
 from pipelines.data.csv_source import EMOTIONS
 from pipelines.errors import UserError
@@ -29,7 +30,7 @@ def test_fer_small_is_the_network_of_its_description() -> None:
     assert type(model.optimizer).__name__ == "Adam"
     assert model.optimizer.learning_rate == recipe.training.optimizer.learning_rate
     assert model.loss.name == "sparse_categorical_crossentropy"
-    assert recipe.data.flip
+    assert recipe.augmentation == Augmentation(horizontal_flip=True)
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -55,7 +56,9 @@ def changed(tiny: Path, folder: Path, old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("flip = true", "flp = true", r"data\.flp: Extra inputs"),
+        ("rotation = 10", "rotatoin = 10", r"augmentation\.rotatoin: Extra inputs"),
+        ("rotation = 10", "rotation = 200", r"augmentation\.rotation: Input should be less than or equal to 180"),
+        ("rotation = 10", "brightness = [1.3, 0.7]", r"augmentation\.brightness: .*first number must not be larger"),
         ("[data]", "[dta]", r"dta: Extra inputs"),
         ("epochs = 2", "", r"training\.epochs: Field required"),
         ('name = "tiny"', "", "name: Field required"),

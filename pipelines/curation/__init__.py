@@ -1,0 +1,1 @@
+"""From labelled images to a dataset that can be trusted: labels, splits, duplicates, audit and pictures of it."""

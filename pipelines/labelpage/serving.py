@@ -1,0 +1,145 @@
+"""Running the label page: address, port, the thread that keeps the manifest up to date, and an orderly end."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import threading
+import webbrowser
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import waitress  # type: ignore[import-untyped]  # the package ships no types
+
+from pipelines.console import console
+from pipelines.curation.labelling import Labelling
+from pipelines.errors import UserError
+from pipelines.files import write_whole
+from pipelines.labelpage.app import make_app
+from pipelines.labelpage.guessing import Guesser
+
+HOST = "127.0.0.1"
+ADDRESS_NAME = ".labelpage.json"
+QUIET_SECONDS = 1.0  # nobody labels for so long: the manifest is written
+THREADS = 8
+
+
+class Settler(threading.Thread):
+    """Brings labels into files and manifest while nobody presses keys."""
+
+    def __init__(self, labelling: Labelling) -> None:
+        super().__init__(name="settler", daemon=True)
+        self._labelling = labelling
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Settle whenever no label has come for a moment."""
+        before = 0
+        while not self._stopping.wait(QUIET_SECONDS):
+            unsettled = self._labelling.unsettled()
+            if unsettled and unsettled == before:
+                self._labelling.try_to_settle()
+            before = unsettled
+
+    def stop(self) -> None:
+        """End after what is under way."""
+        self._stopping.set()
+        self.join()
+
+
+def serve(
+    labelling: Labelling,
+    *,
+    title: str,
+    labeller: str,
+    target: int,
+    port: int | None = None,
+    guesser: Guesser | None = None,
+    open_browser: bool = True,
+) -> None:
+    """Serve the page until Ctrl-C or a termination signal; everything is in the manifest when this returns.
+
+    After a crash the address stays the same, so that tabs that are still open go on by themselves.
+
+    Args:
+        labelling: The dataset at work, which the caller has locked.
+        title: What the page calls the dataset.
+        labeller: The name that a new tab starts with.
+        target: Wanted images per class.
+        port: Where to listen; a free one by default.
+        guesser: A model's guesses, made meanwhile.
+        open_browser: Whether the page is opened.
+
+    Raises:
+        UserError: The port is taken, or a file is in the way of one that should move.
+        OSError: The disk refuses.
+    """
+    record = labelling.manifest.folder / ADDRESS_NAME
+    token, listener = _address(record, port)
+    port = listener.getsockname()[1]
+    app = make_app(labelling, token, port, title=title, labeller=labeller, target=target)
+    server = waitress.create_server(app, sockets=[listener], threads=THREADS, ident=None)
+    write_whole(record, partial(_write_private, text=json.dumps({"port": port, "token": token})))
+    earlier = signal.signal(signal.SIGTERM, _interrupt)
+    address = f"http://{HOST}:{port}/{token}/"
+    console.print(f"label at {address}")
+    console.print("Ctrl-C ends it; every label is saved as soon as its key is pressed")
+    settler = Settler(labelling)
+    settler.start()
+    if guesser is not None:
+        guesser.start()
+    if open_browser:
+        webbrowser.open(address)
+    try:
+        server.run()  # returns after an interruption
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+        server.close()
+        if guesser is not None:
+            guesser.stop()
+        settler.stop()
+        record.unlink(missing_ok=True)
+        labelling.settle()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _write_private(path: Path, text: str) -> None:
+    # others on this machine must not read the token
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+def _address(record: Path, port: int | None) -> tuple[str, socket.socket]:
+    """A token and a listening socket; those of a server that was killed, if they can be had again."""
+    token = secrets.token_urlsafe(24)
+    try:
+        left = json.loads(record.read_text())
+        old_port, old_token = int(left["port"]), str(left["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return token, _listen(port or 0)
+    if re.fullmatch(r"[\w-]{32}", old_token, re.ASCII) and port in (None, old_port):
+        try:
+            return old_token, _listen(old_port)
+        except UserError:
+            if port is not None:
+                raise
+    return token, _listen(port or 0)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise UserError(
+            f"port {port} cannot be used ({error.strerror}); choose another --port, or leave it out"
+        ) from error
+    return listener

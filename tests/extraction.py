@@ -1,0 +1,48 @@
+"""Films, settings and a comparison for the tests of the extraction, and an extraction that is killed."""
+
+from pathlib import Path
+
+from film_files import numbered, write_film
+
+from pipelines.movies.settings import Settings
+
+FILMS = ("drawn:2:1", "drawn:1:2", "drawn:2:3")
+SETTINGS = Settings(interval=0.25, keep_rejected=3, frames_per_piece=10)
+
+# `FOLDER FAMILY COUNT`: extract, and kill the process at the COUNTth time that it writes something of that family
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipelines.movies.extract import extract
+from pipelines.movies.settings import Settings
+
+folder, family, left = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+replace = Path.replace
+
+
+def deadly(self, target):
+    global left
+    if family in str(target):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+
+
+Path.replace = deadly
+extract(sys.argv[4:], folder, Settings(interval=0.25, keep_rejected=3, frames_per_piece=10))
+"""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a dataset but the lock."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".dataset.lock"
+    }
+
+
+def film_without_faces(path: Path) -> Path:
+    """Thirty frames of bars."""
+    return write_film(path, (numbered(n, (180, 320)) for n in range(30)))
