@@ -176,11 +176,27 @@ def _making(manifest: Manifest, extraction: dict[str, Any] | None) -> str:
     if rejected:
         lines.append(f"Labellers called {rejected:,} pictures no face; they lie in `rejected/`.")
     text = " ".join(lines)
-    settings = (extraction or {}).get("settings")
-    if isinstance(settings, dict) and settings:
-        values = [(_plain(str(name)), _plain(str(value))) for name, value in sorted(settings.items())]
-        text += f"\n\n{_table(['setting of the extraction', 'value'], values)}"
+    for films, settings in _settings(extraction or {}):
+        values = [(_plain(name), _plain(str(value))) for name, value in sorted(settings.items())]
+        what = f"extraction of {_plain(', '.join(films))}" if films else "extraction"
+        text += f"\n\n{_table([f'setting of the {what}', 'value'], values)}"
     return text
+
+
+def _settings(extraction: dict[str, Any]) -> list[tuple[list[str], dict[str, Any]]]:
+    # films with the settings they share; no names where all share them
+    found: list[tuple[list[str], dict[str, Any]]] = []
+    films = extraction.get("films")
+    for report in [extraction, *(films if isinstance(films, list) else [])]:
+        settings = report.get("settings") if isinstance(report, dict) else None
+        if not isinstance(settings, dict) or not settings:
+            continue
+        names = next((names for names, known in found if known == settings), None)
+        if names is None:
+            found.append((names := [], settings))
+        if "film" in report:
+            names.append(str(report["film"]))
+    return [([], settings) for _, settings in found] if len(found) == 1 else found
 
 
 def _read_extraction(folder: Path) -> dict[str, Any] | None:

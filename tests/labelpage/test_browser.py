@@ -84,7 +84,7 @@ def serve() -> Iterator[Callable[[Path], Server]]:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["webdriver.Chrome"]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["webdriver.Chrome"]:
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
@@ -93,6 +93,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["webdriver.Chr
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: "webdriver.Chrome") -> "webdriver.Chrome":
+    chromium.get("about:blank")  # a page of an earlier test asks for its server in vain
+    chromium.get_log("browser")
+    return chromium
 
 
 class Page:
@@ -224,6 +231,33 @@ def test_two_tabs_share_the_work_and_a_killed_server_loses_nothing(
     assert classes_of(tmp_path) == {**dict.fromkeys(range(1, 31), "unlabelled"), **given}
     browser.close()
     one.look()
+
+
+def test_a_copy_of_a_tab_is_a_tab_of_its_own(
+    browser: "webdriver.Chrome", serve: Callable[[Path], Server], tmp_path: Path
+) -> None:
+    make_dataset(tmp_path, ["unlabelled"] * 20)
+    server = serve(tmp_path)
+    page = Page(browser, server.address)
+    labelled = page.label("1")
+    page.wait_until_saved()
+    name = "return sessionStorage.getItem('tab')"
+    first = browser.execute_script(name)
+    browser.execute_script("window.open(location.href)")
+    copy = next(handle for handle in browser.window_handles if handle != page.handle)
+    browser.switch_to.window(copy)
+    page.until(lambda: page.showing())
+    assert browser.execute_script(name) != first
+    page.press("u")
+    page.until(lambda: page.text("toast") == "nothing to take back")
+    browser.close()
+    page.look()
+    browser.refresh()
+    page.wait_for_face()
+    assert browser.execute_script(name) == first
+    page.press("u")
+    page.wait_for_face(labelled)
+    check_console(browser)
 
 
 def test_a_request_without_the_token_is_refused_by_the_running_server(

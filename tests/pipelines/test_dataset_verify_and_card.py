@@ -10,7 +10,7 @@ import pytest
 from face_sets import make_dataset, pixels_of
 from tiny import Command
 
-from pipelines.curation.card import make_version, write_card
+from pipelines.curation.card import describe, make_version, write_card
 from pipelines.curation.description import hash_content, read_description
 from pipelines.curation.journal import Journal, Label, Mark
 from pipelines.curation.manifest import Manifest
@@ -158,6 +158,16 @@ def test_the_card_says_what_the_dataset_holds(command: Command, folder: Path) ->
     assert described.classes == ("Happy", "Sad")
     assert described.content_hash == hash_content(Manifest.read(folder))
     assert verify_dataset(folder) == (6, [])
+
+
+def test_films_that_were_taken_with_different_settings_are_told_apart(folder: Path) -> None:
+    films = [{"film": name, "settings": {"near": near}} for name, near in [("a.mp4", 4), ("b.mp4", 8), ("c.mp4", 4)]]
+    manifest = Manifest.read(folder)
+    text = describe(manifest, make_version(manifest), {"films": films})
+    assert "| setting of the extraction of a.mp4, c.mp4 | value |" in text
+    assert "| setting of the extraction of b.mp4 | value |" in text
+    text = describe(manifest, make_version(manifest), {"films": films[::2]})
+    assert "| setting of the extraction | value |" in text
 
 
 def test_rights_are_not_stated_unless_they_are_and_stay_then(command: Command, folder: Path) -> None:
