@@ -3,7 +3,10 @@
 import sys
 from importlib.util import find_spec
 
-NEEDED = ("cv2", "matplotlib", "pydantic", "rich", "sklearn", "typer")
+NEEDED = (
+    "cv2", "filelock", "flask", "imagehash", "joblib", "matplotlib", "PIL", "pydantic", "rich", "scenedetect", "scipy",
+    "sklearn", "typer", "waitress",
+)  # fmt: skip
 
 
 def main() -> None:
