@@ -192,5 +192,5 @@ _PARTS: Mapping[str, Callable[[Make], None]] = {
     "models": _models,
 }
 # what the first process and its helper compile at the same time
-_MAIN = ("Winograd's convolutions", "pools", "pointwise", "losses")
-_HELPED = ("convolutions", "matrix products", "normalizations", "depthwise convolutions", "optimizers")
+_MAIN = ("Winograd's convolutions", "pools", "optimizers", "pointwise", "losses")
+_HELPED = ("convolutions", "matrix products", "normalizations", "depthwise convolutions")

@@ -6,7 +6,17 @@ Each function takes `d(*shape)`, which draws an array and decides where it lies,
 import numpy as np
 import tapwise
 
-from scratchnet.kernels import average_pool, conv, cross_entropy, depthwise, gemm, norm, pointwise, pool
+from scratchnet.kernels import (
+    average_pool,
+    conv,
+    cross_entropy,
+    depthwise,
+    gemm,
+    norm,
+    pointwise,
+    pool,
+    probabilities,
+)
 from scratchnet.kernels.patches import Affine
 from scratchnet.kernels.window import Window
 
@@ -177,11 +187,54 @@ def cross_entropies(d):
         yield from (losses, *softmax, cross_entropy.sparse_gradient(dy, labels, softmax))
 
 
+def probabilities_of(d):
+    for rows, classes in [(1, 1), (5, 7), (64, 16), (64, 33)]:
+        yield probabilities.softmax(d(rows, classes))
+        yield probabilities.logistic(d(rows, classes))
+
+
+def bound_products(d):
+    """As programs of prediction run them: with results and scratch that the caller provides."""
+    for rows, depth, columns in [(1, 1, 1), (3, 5, 7), (1, 300, 130), (6, 200, 70), (65, 130, 70)]:
+        after = gemm.finishing(columns, d(0).dtype, d(columns), d(columns), d(columns))
+        yield _run_bound(d, gemm.bind(rows, d(depth, columns), after, True), (rows, depth))
+
+
+def bound_convolutions(d):
+    for window, out, channels, filters, pool_size in [
+        (Window(3, 3, 1, 1, 1, 1, 1, 1), (5, 6), 3, 5, (2, 2)),
+        (Window(3, 3, 1, 1, 1, 1, 1, 1), (5, 6), 16, 64, (2, 3)),
+        (Window(2, 2, 1, 1, 1, 1, 0, 0), (4, 5), 2, 17, (0, 0)),
+        (Window(3, 3, 1, 1, 1, 1, 1, 1), (5, 6), 1, 32, (2, 2)),
+    ]:
+        yield _bound_convolution(d, window, out, channels, filters, pool_size)
+
+
+def bound_winograd_convolutions(d):
+    for channels, filters, pool_size in [(16, 16, (0, 0)), (32, 80, (2, 2))]:
+        with tapwise.algorithm(winograd=True):
+            yield _bound_convolution(d, Window(3, 3, 1, 1, 1, 1, 1, 1), (5, 6), channels, filters, pool_size)
+
+
+def _bound_convolution(d, window, out, channels, filters, pool_size):
+    kernel = d(window.height, window.width, channels, filters)
+    affine = Affine(d(filters), d(filters), d(2, filters) if pool_size[0] else None)
+    prepared = conv.prepare(kernel, d(filters), window, out, 1, 2, pool_size, affine=affine)
+    bound = conv.bind((2, 5, 6, channels), kernel.dtype, prepared, window, out, 1, conv.Fused(True, pool_size))
+    return _run_bound(d, bound, (2, 5, 6, channels))
+
+
+def _run_bound(d, bound, takes):
+    x, y = d(*takes), d(*bound.shape)
+    bound.call(x, y, d(*bound.scratch))
+    return y
+
+
 ALL = [
     convolutions, fused_convolutions, depthwise_convolutions, products, pools, normalizations, pooled_normalizations,
-    elementwise, column_sums, cross_entropies,
+    elementwise, column_sums, cross_entropies, probabilities_of, bound_products, bound_convolutions,
 ]  # fmt: skip
-ONLY_FLOAT32 = [winograd_convolutions, fused_winograd_convolutions]
+ONLY_FLOAT32 = [winograd_convolutions, fused_winograd_convolutions, bound_winograd_convolutions]
 
 
 # every one of these functions with every dtype that it takes

@@ -137,23 +137,34 @@ def _kernel_column(m, half):
         bottom[n] = (two - one) * sixth + m_5[n]
 
 
+@kernel
+def _copy(source, target):
+    for n in range(target.size):
+        target[n] = source[n]
+
+
+@kernel
+def _collect_channel(m, c, by_kernel):
+    filters = by_kernel.shape[3]
+    half, turned = np.empty((6, 3, filters), m.dtype), np.empty((6, filters), m.dtype)
+    whole = np.empty((3, filters), m.dtype)
+    for j in range(6):
+        for i in range(6):
+            _copy(m[i * 6 + j, c], turned[i])
+        _kernel_column(turned, half[j])
+    for i in range(3):
+        for j in range(6):
+            _copy(half[j, i], turned[j])
+        _kernel_column(turned, whole)
+        for j in range(3):
+            _copy(whole[j], by_kernel[i, j, c])
+
+
 @kernel(parallel=True)
 def _collect(m, by_kernel):
     """G^T M G per channel and filter."""
-    channels, filters = by_kernel.shape[2], by_kernel.shape[3]
-    for c in prange(channels):
-        half, turned = np.empty((6, 3, filters), m.dtype), np.empty((6, filters), m.dtype)
-        whole = np.empty((3, filters), m.dtype)
-        for j in range(6):
-            for i in range(6):
-                turned[i] = m[i * 6 + j, c]
-            _kernel_column(turned, half[j])
-        for i in range(3):
-            for j in range(6):
-                turned[j] = half[j, i]
-            _kernel_column(turned, whole)
-            for j in range(3):
-                by_kernel[i, j, c] = whole[j]
+    for c in prange(by_kernel.shape[2]):
+        _collect_channel(m, c, by_kernel)
 
 
 def winograd_kernel_gradient(

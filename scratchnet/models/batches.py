@@ -59,9 +59,7 @@ class ArrayBatches:
         self.y = None if y is None else _array(y)
         self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
         self.shuffle_seed = shuffle_seed
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size must be a positive int, got {batch_size!r}")
-        self.batch_size = batch_size
+        self.batch_size = checked_batch_size(batch_size)
         lengths = {"x": [len(part) for part in self.x] if isinstance(self.x, list) else [len(self.x)]}
         lengths |= {
             name: [len(value)] for name, value in {"y": self.y, "sample_weight": self.sample_weight}.items()
@@ -126,6 +124,15 @@ class IterableBatches:
         return 0 if length is None else int(length())
 
 
+def checked_batch_size(batch_size: int | None) -> int:
+    """The size of batches, `BATCH_SIZE` for None; a ValueError unless it is a positive int."""
+    if batch_size is None:
+        return BATCH_SIZE
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be a positive int, got {batch_size!r}")
+    return batch_size
+
+
 def as_batch(item: Any) -> Batch:
     """What an iterable of batches yielded, checked.
 
@@ -152,7 +159,7 @@ def make_batches(
     """
     is_arrays = isinstance(x, list | tuple) or hasattr(x, "__array__")
     if is_arrays:
-        return ArrayBatches(x, y, sample_weight, BATCH_SIZE if batch_size is None else batch_size, shuffle_seed)
+        return ArrayBatches(x, y, sample_weight, checked_batch_size(batch_size), shuffle_seed)
     if not isinstance(x, Iterable):
         raise ValueError(f"x must be an array, a list of arrays or an iterable of batches, got {type(x).__name__}")
     for name, value in {"y": y, "sample_weight": sample_weight, "batch_size": batch_size}.items():

@@ -12,7 +12,15 @@ from scratchnet import metrics as metric_classes
 from scratchnet.arrays import AnyArray
 from scratchnet.callbacks import Callback, CallbackList, History
 from scratchnet.layers.base import Layer
-from scratchnet.models.batches import BATCH_SIZE, ArrayBatches, Batch, Batches, as_batch, class_weights, make_batches
+from scratchnet.models.batches import (
+    ArrayBatches,
+    Batch,
+    Batches,
+    as_batch,
+    checked_batch_size,
+    class_weights,
+    make_batches,
+)
 from scratchnet.random import next_seed
 from scratchnet.tensor import Tensor, no_grad, reading
 
@@ -228,7 +236,7 @@ class Trainer(Layer):
         Returns:
             An array (samples, ...), or a list of them for several outputs.
         """
-        if type(x) is np.ndarray and x.ndim and 0 < len(x) <= (BATCH_SIZE if batch_size is None else batch_size):
+        if type(x) is np.ndarray and x.ndim and 0 < len(x) <= checked_batch_size(batch_size):
             # one batch: nothing to cut, and nothing to join; what `predict` returns is never the input itself
             parts = [part.copy() if np.may_share_memory(part, x) else part for part in self._predict_batch(x)]
             return parts[0] if len(parts) == 1 else parts
