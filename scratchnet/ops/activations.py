@@ -73,9 +73,8 @@ def mish(x: Any) -> Tensor:
     """`x * tanh(softplus(x))` (Misra, 2019, https://arxiv.org/abs/1908.08681)."""
     x = as_tensor(x)
     t = np.tanh(np.maximum(x.data, 0) + np.log1p(np.exp(-np.abs(x.data))))
-    return record(
-        x.data * t, "mish", (x,), lambda dy: (dy * (t + x.data * (1 - t * t) * probabilities.logistic(x.data)),)
-    )
+    slope = t + x.data * (1 - t * t) * probabilities.logistic(x.data)
+    return record(x.data * t, "mish", (x,), lambda dy: (dy * slope,))
 
 
 def hard_sigmoid(x: Any) -> Tensor:
