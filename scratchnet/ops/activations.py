@@ -73,7 +73,8 @@ def mish(x: Any) -> Tensor:
     """`x * tanh(softplus(x))` (Misra, 2019, https://arxiv.org/abs/1908.08681)."""
     x = as_tensor(x)
     t = np.tanh(np.maximum(x.data, 0) + np.log1p(np.exp(-np.abs(x.data))))
-    return record(x.data * t, "mish", (x,), lambda dy: (dy * (t + x.data * (1 - t * t) * _logistic(x.data)),))
+    s = probabilities.logistic(x.data)  # the derivative of softplus
+    return record(x.data * t, "mish", (x,), lambda dy: (dy * (t + x.data * (1 - t * t) * s),))
 
 
 def hard_sigmoid(x: Any) -> Tensor:
