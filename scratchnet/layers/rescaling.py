@@ -70,9 +70,7 @@ class Normalization(Layer):
     ) -> None:  # fmt: skip
         super().__init__(**kwargs)
         self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-        self.mean, self.variance = (
-            None if value is None else _checked(value, name) for name, value in (("mean", mean), ("variance", variance))
-        )
+        self.mean, self.variance = _statistic(mean, "mean"), _statistic(variance, "variance")
         if np.shape(self.mean) != np.shape(self.variance) or (self.mean is None) != (self.variance is None):
             raise ValueError(f"mean and variance must be given together, in one shape, got {mean!r} and {variance!r}")
         if np.ndim(self.mean) > len(self.axis):
@@ -147,3 +145,7 @@ def _checked(value: Any, name: str) -> Any:
     if value is None or np.asarray(value).dtype.kind not in "iuf":
         raise ValueError(f"{name} must hold numbers, got {value!r:.80}")
     return np.asarray(value).tolist()
+
+
+def _statistic(value: Any, name: str) -> Any:
+    return None if value is None else _checked(value, name)

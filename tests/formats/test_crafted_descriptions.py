@@ -1,6 +1,5 @@
 """What a crafted file of our own may ask for: little time and memory, and nothing that a terminal would obey."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def test_what_is_within_the_limits_is_built(crafted: Callable[[Description], Pat
 
 
 def test_models_within_models_may_not_be_absurdly_deep(crafted: Callable[[Description], Path]) -> None:
-    model = flatten("f")
+    model: Description = flatten("f")
     for level in range(limits.MAX_DEPTH + 1):
         model = stack(model, name=f"s{level}")
     with pytest.raises(sn.ModelFileError, match="more than 32 levels"):
@@ -67,7 +66,7 @@ def test_layers_may_not_be_absurdly_many(crafted: Callable[[Description], Path])
 
 
 def test_calls_may_not_multiply_without_end(crafted: Callable[[Description], Path]) -> None:
-    model = flatten("f")
+    model: Description = flatten("f")
     for level in range(30):
         model = calling(model, 20, f"m{level}")
     with pytest.raises(sn.ModelFileError, match="one call of the model makes 160000 calls of layers; 65536 are"):
@@ -122,14 +121,10 @@ def test_what_json_cannot_hold_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["[" * 10**6, '{"a":' * 10**6, "{", "", "[]", "7", '{"a": 1e' + "9" * 5000 + "}"])
+@pytest.mark.parametrize("text", ["[" * 10**6, '{"a":' * 10**6, "{", "", "[]", "7"])
 def test_json_that_is_no_object_is_refused(text: str) -> None:
-    try:
-        value = parse_json(text, "it")
-    except ValueError as error:
-        assert re.match(r"it is not JSON|it must be an object", str(error))
-    else:
-        assert isinstance(value, dict)
+    with pytest.raises(ValueError, match=r"it is not JSON|it must be an object"):
+        parse_json(text, "it")
 
 
 def test_json_may_not_be_absurdly_long(
@@ -154,7 +149,8 @@ def test_a_description_of_brackets_alone_is_refused(tmp_path: Path, monkeypatch:
 
 def test_messages_hold_nothing_that_a_terminal_would_obey(crafted: Callable[[Description], Path]) -> None:
     for name in ("\x1b[2Jgone", "two\nlines", "half \ud800"):
-        for model in (stack(flatten(name)), stack(flatten("a"), name=name), {"class_name": name, "config": {}}):
+        unknown: Description = {"class_name": name, "config": {}}
+        for model in (stack(flatten(name)), stack(flatten("a"), name=name), unknown):
             with pytest.raises(sn.ModelFileError) as caught:
                 sn.load_model(crafted(model))
             assert str(caught.value).isprintable()
