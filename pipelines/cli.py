@@ -106,7 +106,7 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or a .safetensors model.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, or a model file (.safetensors, .keras or .h5).")],
     data: Annotated[str | None, typer.Option(help="Labelled images as in train; the run's own by default.")] = None,
     split: Annotated[
         str | None,
@@ -145,7 +145,7 @@ def evaluate(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="A run's folder, or a .safetensors model.")],
+    model: Annotated[Path, typer.Argument(help="A run's folder, or a model file (.safetensors, .keras or .h5).")],
     images: Annotated[list[Path], typer.Argument(help="Image files of any format, size and colour.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:

@@ -16,12 +16,15 @@ import io
 import json
 import platform
 import shutil
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
+from pipelines.console import errors
 from pipelines.data.parts import Parts
+from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
 
@@ -169,21 +172,44 @@ def open_model(path: Path) -> sn.Model:
             raise UserError(f"{path} has no model yet: its training was interrupted in the first epoch; train it again")
         path = run.model_path
     elif not path.exists():
-        raise UserError(f"{path} does not exist; give a run folder or a .safetensors model")
-    return sn.load_model(path)
+        raise UserError(f"{path} does not exist; give a run folder or a model file (.safetensors, .keras or .h5)")
+    with warnings.catch_warnings(record=True) as gaps:
+        warnings.simplefilter("always")
+        model = sn.load_model(path)
+    for gap in gaps:  # of a Keras file: what is missing of its training
+        errors.print(str(gap.message))
+    return model
 
 
 def load_run_model(path: Path) -> sn.Model:
     """A model as `open_model` finds it, that knows its classes and its preprocessing.
 
     Raises:
-        UserError: it does not, the run has no model yet, or the path does not exist.
+        UserError: it does not, or they do not fit it; the run has no model yet, or the path does not exist.
         ModelFileError: the file cannot be used.
     """
     model = open_model(path)
     if not model.class_names or not model.preprocessing:
-        raise UserError(f"{path} does not say its classes and preprocessing; train it with `scratchnet train`")
+        raise UserError(
+            f"{path} does not say its classes and preprocessing; train it with `scratchnet train`, or load it in "
+            "Python, set class_names and preprocessing, and save it again"
+        )
+    _check_fit(model, path)
     return model
+
+
+def _check_fit(model: sn.Model, path: Path) -> None:
+    """Raise a UserError unless the model takes the images of its preprocessing, and gives a number for each class."""
+    made = Preprocessing.from_config(model.preprocessing or {})
+    shape, classes = (None, made.height, made.width, made.channels), len(model.class_names or ())
+    if not model.built or len(model.inputs) > 1 or isinstance(model.output_shape, list):
+        raise UserError(f"{path} must take one image and give one result to be asked about images")
+    try:
+        output = model.compute_output_shape(shape)
+    except ValueError as error:
+        raise UserError(f"the preprocessing of {path} makes images of shape {shape[1:]}, but {error}") from error
+    if output != (None, classes):
+        raise UserError(f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed")
 
 
 def versions() -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
 from pipelines.errors import UserError
 from scratchnet.formats.keras_description import model_to_keras, optimizer_variables, training_to_keras
+from scratchnet.formats.keras_files import load_keras
 from scratchnet.tensor import reading
 
 
@@ -72,9 +74,15 @@ def from_keras(model: Any) -> sn.Model:
     """
     import_keras()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+        path, what = Path(folder) / "model.keras", f"the Keras model {model.name}"
         model.save(path)
-        return sn.load_model(path)
+        try:
+            ours, missing = load_keras(path)
+        except sn.ModelFileError as error:  # nobody else knows of this file
+            raise sn.ModelFileError(str(error).replace(str(path), what)) from error
+    if missing is not None:
+        warnings.warn(f"{what}: the model is there, but not {missing}", stacklevel=2)
+    return ours
 
 
 def _set_weights(twin: Any, model: sn.Model) -> None:

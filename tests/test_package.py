@@ -61,14 +61,14 @@ FLOORS = (
         "formats.keras_config",
         "formats.keras_options",
     ),
-    ("models", "formats.native"),  # reading a model builds one
+    ("models", "formats.native", "formats.limits"),  # reading a model builds one
     ("layers", "activations"),
     ("losses", "optimizers", "schedules", "metrics", "callbacks", "initializers", "regularizers"),
     ("ops",),
     ("tensor",),
     ("kernels",),
     # arrays on disk: models and backups are made of them
-    ("formats.container", "formats.whole_file", "formats.errors", "formats.hdf5", "formats"),
+    ("formats.container", "formats.whole_file", "formats.parsing", "formats.errors", "formats.hdf5", "formats"),
     ("arrays", "random", "serialization"),
 )
 # Imports that run upward, each with what makes it necessary.

@@ -3,17 +3,22 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import scratchnet as sn
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+WITH_FILES = [example for example in EXAMPLES if '"model.keras"' in example]
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
+    assert len(WITH_FILES) == 1
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if example not in WITH_FILES])
 def test_an_example_runs(
     example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -23,3 +28,23 @@ def test_an_example_runs(
     assert capsys.readouterr().out
     if "model" in names:
         assert (tmp_path / "digits.safetensors").exists()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras's own
+def test_the_example_of_a_keras_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from oracle import keras
+
+    stack = [keras.Input((48, 48, 1)), keras.layers.Conv2D(2, 5, strides=4), keras.layers.Flatten()]
+    theirs = keras.Sequential([*stack, keras.layers.Dense(3, "softmax")])
+    theirs.save(tmp_path / "model.keras")
+    theirs.set_weights([weight + 0.1 for weight in theirs.get_weights()])
+    theirs.save_weights(tmp_path / "other.weights.h5")
+    images = np.random.default_rng(0).random((4, 48, 48, 1), np.float32)
+    monkeypatch.chdir(tmp_path)
+    exec(WITH_FILES[0], {"images": images})
+    written = ["faces.keras", "faces.onnx", "faces.safetensors", "faces.weights.h5"]
+    assert sorted(path.name for path in tmp_path.glob("faces.*")) == written
+    again = sn.load_model("faces.keras")
+    assert again.class_names == ("happy", "neutral", "sad")
+    np.testing.assert_allclose(again.predict(images), theirs.predict(images, verbose=0), rtol=1e-4)
+    assert np.asarray(keras.models.load_model("faces.keras")(images)).shape == (4, 3)

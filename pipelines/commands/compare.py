@@ -7,7 +7,10 @@ import typer
 
 
 def compare(
-    model: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model file.")],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model file (.safetensors, .keras or .h5)."),
+    ],
     data: Annotated[
         str | None,
         typer.Option(help="Labelled images as in train; by default drawn faces where they fit, else random numbers."),

@@ -39,7 +39,7 @@ def label(
     target: Annotated[int, typer.Option(min=1, help="Wanted images per class.")] = 100,
     model: Annotated[
         Path | None,
-        typer.Option(help="A run's folder or a .safetensors model: its guesses are shown, uncertain faces come first."),
+        typer.Option(help="A run's folder or a model file: its guesses are shown, uncertain faces come first."),
     ] = None,
     review: Annotated[
         str | None,

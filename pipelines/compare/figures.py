@@ -13,6 +13,7 @@ from pipelines.figures import save_figure
 
 NAMES = ("activations.png", "gradients.png", "training.png", "times.png")
 SMALLEST = 1e-9  # where the axis begins; what does not differ at all has no logarithm
+MOST_ROWS = 300  # of one figure, which is then some 70 inches high
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
@@ -42,6 +43,11 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
 
 def _differences(found: Sequence[Difference], what: str, tolerance: float) -> Figure:
     """A bar for each entry, the first on top, with a line at the tolerance."""
+    title = f"scratchnet and Keras: {what}"
+    if len(found) > MOST_ROWS:
+        largest = sorted(range(len(found)), key=lambda number: -found[number].relative)[:MOST_ROWS]
+        found = [found[number] for number in sorted(largest)]
+        title += f", the {MOST_ROWS} largest"
     figure = Figure(figsize=(8, 1.6 + 0.24 * len(found)), layout="constrained")
     axes = figure.add_subplot()
     ends = [min(max(entry.relative, SMALLEST), 10.0) for entry in found]
@@ -55,7 +61,7 @@ def _differences(found: Sequence[Difference], what: str, tolerance: float) -> Fi
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlim(SMALLEST, max(10 * tolerance, *(2 * end for end in ends)))
-    axes.set(title=f"scratchnet and Keras: {what}", xlabel="largest difference, as a share of the largest value")
+    axes.set(title=title, xlabel="largest difference, as a share of the largest value")
     axes.legend(loc="lower right", fontsize=8)
     return figure
 

@@ -41,6 +41,7 @@ class Subject:
     """
 
     def __init__(self, path: Path, data: str | None, seed: int) -> None:
+        self._path = path
         self.model = open_model(path)
         if not self.model.built:
             raise UserError(f"{path} holds a model without weights; train it, or build it before saving")
@@ -58,12 +59,23 @@ class Subject:
     def _input_shapes(self) -> list[Shape]:
         return [tuple(ANY_SIZE if size is None else size for size in t.shape[1:]) for t in self.model.inputs]
 
+    def _takes(self, wanted: Shape) -> bool:
+        """Whether the model has one input, and that takes samples of this shape."""
+        shapes = [tensor.shape[1:] for tensor in self.model.inputs]
+        return (
+            len(shapes) == 1
+            and len(shapes[0]) == len(wanted)
+            and all(size in {None, own} for size, own in zip(shapes[0], wanted, strict=True))
+        )
+
     def _images(self, data: str | None, seed: int) -> tuple[list[AnyArray], AnyArray] | None:
         """Inputs and labels of images; None for random numbers."""
         if data is None:
             return self._drawn_faces(seed)
         if not self.model.preprocessing:
-            raise UserError("the model does not say its preprocessing, so images cannot be prepared; leave out --data")
+            raise UserError(
+                f"{self._path} does not say its preprocessing, so images cannot be prepared; leave out --data"
+            )
         preprocessing = Preprocessing.from_config(self.model.preprocessing)
         source = open_data(data, preprocessing, self.model.class_names)
         self.data = data
@@ -89,9 +101,9 @@ class Subject:
 
     def _read(self, source: Source, preprocessing: Preprocessing) -> tuple[list[AnyArray], AnyArray]:
         wanted = (preprocessing.height, preprocessing.width, preprocessing.channels)
-        if self._input_shapes() != [wanted]:
+        if not self._takes(wanted):
             raise UserError(
-                f"the model takes inputs of shape {self.model.input_shape}, its preprocessing makes {wanted}"
+                f"{self._path} takes inputs of shape {self.model.input_shape}, its preprocessing makes {wanted}"
             )
         samples = source.samples
         chosen = sorted(self._rng.permutation(len(samples))[:MOST_IMAGES])
@@ -108,17 +120,16 @@ class Subject:
         """Batches of one size, and targets such as the model's loss takes."""
         count = len(x[0])
         size = min(self._size, count)
-        y = self._targets(count, labels)
+        y = self._targets([array.shape for array in x], labels)
         return [
             ([array[start : start + size] for array in x], y[start : start + size])
             for start in range(0, count - size + 1, size)
         ]
 
-    def _targets(self, count: int, labels: AnyArray | None) -> AnyArray:
-        shapes: Any = [(count, *shape) for shape in self._input_shapes()]
-        output = self.model.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
+    def _targets(self, shapes: list[Shape], labels: AnyArray | None) -> AnyArray:
+        output: Any = self.model.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
         if isinstance(output, list):
-            return np.zeros(count)  # nobody looks at them
+            return np.zeros(shapes[0][0])  # nobody looks at them
         classes = max(int(output[-1]), 2)
         if labels is None or labels.max() >= classes or len(output) != 2:
             labels = self._rng.integers(0, classes, output[:-1])

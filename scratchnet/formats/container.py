@@ -10,6 +10,7 @@ import numpy as np
 
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.errors import ModelFileError
+from scratchnet.formats.parsing import MAX_JSON, parse_json
 from scratchnet.formats.whole_file import write_whole
 
 
@@ -22,12 +23,13 @@ def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[st
         meta: what JSON can hold.
 
     Raises:
+        ValueError: `meta` holds something else, or more than is ever read.
         OSError: the file cannot be written.
     """
     from safetensors.numpy import save
 
     dense = {name: np.asarray(value, order="C") for name, value in arrays.items()}
-    description = json.dumps(meta)
+    description = _as_json(path, meta)
     header = {"meta": description, "meta_checksum": _text_checksum(description), "checksum": _checksum(dense)}
     write_whole(path, save(dense, header))
 
@@ -58,12 +60,20 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
     if not described or header["checksum"] != _checksum(arrays):
         raise ModelFileError(f"{path} is damaged: its contents do not match its checksum; {remedy}")
     try:
-        meta = json.loads(header["meta"])
+        meta = parse_json(header["meta"], "its description")
     except ValueError as error:
-        raise ModelFileError(f"{path} is damaged: its description is not JSON ({error}); {remedy}") from error
-    if not isinstance(meta, dict):
-        raise ModelFileError(f"{path} is damaged: its description is not an object; {remedy}")
-    return arrays, meta
+        raise ModelFileError(f"{path} is damaged: {error}; {remedy}") from error
+    return arrays, dict(meta)
+
+
+def _as_json(path: Path, meta: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(meta)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be written: JSON cannot hold its description ({error})") from error
+    if len(text) > MAX_JSON:
+        raise ValueError(f"{path} cannot be written: its description has {len(text)} bytes; {MAX_JSON} are allowed")
+    return text
 
 
 def _text_checksum(text: str) -> str:

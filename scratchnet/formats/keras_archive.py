@@ -1,6 +1,5 @@
 """A `.keras` file: a zip of a description, its version and the weights, opened without trusting any of it."""
 
-import json
 import stat
 import zipfile
 import zlib
@@ -8,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scratchnet.formats.keras_config import as_mapping, shown
+from scratchnet.formats.parsing import MAX_JSON, parse_json, shown
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 EXTRAS = "scratchnet.json"  # what Keras has no place for, in files that scratchnet wrote; Keras does not look at it
 ASSETS = "assets/"  # of layers that scratchnet does not have
-MAX_JSON = 32 << 20
+MAX_SHORT_JSON = 1 << 20  # of what is no description of layers
 MAX_WEIGHTS = 16 << 30
 FREE_SIZE = 16 << 20  # so much may come of however little
 MAX_RATIO = 20  # compressed weights become smaller by a tenth; zeros of a fresh optimiser by more
@@ -45,10 +44,10 @@ def read_archive(path: Path) -> Archive:
     try:
         with zipfile.ZipFile(path) as archive:
             members = _checked_members(archive)
-            config = _read_json(archive, members, CONFIG)
-            version = _read_json(archive, members, METADATA) if METADATA in members else {}
+            config = _read_json(archive, members, CONFIG, MAX_JSON)
+            version = _read_json(archive, members, METADATA)
             weights = _read(archive, members[WEIGHTS], MAX_WEIGHTS)
-            extras = _read_json(archive, members, EXTRAS) if EXTRAS in members else {}
+            extras = _read_json(archive, members, EXTRAS)
     except ZIP_ERRORS as error:
         raise ValueError(f"the archive is damaged ({error})") from error
     return Archive(config, keras_version(version.get("keras_version")), weights, extras)
@@ -66,19 +65,6 @@ def read_archive_weights(path: Path) -> bytes:
 def keras_version(text: Any) -> int:
     """2 or 3, by a version's name; 3 where there is none."""
     return 2 if isinstance(text, str) and text.split(".")[0] in {"1", "2"} else 3
-
-
-def parse_json(data: bytes | str, what: str) -> Mapping[str, Any]:
-    """An object in JSON.
-
-    Raises:
-        ValueError: it is damaged, or something else.
-    """
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{what} is not JSON ({error})") from error
-    return as_mapping(value, what)
 
 
 def _checked_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -119,5 +105,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
     return data
 
 
-def _read_json(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> Mapping[str, Any]:
-    return parse_json(_read(archive, members[name], MAX_JSON), name)
+def _read_json(
+    archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str, limit: int = MAX_SHORT_JSON
+) -> Mapping[str, Any]:
+    return parse_json(_read(archive, members[name], limit), name) if name in members else {}

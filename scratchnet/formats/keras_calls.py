@@ -4,8 +4,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from scratchnet.formats.keras_config import GapError, as_list, as_mapping, shown
+from scratchnet.formats.keras_config import GapError
 from scratchnet.formats.keras_entries import Entry
+from scratchnet.formats.parsing import as_list, as_mapping, shown
 from scratchnet.layers.symbolic import SymbolicTensor
 
 

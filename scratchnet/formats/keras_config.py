@@ -8,44 +8,16 @@ import numpy as np
 from scratchnet import activations, initializers, regularizers
 from scratchnet.formats.errors import MISFITS
 from scratchnet.formats.keras_options import ASK_FOR_NOTHING, REFUSED, SPECS, Spec
+from scratchnet.formats.parsing import as_mapping, shown
 from scratchnet.layers.base import Layer
 
 PACKAGES = ("keras", "tf_keras")
 FLOATS = ("float32", "float64")
 OLD_HARD_SIGMOID = "hard_sigmoid of Keras 2, which is another function than that of Keras 3"
-MAX_TEXT = 60  # of a file's own words in a message
 
 
 class GapError(ValueError):
     """A layer, or an option of one, that scratchnet does not have."""
-
-
-def shown(value: Any) -> str:
-    """A value from a file as a message can show it."""
-    text = repr(value)
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
-
-
-def as_mapping(value: Any, what: str) -> Mapping[str, Any]:
-    """`value`, if it is an object.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    if not isinstance(value, dict):
-        raise ValueError(f"{what} must be an object, got {shown(value)}")
-    return value
-
-
-def as_list(value: Any, what: str) -> list[Any]:
-    """`value`, if it is a list.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    if not isinstance(value, list):
-        raise ValueError(f"{what} must be a list, got {shown(value)}")
-    return value
 
 
 def check_origin(description: Mapping[str, Any], part: str) -> None:
@@ -106,7 +78,11 @@ def read_layer(description: Mapping[str, Any], name: str, custom: Mapping[str, t
     config = as_mapping(description.get("config"), "the configuration")
     if isinstance(class_name, str) and class_name in custom:
         own = {key: value for key, value in config.items() if not _asks_for_nothing(key, value)}
-        return custom[class_name].from_config({**own, "dtype": dtype_of(config.get("dtype"))})
+        own["dtype"] = dtype_of(config.get("dtype"))
+        try:
+            return custom[class_name].from_config(own)
+        except MISFITS as error:
+            raise GapError(f"cannot be made of the class that was handed in: {str(error)[:200]}") from error
     if isinstance(class_name, str) and class_name in REFUSED:
         raise GapError(REFUSED[class_name])
     check_origin(description, "layers")

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from scratchnet.layers.base import Layer, snake_case
 from scratchnet.models.model import Model
 
-MAX_COST = 1 << 16  # calls of layers that are no models, when a model is called: models within models multiply them
-
 
 @dataclass
 class Entry:
@@ -42,15 +40,3 @@ def entries_of(layer: Layer) -> Entry:
     if type(layer) is Model:
         key = "Functional"
     return Entry(snake_case(key), layer.name, layer, children)
-
-
-def checked_cost(called: list[Entry]) -> int:
-    """The cost of a model that calls these, each as often as it stands there.
-
-    Raises:
-        ValueError: it is absurd.
-    """
-    cost = sum(entry.cost for entry in called)
-    if cost > MAX_COST:
-        raise ValueError(f"one call of the model makes {cost} calls of layers; {MAX_COST} are allowed")
-    return cost

@@ -9,11 +9,13 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 from scratchnet.formats import native
 from scratchnet.formats.errors import MISFITS, ModelFileError
 from scratchnet.formats.hdf5 import Group, open_hdf5
-from scratchnet.formats.keras_archive import keras_version, parse_json, read_archive, read_archive_weights
+from scratchnet.formats.keras_archive import keras_version, read_archive, read_archive_weights
 from scratchnet.formats.keras_entries import Entry, entries_of
 from scratchnet.formats.keras_graph import ModelReader
 from scratchnet.formats.keras_training import restore_training
 from scratchnet.formats.keras_weights import count_elements, load, weights_group
+from scratchnet.formats.limits import check_shapes
+from scratchnet.formats.parsing import parse_json
 from scratchnet.layers.base import Layer
 from scratchnet.layers.reserve import weights_to_come
 from scratchnet.models.model import Model
@@ -123,6 +125,7 @@ def _build(config: Mapping[str, Any], root: Group, size: int, reader: ModelReade
         raise ValueError("it describes a layer, not a model")
     if not entry.layer.built:
         raise ValueError("its model has no input shape; call it once in Keras and save it again")
+    check_shapes(entry.layer)
     return entry
 
 

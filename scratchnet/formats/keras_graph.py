@@ -5,16 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scratchnet.formats.keras_calls import Call, Graph, Reference, arguments_of, ends_of
-from scratchnet.formats.keras_config import (
-    GapError,
-    as_list,
-    as_mapping,
-    check_origin,
-    dtype_of,
-    read_layer,
-    shown,
-)
-from scratchnet.formats.keras_entries import Entry, checked_cost
+from scratchnet.formats.keras_config import GapError, check_origin, dtype_of, read_layer
+from scratchnet.formats.keras_entries import Entry
+from scratchnet.formats.limits import MAX_CALLS, check_size, checked_cost
+from scratchnet.formats.parsing import as_list, as_mapping, shown
 from scratchnet.layers.base import Layer, snake_case
 from scratchnet.layers.input import Input
 from scratchnet.layers.symbolic import SymbolicTensor
@@ -22,9 +16,6 @@ from scratchnet.models.model import Model
 from scratchnet.models.sequential import Sequential
 
 MODELS = {"Functional": Model, "Model": Model, "Sequential": Sequential}
-MAX_LAYERS = 2048
-MAX_CALLS = 1 << 15
-MAX_DEPTH = 32  # of models in models
 INPUT_DTYPES = ("uint8", "int8", "int16", "int32", "int64")  # are converted by the first layer
 
 
@@ -52,8 +43,7 @@ class ModelReader:
         description = as_mapping(description, "the description of a layer")
         class_name = description.get("class_name")
         self._count += 1
-        if self._count > MAX_LAYERS or depth > MAX_DEPTH:
-            raise ValueError(f"the model has more than {MAX_LAYERS} layers, or more than {MAX_DEPTH} levels")
+        check_size(self._count, depth)
         name = _name_of(description)
         try:
             return self._read_one(description, name, depth)
@@ -89,7 +79,7 @@ class ModelReader:
             stack.insert(0, start)
         # inputs are not among the layers whose weights Keras saves for a Sequential
         entries_with_layers = [entry for entry in found if entry.layer is not None]
-        cost = checked_cost(entries_with_layers)
+        cost = checked_cost(entry.cost for entry in entries_with_layers)
         model = Sequential(stack, name=name, trainable=rest.get("trainable") is not False)
         return Entry("sequential", name, model, entries_with_layers, cost)
 
@@ -104,7 +94,7 @@ class ModelReader:
         found = {_name_of(layer): entry for layer, entry in zip(described, entries, strict=True) if entry is not None}
         if len(found) != len(described):
             raise ValueError(f"model {shown(name)} has several layers of one name")
-        cost = checked_cost([found[call.layer] for call in calls])
+        cost = checked_cost(found[call.layer].cost + len(call.inputs) - 1 for call in calls)
         first, last = (ends_of(config.get(ends), ends) for ends in ("input_layers", "output_layers"))
         graph = Graph(found, calls, last, self.version)
         for layer, entry in zip(described, entries, strict=True):
@@ -159,7 +149,9 @@ def _input(description: Mapping[str, Any]) -> SymbolicTensor:
     wrong = [key for key in ("sparse", "ragged", "optional") if config.get(key)]
     if wrong:
         raise ValueError(f"input {shown(config.get('name'))} is {' and '.join(wrong)}, which scratchnet's are not")
-    return Input(as_list(shape, "the shape of an input")[1:], dtype=dtype, name=str(config.get("name")))
+    name = config.get("name")
+    name = name.replace("/", "_") if isinstance(name, str) else name  # as with the names of layers
+    return Input(as_list(shape, "the shape of an input")[1:], dtype=dtype, name=name)
 
 
 def _beginning(described: list[Any], config: Mapping[str, Any]) -> SymbolicTensor | None:

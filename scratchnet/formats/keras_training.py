@@ -6,10 +6,11 @@ from typing import Any
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.errors import MISFITS
 from scratchnet.formats.hdf5 import Dataset, Group
-from scratchnet.formats.keras_config import as_mapping, check_origin, shown
+from scratchnet.formats.keras_config import check_origin
 from scratchnet.formats.keras_entries import Entry
 from scratchnet.formats.keras_slots import slots_of
 from scratchnet.formats.keras_weights import is_legacy, names_in
+from scratchnet.formats.parsing import as_mapping, shown
 from scratchnet.models.model import Model
 from scratchnet.optimizers import Optimizer
 from scratchnet.tensor import Parameter

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.formats.hdf5 import Dataset, Group
-from scratchnet.formats.keras_config import shown
 from scratchnet.formats.keras_entries import Entry
+from scratchnet.formats.parsing import shown
 from scratchnet.layers import Normalization
 from scratchnet.layers.base import Layer, numbered
 from scratchnet.tensor import Parameter

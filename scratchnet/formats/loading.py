@@ -11,16 +11,27 @@ from scratchnet.layers.base import Layer
 from scratchnet.models.model import Model
 
 ZIP = b"PK\x03\x04"
+HEADER = b"{"  # of a safetensors file, behind eight bytes for its length
 
 
-def _beginning(path: Path) -> bytes:
+def _kind_of(path: Path) -> str:
+    """`zip`, `hdf5` or `safetensors`."""
     if not path.is_file():
         raise ModelFileError(f"{path} is not a file; check the path")
     try:
         with path.open("rb") as file:
-            return file.read(len(SIGNATURE))
+            start = file.read(9)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    if start.startswith(ZIP):
+        return "zip"
+    if start.startswith(SIGNATURE):
+        return "hdf5"
+    if start[8:] == HEADER:
+        return "safetensors"
+    raise ModelFileError(
+        f"{path} is damaged or not a safetensors file, and not a .keras or .h5 file either; {native.REMEDY}"
+    )
 
 
 def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | None = None) -> Model:
@@ -40,21 +51,20 @@ def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | Non
             of them are named at once.
     """
     source = Path(path)
-    start = _beginning(source)
-    if start.startswith(ZIP) or start == SIGNATURE:
-        load = keras_files.load_keras if start.startswith(ZIP) else keras_files.load_hdf5
-        model, missing = load(source, custom_objects)
-        if missing is not None:
-            warnings.warn(f"{source}: the model is there, but not {missing}", stacklevel=2)
-        return model
-    return native.load_model(source, custom_objects)
+    kind = _kind_of(source)
+    if kind == "safetensors":
+        return native.load_model(source, custom_objects)
+    load = keras_files.load_keras if kind == "zip" else keras_files.load_hdf5
+    model, missing = load(source, custom_objects)
+    if missing is not None:
+        warnings.warn(f"{source}: the model is there, but not {missing}", stacklevel=2)
+    return model
 
 
 def load_weights(model: Model, path: str | Path) -> None:
     """Take over weights from any of these files, or from Keras's `.weights.h5`; see `Model.load_weights`."""
     source = Path(path)
-    start = _beginning(source)
-    if start.startswith(ZIP) or start == SIGNATURE:
-        keras_files.load_keras_weights(model, source)
-    else:
+    if _kind_of(source) == "safetensors":
         native.load_weights(model, source)
+    else:
+        keras_files.load_keras_weights(model, source)

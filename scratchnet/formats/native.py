@@ -7,6 +7,7 @@ from typing import Any
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.container import read_container, write_container
 from scratchnet.formats.errors import MISFITS, ModelFileError
+from scratchnet.formats.limits import check_description, check_shapes
 from scratchnet.layers.base import Layer
 from scratchnet.layers.reserve import weights_to_come
 from scratchnet.models.building import build_layer, custom_layers
@@ -22,12 +23,14 @@ def _weights(model: Model) -> dict[str, AnyArray]:
 
 
 def check_model(model: Model) -> None:
-    """Raise a ValueError if a layer cannot be described; nothing is written."""
-    model.get_config()
+    """Raise a ValueError if a layer cannot be described, or if no reader would take the model; nothing is written."""
+    check_description(describe(model))
+    check_shapes(model)
 
 
 def save_model(model: Model, path: Path) -> None:
     """Write a model; see `Model.save`."""
+    check_model(model)
     arrays = _weights(model)
     training = model.get_compile_config()
     if training is not None and model.optimizer.built:
@@ -67,7 +70,10 @@ def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | Non
     elements = sum(array.size for name, array in arrays.items() if name.startswith("weights/"))
     try:
         with custom_layers(custom_objects), weights_to_come(elements):
+            check_description(meta["model"], custom_objects or ())
             model = build_layer(meta["model"])
+            if isinstance(model, Model):
+                check_shapes(model)
     except MISFITS as error:
         raise ModelFileError(f"{source} describes a model that cannot be built: {error}") from error
     if not isinstance(model, Model):

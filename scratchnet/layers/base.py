@@ -81,9 +81,7 @@ class Layer:
         input_shape: Shape | None = None,
         **absent: Any,
     ) -> None:
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise ValueError(f"name must be a non-empty string without '/', got {name!r}")
-        self.name = name or unique_name(snake_case(type(self).__name__))
+        self.name = unique_name(snake_case(type(self).__name__)) if name is None else check_name(name)
         self.dtype = np.dtype(dtype).name
         if self.dtype not in {"float32", "float64"}:
             raise ValueError(f"dtype must be float32 or float64, got {self.dtype}")
@@ -258,6 +256,13 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def check_name(name: Any) -> str:
+    """Raise a ValueError unless `name` can name a layer."""
+    if not isinstance(name, str) or not name or "/" in name or not name.isprintable():
+        raise ValueError(f"name must be a non-empty, printable string without '/', got {name!r}")
+    return name
 
 
 def check_positive(value: Any, name: str) -> int:

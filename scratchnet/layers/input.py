@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import FLOAT_TYPES
-from scratchnet.layers.base import unique_name
+from scratchnet.layers.base import check_name, unique_name
 from scratchnet.layers.symbolic import SymbolicTensor
 
 
@@ -19,7 +19,7 @@ def Input(shape: Sequence[int | None], *, dtype: Any = "float32", name: str | No
         name: made up by default.
 
     Raises:
-        ValueError: the shape holds anything but positive ints and None, or the dtype is another.
+        ValueError: the shape holds anything but positive ints and None, the dtype is another, or the name is none.
     """
     if not isinstance(shape, Sequence) or any(
         size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1) for size in shape
@@ -28,4 +28,5 @@ def Input(shape: Sequence[int | None], *, dtype: Any = "float32", name: str | No
     kind = np.dtype(dtype)
     if kind not in FLOAT_TYPES:
         raise ValueError(f"dtype must be float32 or float64 (numbers of other kinds are converted), got {kind}")
-    return SymbolicTensor((None, *shape), name=name or unique_name("input_layer"), dtype=kind.name)
+    name = unique_name("input_layer") if name is None else check_name(name)
+    return SymbolicTensor((None, *shape), name=name, dtype=kind.name)

@@ -21,12 +21,22 @@ class Rescaling(Layer):
         scale: the factor, one or one per channel.
         offset: what is added, one or one per channel.
         **kwargs: `name`, `trainable`, `dtype`.
+
+    Raises:
+        ValueError: they hold no numbers, or more than the inputs have channels.
     """
 
     def __init__(self, scale: float | Sequence[float], offset: float | Sequence[float] = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale = _checked(scale, "scale")
         self.offset = _checked(offset, "offset")
+
+    def build(self, input_shape: BatchShape) -> None:
+        for name in ("scale", "offset"):
+            sizes = np.shape(getattr(self, name))
+            own = input_shape[len(input_shape) - len(sizes) :] if len(sizes) <= len(input_shape) else ()
+            if len(own) != len(sizes) or any(n not in {1, m} for n, m in zip(sizes, own, strict=True)):
+                raise ValueError(f"{self.name} has the {name} of shape {sizes} for inputs of shape {input_shape}")
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         scale, offset = np.asarray(self.scale, inputs.dtype), np.asarray(self.offset, inputs.dtype)
@@ -60,7 +70,7 @@ class Normalization(Layer):
     ) -> None:  # fmt: skip
         super().__init__(**kwargs)
         self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-        self.mean, self.variance = _listed(mean, "mean"), _listed(variance, "variance")
+        self.mean, self.variance = _statistic(mean, "mean"), _statistic(variance, "variance")
         if np.shape(self.mean) != np.shape(self.variance) or (self.mean is None) != (self.variance is None):
             raise ValueError(f"mean and variance must be given together, in one shape, got {mean!r} and {variance!r}")
         if np.ndim(self.mean) > len(self.axis):
@@ -131,14 +141,11 @@ class Normalization(Layer):
 
 
 def _checked(value: Any, name: str) -> Any:
-    """`value`, if it is a number, or several in a list or an array."""
+    """`value` as JSON can hold it, if it is a number, or several in a list or an array."""
     if value is None or np.asarray(value).dtype.kind not in "iuf":
         raise ValueError(f"{name} must hold numbers, got {value!r:.80}")
-    return value
+    return np.asarray(value).tolist()
 
 
-def _listed(value: Any, name: str) -> Any:
-    """Numbers as JSON can hold them."""
-    if value is None:
-        return None
-    return np.asarray(_checked(value, name)).tolist()
+def _statistic(value: Any, name: str) -> Any:
+    return None if value is None else _checked(value, name)

@@ -216,6 +216,10 @@ def fuzz(samples: Samples, kind: str, numbers: range, folder: Path) -> Counter[s
     return results
 
 
+def _counted(results: Counter[str]) -> str:
+    return f"{results['loaded']:6} loaded {results['refused']:6} refused"
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -228,13 +232,15 @@ def main() -> None:
         folder = Path(name)
         samples = make_samples(folder)
         before = peak_memory()
+        total: Counter[str] = Counter()
         for position, kind in enumerate(kinds):
             share = chosen.count // len(kinds) + (position < chosen.count % len(kinds))
             start = time.process_time()
             results = fuzz(samples, kind, range(chosen.first, chosen.first + share), folder)
             seconds = time.process_time() - start
-            loaded, refused = results["loaded"], results["refused"]
-            print(f"{kind:26} {loaded:6} loaded {refused:6} refused {seconds:7.1f} s", flush=True)
+            total += results
+            print(f"{kind:26} {_counted(results)} {seconds:7.1f} s", flush=True)
+        print(f"{f'all {total.total():,} files':26} {_counted(total)}")
         print(f"peak memory {peak_memory() >> 20} MB, of which {before >> 20} MB are Keras and the samples")
 
 

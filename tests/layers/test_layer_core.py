@@ -1,3 +1,5 @@
+import json
+
 import drawn
 import numpy as np
 import pytest
@@ -148,3 +150,24 @@ def test_a_dense_layer_keeps_to_the_features_it_was_built_for():
     layer(np.ones((1, 3)))
     with pytest.raises(ValueError, match=r"d was built for 3 features, got shape \(1, 4\)"):
         layer(np.ones((1, 4)))
+
+
+@pytest.mark.parametrize("numbers", [[1.0, 2.0], [[1.0], [2.0], [3.0], [4.0], [5.0]], [], [[[[[1.0]]]]]])
+def test_rescaling_takes_numbers_that_fit_its_inputs_only(numbers: list[object]) -> None:
+    for options in ({"scale": numbers}, {"scale": 1.0, "offset": numbers}):
+        layer = layers.Rescaling(**options, name="r")
+        with pytest.raises(ValueError, match=r"r has the (scale|offset) of shape .* for inputs of shape"):
+            layer(np.ones((1, 4, 4, 3), np.float32))
+
+
+def test_rescaling_by_arrays_can_be_described() -> None:
+    layer = layers.Rescaling(np.full(3, 0.5, np.float32), offset=np.float32(2))
+    assert json.loads(json.dumps(layer.get_config())) == layer.get_config()
+    np.testing.assert_array_equal(layer(np.ones((1, 3), np.float32)).data, np.full((1, 3), 2.5))
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "two\nlines", "\ud800"])
+def test_names_hold_nothing_that_a_terminal_would_obey(name: str) -> None:
+    for make in (lambda: layers.Flatten(name=name), lambda: layers.Input((3,), name=name)):
+        with pytest.raises(ValueError, match="name must be a non-empty, printable string"):
+            make()

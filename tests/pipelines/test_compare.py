@@ -18,6 +18,7 @@ from pipelines.compare import compare_models
 from pipelines.compare import comparison as comparison_module
 from pipelines.compare.comparison import Comparison
 from pipelines.compare.differences import Difference, difference
+from pipelines.compare.figures import save_comparison
 from pipelines.compare.subject import Subject
 from pipelines.compare.training import Trajectory
 from pipelines.errors import UserError
@@ -365,6 +366,26 @@ def test_without_data_drawn_faces_are_taken_where_they_fit(
     np.testing.assert_array_equal(y.sum(axis=1), 1)
     again = Subject(tmp_path / "m.safetensors", None, 0)
     np.testing.assert_array_equal(again.batches[0][0][0], x[0])
+
+
+def test_images_are_taken_by_models_of_any_size(tmp_path: Path, faces: dict[str, Path]) -> None:
+    model = sn.Sequential([layers.Input((None, None, 1)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()])
+    model.add(layers.Dense(7, activation="softmax"))
+    model.class_names = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+    model.preprocessing = {"height": 24, "width": 20, "channels": 1}
+    model.save(tmp_path / "m.safetensors")
+    for data in (None, str(faces["zip"])):
+        x, y = Subject(tmp_path / "m.safetensors", data, 0).batches[0]
+        assert x[0].shape == (32, 24, 20, 1)
+        assert y.shape == (32, 7)
+
+
+def test_figures_of_very_many_layers_show_the_largest_differences(tmp_path: Path) -> None:
+    found = [Difference(f"layer{number}", "Dense", 1e-7, 1e-7 * (number + 1)) for number in range(1000)]
+    (picture, *_) = save_comparison(Comparison(found, [], None, []), tmp_path)
+    assert picture.name == "activations.png"
+    height = cv2.imread(str(picture)).shape[0]
+    assert 10_000 < height < 13_000
 
 
 def test_targets_are_such_as_the_loss_takes(tmp_path: Path) -> None:

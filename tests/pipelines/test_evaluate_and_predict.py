@@ -221,6 +221,61 @@ def test_predict_names_what_is_missing(command: Command, pictures: list[Path], t
     assert "not a safetensors file" in command("predict", tmp_path / "text.safetensors", pictures[0]).err
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras's own
+def test_a_keras_file_with_classes_and_preprocessing_is_asked_like_any_other(
+    command: Command, trained: dict[str, Path], faces: dict[str, Path], pictures: list[Path], tmp_path: Path
+) -> None:
+    wanted = command("predict", trained["split"], *pictures[:2], "--json")
+    model = sn.load_model(trained["split"] / "model.safetensors")
+    model.save(tmp_path / "m.keras")
+    done = command("predict", tmp_path / "m.keras", *pictures[:2], "--json")
+    assert done.status == 0, done.err
+    for answer, expected in zip(json.loads(done.out), json.loads(wanted.out), strict=True):
+        assert answer["class"] == expected["class"]
+        assert answer["probabilities"] == pytest.approx(expected["probabilities"], rel=1e-5)
+    done = command("evaluate", tmp_path / "m.keras", "--data", faces["csv"], "--split", "test")
+    assert done.status == 0, done.err
+    assert "images 21" in done.out
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras's own
+def test_what_is_missing_of_a_keras_files_training_is_said_in_one_line(
+    command: Command, pictures: list[Path], tmp_path: Path
+) -> None:
+    from oracle import keras
+
+    theirs = keras.Sequential([keras.Input((16, 16, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
+    theirs.compile("ftrl", "mse")
+    theirs.save(tmp_path / "m.keras")
+    done = command("predict", tmp_path / "m.keras", pictures[0])
+    assert done.status == 1
+    assert "m.keras: the model is there, but not how it is trained" in done.err
+    assert "does not say its classes and preprocessing" in done.err
+    assert "Warning" not in done.err
+
+
+def test_models_that_do_not_fit_their_classes_or_preprocessing_are_refused(
+    command: Command, pictures: list[Path], tmp_path: Path
+) -> None:
+    image = sn.Input((16, 16, 1))
+    flat = sn.layers.Flatten()(image)
+    one, two = sn.layers.Dense(1)(flat), sn.layers.Dense(2)(flat)
+    for outputs, size, message in (
+        (one, 16, r"gives results of shape (1,) for its 2 class names"),
+        (image, 16, r"gives results of shape (16, 16, 1) for its 2 class names"),
+        ([one, two], 16, "must take one image and give one result"),
+        (two, 8, "makes images of shape (8, 8, 1), but "),
+    ):
+        model = sn.Model(image, outputs)
+        model.class_names = ("a", "b")
+        model.preprocessing = {"height": size, "width": size, "channels": 1}
+        model.save(tmp_path / "m.safetensors")
+        done = command("predict", tmp_path / "m.safetensors", pictures[0])
+        assert done.status == 1
+        assert message in done.err
+        assert "Traceback" not in done.err
+
+
 def test_real_faces_are_trained_on_and_evaluated(command: Command, shared_data: Path, tmp_path: Path) -> None:
     archive = shared_data / "fer2013" / "archive.zip"
     run = tmp_path / "run"

@@ -211,9 +211,12 @@ def test_training_begun_in_keras_goes_on_here() -> None:
 
 def test_all_layers_that_scratchnet_lacks_are_named_at_once() -> None:
     k = keras.layers
-    model = keras.Sequential([keras.Input((5, 3)), k.LSTM(4, name="memory"), k.LayerNormalization(name="norm")])
-    with pytest.raises(sn.ModelFileError, match=r"layer 'memory' \(LSTM\).*layer 'norm' \(LayerNormalization\)"):
-        from_keras(model)
+    stack = [keras.Input((5, 3)), k.LSTM(4, name="memory"), k.LayerNormalization(name="norm")]
+    with pytest.raises(
+        sn.ModelFileError, match=r"layer 'memory' \(LSTM\).*layer 'norm' \(LayerNormalization\)"
+    ) as caught:
+        from_keras(keras.Sequential(stack, name="shop"))
+    assert str(caught.value).startswith("the Keras model shop: its model uses what scratchnet does not have")
 
 
 def gradients_of(model: sn.Model, twin: Any, x: list[np.ndarray]) -> tuple[list[Any], list[Any]]:
