@@ -1,7 +1,6 @@
 """The whole way on drawn faces: train, evaluate, save, use; beside Keras where TensorFlow is installed."""
 
 import csv
-import shutil
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -14,17 +13,15 @@ from numpy.typing import NDArray
 
 import scratchnet as sn
 from pipelines import evaluation
-from pipelines.commands.dataset_extract import print_extraction
 from pipelines.console import console, table
 from pipelines.data.dataset import Dataset
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.opening import drawn_name
 from pipelines.data.parts import Parts, divide
+from pipelines.demo_dataset import make_demo_dataset
 from pipelines.errors import UserError
 from pipelines.files import write_whole
 from pipelines.keras_engine import fit_keras, predict_keras
-from pipelines.movies.drawn_film import DrawnFilm
-from pipelines.movies.extract import extract
 from pipelines.predict import predict_images
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.run import Run, load_run_model
@@ -63,17 +60,11 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     else:
         _compare_with_keras(recipe, source, parts, test, run, epochs, seed)
 
-    console.print("\n5. Faces out of a film, which the program draws as well")
-    _extract_film(folder / "faces", seed)
+    console.print("\n5. Faces out of a film, which the program draws as well, and a dataset of them")
+    make_demo_dataset(folder, seed)
     console.print(
-        f"\nEverything is in {folder}: the model, its figures, curves.png, confusion matrices, faces of a film."
+        f"\nEverything is in {folder}: the model, its figures, curves.png, confusion matrices, a dataset of faces."
     )
-
-
-def _extract_film(folder: Path, seed: int) -> None:
-    """Take the faces from a short film: they move, change, turn, leave, come again, blur and darken."""
-    shutil.rmtree(folder, ignore_errors=True)
-    print_extraction(extract([str(DrawnFilm(seed=seed))], folder), folder)
 
 
 def _predict_new_faces(model: sn.Model, folder: Path, seed: int) -> None:

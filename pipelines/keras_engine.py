@@ -1,7 +1,9 @@
 """Training and using the Keras twin on the batches that our own engine gets."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -56,17 +58,17 @@ def fit_keras(
                 plateau.monitor, factor=plateau.factor, patience=plateau.patience, min_lr=plateau.min_learning_rate
             )
         )
-    # one stream of all epochs' batches: Keras asks for `len(training)` of them per epoch
-    history = model.fit(
-        _epochs(training, epochs),
-        steps_per_epoch=len(training),
-        epochs=epochs,
-        validation_data=_epochs(validation, epochs),
-        validation_steps=len(validation),
-        callbacks=callbacks,
-        shuffle=False,  # the dataset has done so
-        verbose=0,
-    )
+    with _stream(training, epochs) as batches, _stream(validation, epochs) as held_back:
+        history = model.fit(
+            batches,
+            steps_per_epoch=len(training),
+            epochs=epochs,
+            validation_data=held_back,
+            validation_steps=len(validation),
+            callbacks=callbacks,
+            shuffle=False,  # the dataset has done so
+            verbose=0,
+        )
     return {**{name: [float(v) for v in values] for name, values in history.history.items()}, "seconds": seconds}
 
 
@@ -75,7 +77,29 @@ def predict_keras(model: Any, dataset: Dataset) -> FloatArray:
     return np.concatenate([np.asarray(model(x, training=False)) for x, _ in dataset])
 
 
-def _epochs(dataset: Dataset, epochs: int) -> Iterator[Batch]:
+@contextmanager
+def _stream(dataset: Dataset, epochs: int) -> Iterator[Iterator[Batch]]:
+    # all epochs' batches one after the other; Keras asks for len(dataset) of them per epoch. TensorFlow keeps its
+    # generator when a training is over, and may be reading ahead then: the dataset's threads would wait for it for ever
+    batches = _epochs(dataset, epochs)
+    lock = Lock()  # a generator that is at work cannot be closed
+
+    def stream() -> Iterator[Batch]:
+        while True:
+            with lock:
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    try:
+        yield stream()
+    finally:
+        with lock:
+            batches.close()
+
+
+def _epochs(dataset: Dataset, epochs: int) -> Generator[Batch, None, None]:
     for epoch in range(epochs):
         dataset.set_epoch(epoch)
         yield from dataset

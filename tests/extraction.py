@@ -9,28 +9,39 @@ from pipelines.movies.settings import Settings
 FILMS = ("drawn:2:1", "drawn:1:2", "drawn:2:3")
 SETTINGS = Settings(interval=0.25, keep_rejected=3, frames_per_piece=10)
 
-# `FOLDER FAMILY COUNT`: extract, and kill the process at the COUNTth time that it writes something of that family
+# `FILM,FILM FOLDER FAMILY COUNT FOLDER FAMILY COUNT ...`: for each folder a process of its own extracts the films, and
+# kills itself at the COUNTth time that it writes something of that family; prints by which signal each ended. They are
+# forks, since importing everything takes longer than the films do
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pipelines.movies.extract import extract
 from pipelines.movies.settings import Settings
 
-folder, family, left = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 replace = Path.replace
 
 
-def deadly(self, target):
-    global left
-    if family in str(target):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return replace(self, target)
+def extract_and_die(folder, family, left):
+    def deadly(self, target):
+        nonlocal left
+        if family in str(target):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return replace(self, target)
+
+    Path.replace = deadly
+    extract(sys.argv[1].split(","), folder, Settings(interval=0.25, keep_rejected=3, frames_per_piece=10))
 
 
-Path.replace = deadly
-extract(sys.argv[4:], folder, Settings(interval=0.25, keep_rejected=3, frames_per_piece=10))
+for folder, family, count in zip(*[iter(sys.argv[2:])] * 3):
+    child = os.fork()
+    if not child:
+        try:
+            extract_and_die(Path(folder), family, int(count))
+        finally:
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 

@@ -11,6 +11,7 @@ from pipelines.curation.description import NOT_STATED, Description, hash_content
 from pipelines.curation.labelling import timestamp
 from pipelines.curation.manifest import SPLITS, Manifest
 from pipelines.curation.naming import REJECTED, UNLABELLED
+from pipelines.curation.provenance import PROVENANCE_NAME, read_origins
 from pipelines.errors import UserError
 from pipelines.files import write_text
 
@@ -175,6 +176,10 @@ def _making(manifest: Manifest, extraction: dict[str, Any] | None) -> str:
     rejected = sum(row.class_name == REJECTED for row in manifest.rows)
     if rejected:
         lines.append(f"Labellers called {rejected:,} pictures no face; they lie in `rejected/`.")
+    origins = read_origins(manifest.folder)
+    copies = sum(row.key in origins for row in labelled)
+    if copies:
+        lines.append(f"{copies:,} images are varied copies of training images, which `{PROVENANCE_NAME}` names.")
     text = " ".join(lines)
     for films, settings in _settings(extraction or {}):
         values = [(_plain(name), _plain(str(value))) for name, value in sorted(settings.items())]

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from pipelines.curation.hashes import content_hash, perceptual_hash
 from pipelines.curation.manifest import Manifest, Row
+from pipelines.curation.provenance import refuse_enlarged, write_provenance
 from pipelines.data.augmentation import Augmentation, draw
 from pipelines.data.decode import decode_image
 from pipelines.errors import UserError
-from pipelines.files import write_json
 
-PROVENANCE_NAME = "augmentation.json"
 # files that are true of the enlarged dataset as well
 KEPT_FILES = ("extraction.json",)
 THREADS = min(4, os.cpu_count() or 1)
@@ -63,10 +62,11 @@ def enlarge(
         progress: Called with (done, total).
 
     Raises:
-        UserError: `folder` is no divided dataset, an image cannot be read, or `out` is not free.
+        UserError: `folder` is not divided, or was enlarged already; an image cannot be read; or `out` is not free.
         OSError: The files cannot be written; nothing is left of them then.
     """
     manifest = Manifest.read(folder)
+    refuse_enlarged(folder, "enlarged again")
     training = [row for row in manifest.labelled() if row.split == "train"]
     if not training:
         raise UserError(f"{folder} has no training images; divide it first: scratchnet dataset split {folder}")
@@ -79,15 +79,15 @@ def enlarge(
     try:
         _copy_files(manifest, temporary)
         rows = _make(folder, temporary, copies, augmentation, seed, progress)
-        write_json(
-            temporary / PROVENANCE_NAME,
+        write_provenance(
+            temporary,
             {
                 "source": str(folder.resolve()),
                 "augmentation": augmentation.model_dump(mode="json"),
                 "seed": seed,
                 "times": times,
-                "images": {copy.target.file: {"original": copy.original.file, "round": copy.round} for copy in copies},
             },
+            {copy.target.file: (copy.original.file, copy.round) for copy in copies},
         )
         Manifest(temporary, [*manifest.rows, *rows]).write()
         temporary.replace(out)

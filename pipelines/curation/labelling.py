@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+from pipelines.curation.history import History
 from pipelines.curation.journal import Journal, Key, Label, Mark, Record
 from pipelines.curation.manifest import Manifest, settle
 from pipelines.curation.naming import REJECTED, UNLABELLED, ImageName
@@ -76,15 +77,11 @@ class Labelling:
         self._total = len(self._waiting)
         self._skipped: dict[Key, None] = {}
         self._tabs: dict[str, _Tab] = {}
-        self._taken_back: dict[str, Key] = {}
         self._settling = threading.Lock()
         self._guesses: dict[Key, dict[str, float]] = {}
         self._done = {record.action for record in self._journal.records}
-        # the labels of each face that were not taken back, and what it was before all of them
-        self._live: dict[Key, list[tuple[int, Mark]]] = {}
-        self._before: dict[Key, Mark] = {}
-        for record in self._journal.records:
-            self._replay(record)
+        self._history = History(self._journal.records)
+        self._undone_skips: dict[str, Key] = {}
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -196,7 +193,7 @@ class Labelling:
         """
         with self._lock:
             if action in self._done:
-                return self._taken_back.get(action)
+                return self._undone_skips.get(action) or self._history.taken_back(action)
             steps = self._tab(tab).steps
             if not steps:
                 return None
@@ -207,8 +204,8 @@ class Labelling:
             else:
                 key = step
                 self._done.add(action)
+                self._undone_skips[action] = key
             steps.pop()
-            self._taken_back[action] = key
             self._skipped.pop(key, None)
             self._waiting.pop(key, None)
             self._waiting = {key: None, **self._waiting}
@@ -290,41 +287,23 @@ class Labelling:
 
     def _tab(self, name: str) -> _Tab:
         if name not in self._tabs:
-            self._tabs[name] = tab = _Tab()
-            for record in self._journal.records:  # a tab outlives the server
-                if record.by == name and record.undoes is not None:
-                    tab.steps = [step for step in tab.steps if step != self._journal.records[record.undoes - 1]]
-                elif record.by == name:
-                    tab.steps.append(record)
+            self._tabs[name] = _Tab([*self._history.steps(name)])  # a tab outlives the server
         return self._tabs[name]
 
     def _record(self, action: str, by: str, labels: Sequence[Label], undoes: int | None = None) -> Record:
         record = self._journal.add(action, by, labels, undoes)
         self._done.add(action)
-        self._replay(record)
+        self._history.follow(record)
         for label in labels:
             self._counts[self._marks[label.key].class_name] -= 1
             self._counts[label.mark.class_name] += 1
             self._marks[label.key] = label.mark
         return record
 
-    def _replay(self, record: Record) -> None:
-        if record.undoes is not None:
-            undone = self._journal.records[record.undoes - 1]
-            key = undone.labels[0].key
-            self._live[key] = [entry for entry in self._live[key] if entry[0] != undone.number]
-            self._taken_back[record.action] = key
-            return
-        for label in record.labels:
-            if not self._live.get(label.key):
-                self._before[label.key] = label.was
-            self._live.setdefault(label.key, []).append((record.number, label.mark))
-
     def _take_back(self, tab: str, action: str, record: Record) -> None:
         key = record.labels[0].key
-        live = self._live[key]
+        earlier = self._history.mark_without(record)
         changes = []
-        if live[-1][0] == record.number and key in self._marks:
-            earlier = live[-2][1] if len(live) > 1 else self._before[key]
+        if earlier is not None and key in self._marks:
             changes.append(Label(key, earlier, self._marks[key]))
         self._record(action, tab, changes, record.number)

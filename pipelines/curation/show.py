@@ -16,6 +16,7 @@ from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.sample import SPLITS, Sample, Source
 from pipelines.errors import UserError
+from pipelines.figures import remove_figures
 
 EXTRACTION_NAME = "extraction.json"
 SHEET_ROWS, SHEET_COLUMNS = 6, 8
@@ -51,7 +52,7 @@ def show_classes(source: Source, folder: Path) -> list[Path]:
 def show_sheets(
     source: Source, folder: Path, seed: int = 0, progress: Callable[[int, int], None] | None = None
 ) -> list[Path]:
-    """Draw a contact sheet of each class, of images chosen by lot.
+    """Draw a contact sheet of each class, of images chosen by lot; sheets of other classes drawn there before go.
 
     Args:
         source: The dataset.
@@ -62,6 +63,7 @@ def show_sheets(
     Returns:
         What was written.
     """
+    remove_figures(folder / "sheets")
     written = []
     for label, name in enumerate(source.class_names):
         samples = [sample for sample in source.samples if sample.label == label]
@@ -100,9 +102,10 @@ def show_augmentation(source: Source, augmentation: Augmentation, folder: Path, 
                 for epoch in range(VARIED_COPIES)
             ]
             rows.append((name, [Cell(image), *map(Cell, copies)]))
-    if not rows:
-        return []
     path = folder / "augmented.png"
+    if not rows:
+        path.unlink(missing_ok=True)  # of another dataset
+        return []
     headings = ["original", *(f"copy {number}" for number in range(1, VARIED_COPIES + 1))]
     save_sheet(rows, "Originals and varied copies of them", path, headings=headings)
     return [path]

@@ -1,13 +1,15 @@
 """Train, validation and test of a dataset: no scene, and no near-duplicate, in two of them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.curation.journal import Key
 from pipelines.curation.manifest import SPLITS, Manifest
+from pipelines.curation.provenance import refuse_enlarged
 from pipelines.curation.table import Row
 from pipelines.data.grouped_split import grouped_split
 from pipelines.errors import UserError
@@ -55,9 +57,10 @@ def divide_dataset(manifest: Manifest, ratios: Sequence[float], *, plain: bool, 
         seed: The same seed and rows give the same division.
 
     Raises:
-        UserError: The ratios cannot be used, or no image has a class.
+        UserError: The ratios cannot be used, no image has a class, or varied copies would become test images.
     """
     parts = _parts(ratios)
+    refuse_enlarged(manifest.folder, "divided again")
     rows = manifest.labelled()
     if not rows:
         raise UserError(
@@ -79,14 +82,15 @@ def divide_dataset(manifest: Manifest, ratios: Sequence[float], *, plain: bool, 
     return Division(parts, shares, classes, counts, len(sizes), int(sizes.max()))
 
 
-def find_groups(rows: Sequence[Row], near: int) -> NDArray[np.int64]:
-    """Number the images that belong together: of one scene of a film, of the same pixels, or nearly alike.
+def find_groups(rows: Sequence[Row], near: int, origins: Mapping[Key, Key] | None = None) -> NDArray[np.int64]:
+    """Number the images that belong together: of a scene, of the same pixels, nearly alike, or copies of one image.
 
     Images that are known to be of one film but not of which scene are together with the whole film.
 
     Args:
         rows: Of a manifest.
         near: Perceptual hashes that differ in at most so many bits are nearly alike.
+        origins: The original of each varied copy, as `provenance.read_origins` gives them.
 
     Returns:
         int64 (rows,), the same number for rows that belong together, directly or through others.
@@ -109,6 +113,8 @@ def find_groups(rows: Sequence[Row], near: int) -> NDArray[np.int64]:
             ties.append((row.film, None if row.film in whole_films else row.scene))
         if row.sha256 is not None:
             ties.append(row.sha256)
+        if origins:
+            ties.append(("origin", origins.get(row.key, row.key)))  # no film and scene: a scene is a number
         for tie in ties:
             parents[root(position)] = root(first.setdefault(tie, position))
     hashed = [position for position, row in enumerate(rows) if row.phash is not None]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.curation.manifest import Manifest
+from pipelines.curation.provenance import read_origins
 from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.layout import build_tree, is_visible, label_samples
@@ -28,7 +29,9 @@ class FolderSource:
         self._path = path
         if has_own_manifest(path):
             rows = Manifest.read(path).rows
-            self.class_names, self.samples, self.skipped = list_manifest(rows, class_names, str(path))
+            self.class_names, self.samples, self.skipped = list_manifest(
+                rows, class_names, str(path), origins=read_origins(path)
+            )
             return
         files: list[str] = []
         folders: list[str] = []

@@ -1,9 +1,10 @@
 """From a dataset's manifest to labelled samples: the same rules for a folder on disk and for an archive."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipelines.curation.journal import Key
 from pipelines.curation.manifest import MANIFEST_NAME, find_repeats, first_error
 from pipelines.curation.splitting import NEAR, find_groups
 from pipelines.curation.table import COLUMNS, Row, parse_table
@@ -54,7 +55,13 @@ def parse_manifest(data: bytes, where: str) -> list[Row]:
     return [row for _, row in lines]
 
 
-def list_manifest(rows: Sequence[Row], class_names: Sequence[str] | None, where: str, prefix: str = "") -> Listing:
+def list_manifest(
+    rows: Sequence[Row],
+    class_names: Sequence[str] | None,
+    where: str,
+    prefix: str = "",
+    origins: Mapping[Key, Key] | None = None,
+) -> Listing:
     """Classes in label order, and the labelled images ordered by part, label and name.
 
     Where rows say their part, those that do not are skipped: they were labelled after the dataset was divided. Where
@@ -65,6 +72,7 @@ def list_manifest(rows: Sequence[Row], class_names: Sequence[str] | None, where:
         class_names: The class order asked for, or None for the alphabetical one.
         where: The source's name, for messages.
         prefix: What stands before each file's path in the source.
+        origins: The original of each varied copy, as `provenance.read_origins` gives them.
 
     Raises:
         DataError: No image has a class, or the classes are not those asked for.
@@ -79,7 +87,7 @@ def list_manifest(rows: Sequence[Row], class_names: Sequence[str] | None, where:
     left = [row for row in labelled if divided and not row.split]
     groups: Sequence[int | None] = [None] * len(used)
     if not any(row.split == "validation" for row in used):
-        groups = find_groups(used, NEAR).tolist()
+        groups = find_groups(used, NEAR, origins).tolist()
     samples = [
         Sample(prefix + row.file, labels[class_key(row.class_name)], row.split or "all", group)
         for row, group in zip(used, groups, strict=True)

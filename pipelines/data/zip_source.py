@@ -10,7 +10,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.curation.journal import Key
 from pipelines.curation.manifest import MANIFEST_NAME
+from pipelines.curation.provenance import PROVENANCE_NAME, parse_origins
 from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.layout import build_tree, label_samples
@@ -52,8 +54,12 @@ class ZipSource:
                 data = self._unpack(name)
                 if is_own_manifest(data):
                     prefix = name.removesuffix(MANIFEST_NAME)
-                    return list_manifest(parse_manifest(data, f"{where}: {name}"), class_names, where, prefix)
+                    rows = parse_manifest(data, f"{where}: {name}")
+                    return list_manifest(rows, class_names, where, prefix, self._origins(prefix + PROVENANCE_NAME))
         return Listing(*label_samples(build_tree(self._members, folders), class_names, where), ())
+
+    def _origins(self, name: str) -> dict[Key, Key]:
+        return parse_origins(self._unpack(name), name) if name in self._members else {}
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
         """Decode one image; `DataError` if the member is damaged, encrypted or no image."""

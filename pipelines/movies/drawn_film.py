@@ -56,9 +56,21 @@ class DrawnFilm:
     def frames(self) -> Iterator[NDArray[np.uint8]]:
         """Draw its frames: uint8 (360, 640, 3), BGR."""
         for number in range(self.seconds * RATE):
-            scene, position = divmod(number, SCENE_FRAMES)
-            act_number, kind = divmod(scene, len(SCENES))
-            yield SCENES[kind](_Stage(self.seed, act_number), position / (SCENE_FRAMES - 1))
+            yield self._draw(number)[0]
+
+    def expressions(self, frame: int) -> list[tuple[float, str]]:
+        """The faces in a frame: where the middle of each is, in pixels from the left, and its expression.
+
+        Args:
+            frame: Its number, from 0.
+        """
+        return self._draw(frame)[1]
+
+    def _draw(self, frame: int) -> tuple[NDArray[np.uint8], list[tuple[float, str]]]:
+        scene, position = divmod(frame, SCENE_FRAMES)
+        act_number, kind = divmod(scene, len(SCENES))
+        stage = _Stage(self.seed, act_number)
+        return SCENES[kind](stage, position / (SCENE_FRAMES - 1)), stage.shown
 
     def write(self, path: Path) -> None:
         """Write it as Motion JPEG in an .avi file, which needs no codec but OpenCV's own.
@@ -93,6 +105,7 @@ class _Stage:
 
     def __init__(self, seed: int, number: int) -> None:
         self._seed = (seed, number)
+        self.shown: list[tuple[float, str]] = []
 
     def place(self, place: int) -> NDArray[np.uint8]:
         """A background of two colours and some boxes."""
@@ -110,7 +123,9 @@ class _Stage:
         """Draw a person whose face goes from one expression to another."""
         dice = Dice((*self._seed, person))
         looks = Looks.of(dice)
-        first, second = (act(CLASS_NAMES[(person + step) % len(CLASS_NAMES)], dice) for step in (0, 3))
+        names = [CLASS_NAMES[(person + step) % len(CLASS_NAMES)] for step in (0, 3)]
+        self.shown.append((view.x, names[round(time)]))
+        first, second = (act(name, dice) for name in names)
         pairs = zip(astuple(first), astuple(second), strict=True)
         canvas = Canvas(view, colour=True)
         draw_face(canvas, looks, Actions(*(a + (b - a) * time for a, b in pairs)), dice)

@@ -114,7 +114,7 @@ def _go_through(film: Film, job: Job, work: Work, pieces: list[Piece]) -> float 
         watch.pass_on(frame)
         if extraction.is_full():
             extraction.commit()
-    if not pieces and not extraction.piece.counts.frames:
+    if extraction.is_empty():
         return None
     extraction.piece.announced = film.announced
     extraction.commit(end=True)
@@ -183,6 +183,10 @@ class _Extraction:
                 phash=perceptual_hash(picture),
             )
         )
+
+    def is_empty(self) -> bool:
+        """Whether no frame came, in this run or an earlier one."""
+        return not self._number and not self.piece.counts.frames
 
     def is_full(self) -> bool:
         return self.piece.counts.frames >= self._settings.frames_per_piece or len(self.piece.found) >= FACES_PER_PIECE

@@ -1,5 +1,6 @@
 """Both engines train on the same augmented images, and labels stay with them."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def test_keras_and_scratchnet_get_the_same_augmented_batches(tiny_recipe: Path) 
     twin = to_keras(model)
     model.fit(ours, epochs=2, verbose=0)
     fit_keras(twin, theirs, recorded(None, shuffle=False), recipe, 2)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("dataset")]
     assert len(ours.given) == 2 * len(ours)
     assert not np.array_equal(ours.given[0][0], ours.given[len(ours)][0])
     for mine, other in zip(ours.given, theirs.given[: len(ours.given)], strict=True):

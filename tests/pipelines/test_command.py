@@ -9,6 +9,7 @@ from tiny import Command
 
 import scratchnet as sn
 from pipelines import demo
+from pipelines.curation.manifest import Manifest
 
 
 def test_the_version_is_printed(command: Command) -> None:
@@ -87,6 +88,13 @@ def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path
     for name in ("curves.png", "confusion_matrix_test.png", "confusion_matrix_validation.png"):
         assert cv2.imread(str(folder / name)) is not None
     assert len(list((folder / "new_faces").glob("*.png"))) == 7
+    rows = Manifest.read(folder / "faces").rows
+    assert len({row.class_name for row in rows}) > 2
+    assert {row.split for row in rows} == {"train", "validation", "test"}
+    assert f"{len(rows)} images are what the manifest says" in done.out
+    assert (folder / "faces" / "README.md").exists()
+    assert (folder / "audit" / "audit.json").exists()
+    assert len(list((folder / "show" / "sheets").glob("*.png"))) == len({row.class_name for row in rows})
     assert sn.load_model(folder / "model.safetensors").output_shape == (None, 7)
 
 

@@ -9,15 +9,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from face_sets import make_dataset
 from tiny import TINY, Command
 
 from pipelines.curation import enlarging
+from pipelines.curation.card import make_version, write_card
 from pipelines.curation.enlarging import enlarge
 from pipelines.curation.hashes import content_hash, perceptual_hash
 from pipelines.curation.manifest import Manifest, Row
 from pipelines.curation.verify import verify_dataset
 from pipelines.data.augmentation import USUAL, Augmentation, draw
 from pipelines.data.drawn import DrawnFaces
+from pipelines.data.parts import divide
+from pipelines.data.source import open_source
 
 SPLITS = ("train", "train", "train", "validation", "test", None)
 
@@ -86,6 +90,47 @@ def test_a_copy_keeps_label_and_origin_and_has_a_number_and_hashes_of_its_own(da
         image = cv2.imread(str(out / original.file), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(pixels[None, ..., None], USUAL(image[None, ..., None], row[None]))
     assert verify_dataset(out)[1] == []
+    manifest = Manifest.read(out)
+    card = write_card(manifest, make_version(manifest)).read_text()
+    assert "6 images are varied copies of training images, which `augmentation.json` names." in card
+
+
+def test_an_enlarged_dataset_is_not_divided_or_enlarged_again(command: Command, dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "larger"
+    enlarge(dataset, out, 2, USUAL)
+    before = contents(out)
+    for words in (("split", out), ("augment", out, "--out", tmp_path / "largest")):
+        done = command("dataset", *words)
+        assert done.status == 1
+        assert "larger holds 6 varied copies (augmentation.json), so it cannot be" in done.err
+        assert len(done.err.splitlines()) == 1
+    assert {name: data for name, data in contents(out).items() if name != ".dataset.lock"} == before
+    (out / "augmentation.json").write_text("{}")
+    assert "augmentation.json is damaged; restore it" in command("dataset", "split", out).err
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_is_held_back_in_training_has_no_copy_of_what_is_trained_on(tmp_path: Path, archived: bool) -> None:
+    manifest = make_dataset(tmp_path / "faces", ["Happy", "Sad"] * 10)
+    # nothing but the copies' origin can keep them together
+    manifest.rows = [
+        replace(row, film=None, scene=None, frame=None, time_code=None, split="train" if row.number < 18 else "test")
+        for row in manifest.rows
+    ]
+    manifest.write()
+    enlarge(tmp_path / "faces", tmp_path / "larger", 3, Augmentation(rotation=90, erasing=1))
+    images = json.loads((tmp_path / "larger" / "augmentation.json").read_text())["images"]
+    data = tmp_path / "larger"
+    if archived:
+        data = Path(shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path, "larger"))
+    parts = divide(open_source(data), 0.3, 0.2, seed=1)
+    origins = [
+        {images.get(name, {"original": name})["original"] for name in (s.name.removeprefix("larger/") for s in samples)}
+        for samples in (parts.train, parts.validation)
+    ]
+    assert len(parts.train) + len(parts.validation) == 4 * 17
+    assert all(origins)
+    assert not origins[0] & origins[1]
 
 
 def test_colour_survives(tmp_path: Path) -> None:
@@ -182,6 +227,21 @@ def test_show_takes_data_without_a_manifest_and_passes_over_broken_images(
     assert (tmp_path / "out" / "sheets" / "happy.png").exists()
     assert not (tmp_path / "out" / "rejected.png").exists()
     assert (tmp_path / "out" / "augmented.png").exists()
+
+
+def test_show_takes_away_what_it_drew_of_another_dataset_and_nothing_else(
+    command: Command, dataset: Path, faces: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert command("dataset", "show", dataset, "--out", out).status == 0
+    theirs = out / "sheets" / "Music.png"
+    cv2.imwrite(str(theirs), np.zeros((8, 8), np.uint8))
+    (out / "sheets" / "Text.png").write_text("no picture")
+    done = command("dataset", "show", faces["folder"], "--out", out)
+    assert done.status == 0, done.err
+    drawn = {Path(line).relative_to(out).as_posix() for line in done.out.split()}
+    assert not any(name.endswith(("Happy.png", "Sad.png")) for name in drawn)
+    assert contents(out).keys() == {*drawn, "sheets/Music.png", "sheets/Text.png"}
 
 
 def test_a_damaged_report_of_the_extraction_is_named(command: Command, dataset: Path, tmp_path: Path) -> None:

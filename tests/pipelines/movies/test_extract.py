@@ -162,3 +162,19 @@ def test_every_face_of_a_frame_is_taken(tmp_path: Path) -> None:
     assert rows[0].face_x is not None
     assert rows[1].face_x is not None
     assert rows[0].face_x < rows[1].face_x
+    shown = DrawnFilm(3).expressions(18)
+    assert [name for _, name in shown] == ["disgust", "sad"]
+    for row, (x, _) in zip(rows, shown, strict=True):
+        assert row.face_x is not None
+        assert row.face_width is not None
+        assert abs(row.face_x + row.face_width / 2 - x) < 30
+
+
+@pytest.mark.parametrize("frames_per_piece", [6, 12])
+def test_a_film_that_ends_with_a_full_piece_gives_what_it_gives_in_one(tmp_path: Path, frames_per_piece: int) -> None:
+    whole = extract(["drawn:1:2"], tmp_path / "whole", Settings(interval=0.25))
+    pieces = extract(["drawn:1:2"], tmp_path / "pieces", Settings(interval=0.25, frames_per_piece=frames_per_piece))
+    assert pieces.failed == []
+    assert whole.films[0]["kept"] > 0
+    assert {**pieces.films[0], "key": ""} == {**whole.films[0], "key": ""}
+    assert Manifest.read(tmp_path / "pieces").rows == Manifest.read(tmp_path / "whole").rows

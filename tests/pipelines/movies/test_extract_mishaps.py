@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from extraction import FILMS, KILLED, SETTINGS, contents, film_without_faces
-from processes import finish, start_python
+from processes import finish, run_python, start_python
 from tiny import Command
 
 from pipelines import files
@@ -20,21 +21,36 @@ from pipelines.movies import assemble, one_film
 from pipelines.movies.drawn_film import DrawnFilm
 from pipelines.movies.extract import extract
 
-
-@pytest.mark.parametrize(
-    ("family", "counts"),
-    [("film.avi", [2]), ("pictures/", [4]), ("pieces/", [1, 4]), ("plan.json", [1]), ("unlabelled/", [3]),
-     ("manifest.csv", [1]), ("extraction.json", [1])],
+KILLS = (
+    ("film.avi", 2), ("pictures/", 4), ("pieces/", 1), ("pieces/", 4), ("plan.json", 1), ("unlabelled/", 3),
+    ("manifest.csv", 1), ("extraction.json", 1),
 )  # fmt: skip
+LATE_PIECES = (("pieces/", 3), ("pieces/", 6))
+Killed = Callable[[str, int, Path], Path]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """Copies what a run leaves that was killed at the COUNTth time that it wrote something of a family."""
+    root = tmp_path_factory.mktemp("killed")
+    folders = {kill: root / str(number) for number, kill in enumerate((*KILLS, *LATE_PIECES))}
+    words = [word for (family, count), folder in folders.items() for word in (str(folder), family, str(count))]
+    status, printed, errors = run_python(KILLED, ",".join(FILMS), *words, OPENBLAS_NUM_THREADS="1")
+    assert (status, printed.split()) == (0, [str(-signal.SIGKILL)] * len(folders)), errors
+
+    def copy(family: str, count: int, target: Path) -> Path:
+        return Path(shutil.copytree(folders[family, count], target))
+
+    return copy
+
+
+@pytest.mark.parametrize(("family", "count"), KILLS)
 def test_a_run_that_was_killed_anywhere_goes_on_to_the_same_dataset(
-    dataset: Path, tmp_path: Path, family: str, counts: list[int]
+    dataset: Path, killed: Killed, tmp_path: Path, family: str, count: int
 ) -> None:
-    for count in counts:
-        folder = tmp_path / f"{count}"
-        status, _, printed = finish(start_python(KILLED, str(folder), family, str(count), *FILMS))
-        assert status == -signal.SIGKILL, printed
-        extract(FILMS, folder, SETTINGS)
-        assert contents(folder) == contents(dataset)
+    folder = killed(family, count, tmp_path / "dataset")
+    extract(FILMS, folder, SETTINGS)
+    assert contents(folder) == contents(dataset)
 
 
 def test_a_run_in_several_processes_that_was_killed_goes_on_to_the_same_dataset(dataset: Path, tmp_path: Path) -> None:
@@ -55,9 +71,8 @@ def test_a_run_in_several_processes_that_was_killed_goes_on_to_the_same_dataset(
     assert contents(folder) == contents(dataset)
 
 
-def test_what_was_done_is_not_done_again(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "dataset"
-    finish(start_python(KILLED, str(folder), "pieces/", "6", *FILMS))
+def test_what_was_done_is_not_done_again(killed: Killed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = killed("pieces/", 6, tmp_path / "dataset")
     seen: list[int] = []
     take = one_film._Extraction.take
     monkeypatch.setattr(one_film._Extraction, "take", lambda self, frame: (seen.append(1), take(self, frame)))
@@ -183,9 +198,8 @@ def test_a_full_disk_ends_in_a_sentence_and_the_same_command_goes_on_later(
     assert contents(folder) == contents(dataset)
 
 
-def test_work_that_was_damaged_is_named_with_its_remedy(tmp_path: Path) -> None:
-    folder = tmp_path / "dataset"
-    finish(start_python(KILLED, str(folder), "pieces/", "3", *FILMS))
+def test_work_that_was_damaged_is_named_with_its_remedy(killed: Killed, tmp_path: Path) -> None:
+    folder = killed("pieces/", 3, tmp_path / "dataset")
     piece = next(folder.glob(".extraction/*/pieces/0*.json"))
     piece.write_text("{}")
     with pytest.raises(UserError, match="delete"):
@@ -205,10 +219,10 @@ def test_a_strange_file_in_the_way_of_a_picture_is_not_lost(tmp_path: Path) -> N
     assert extract(["drawn:2"], folder).films[0]["kept"] > 0
 
 
-def test_a_plan_is_carried_out_as_well_when_its_images_were_labelled_meanwhile(dataset: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "dataset"
-    status, _, _ = finish(start_python(KILLED, str(folder), "extraction.json", "1", *FILMS))
-    assert status == -signal.SIGKILL
+def test_a_plan_is_carried_out_as_well_when_its_images_were_labelled_meanwhile(
+    dataset: Path, killed: Killed, tmp_path: Path
+) -> None:
+    folder = killed("extraction.json", 1, tmp_path / "dataset")
     manifest = Manifest.read(folder)
     row = manifest.rows[0]
     new = row.__class__(**{**_fields(row), "class_name": "Sad", "file": "Sad/Sad_film_00001.png"})
