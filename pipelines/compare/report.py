@@ -7,19 +7,23 @@ from typing import Any
 import numpy as np
 
 from pipelines.compare.comparison import ACTIVATIONS, Comparison
-from pipelines.compare.differences import Difference
+from pipelines.compare.differences import NUDGE, Difference
 from pipelines.console import console, table
 from pipelines.files import write_json
 from pipelines.run import versions
 
 SHOWN_STEPS = 10
-COLUMNS = ["kind", "largest difference", "relative"]
+COLUMNS = ["largest difference", "as a share", "judged"]
+LEGEND = (
+    "as a share: of the largest value in Keras; by rounding alone: how far copies of our own model are, whose weights "
+    f"were moved by {NUDGE:.0e}; judged: above a limit is more than rounding"
+)
 
 
 def print_comparison(comparison: Comparison) -> None:
     """Print everything as tables, and the verdict last."""
     rows = [_cells(entry, ACTIVATIONS) for entry in comparison.activations]
-    console.print(table("activations of each layer", ["layer", *COLUMNS, ""], rows))
+    console.print(table("activations of each layer", ["layer", "kind", *COLUMNS], rows))
     if comparison.gradients:
         tolerance = comparison.gradient_tolerance
         rows = [
@@ -27,7 +31,7 @@ def print_comparison(comparison: Comparison) -> None:
             for entry in comparison.gradients
             for cells in [_cells(entry, tolerance)]
         ]
-        columns = ["weight", *COLUMNS, "by rounding alone", ""]
+        columns = ["weight", "shape", *COLUMNS[:-1], "by rounding alone", COLUMNS[-1]]
         console.print(table("gradients by each weight, in training", columns, rows))
     if comparison.trajectory is not None:
         _print_trajectory(comparison)
@@ -42,6 +46,7 @@ def print_comparison(comparison: Comparison) -> None:
             for entry in comparison.speed
         ]
         console.print(table("milliseconds, the median of turns", ["", "scratchnet", "Keras", "Keras takes"], rows))
+    console.print(LEGEND)
     for note in comparison.notes:
         console.print(f"note: {note}")
     console.print(f"\n{comparison.verdict}")
@@ -53,7 +58,7 @@ def _cells(entry: Difference, tolerance: float) -> list[str]:
 
 
 def _judged(relative: float, tolerance: float) -> str:
-    return "" if relative <= tolerance else f"above {tolerance:.0e}"
+    return "same" if relative <= tolerance else f"above {tolerance:.0e}"
 
 
 def _print_trajectory(comparison: Comparison) -> None:
@@ -73,7 +78,7 @@ def _print_trajectory(comparison: Comparison) -> None:
         ]
         for step in shown
     ]
-    columns = ["step", "scratchnet", "Keras", "apart", "by rounding alone", ""]
+    columns = ["step", "scratchnet", "Keras", "apart, as a share", "by rounding alone", "judged"]
     console.print(table(f"losses of {steps} training steps on the same batches", columns, rows))
 
 

@@ -150,7 +150,7 @@ def result_within() -> Any:
     """A model called twice within another: its first call is taken there, its second is the result."""
     inner = keras.Sequential([keras.Input((3,)), layers.Dense(3, "tanh")], name="inner")
     graph_in = keras.Input((3,))
-    graph = keras.Model(graph_in, layers.Dense(3, "relu")(graph_in), name="graph")
+    graph = keras.Model(graph_in, layers.Dense(3, "elu")(graph_in), name="graph")
     vector = keras.Input((3,))
     return keras.Model(vector, [inner(graph(inner(vector))), graph(layers.Dense(3)(vector))])
 

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import drawn
 import numpy as np
@@ -153,15 +154,16 @@ def test_a_dense_layer_keeps_to_the_features_it_was_built_for():
 
 
 @pytest.mark.parametrize("numbers", [[1.0, 2.0], [[1.0], [2.0], [3.0], [4.0], [5.0]], [], [[[[[1.0]]]]]])
-def test_rescaling_takes_numbers_that_fit_its_inputs_only(numbers: list[object]) -> None:
-    for options in ({"scale": numbers}, {"scale": 1.0, "offset": numbers}):
-        layer = layers.Rescaling(**options, name="r")
+def test_rescaling_takes_numbers_that_fit_its_inputs_only(numbers: Any) -> None:
+    for scale, offset in ((numbers, 0.0), (1.0, numbers)):
+        layer = layers.Rescaling(scale, offset, name="r")
         with pytest.raises(ValueError, match=r"r has the (scale|offset) of shape .* for inputs of shape"):
             layer(np.ones((1, 4, 4, 3), np.float32))
 
 
 def test_rescaling_by_arrays_can_be_described() -> None:
-    layer = layers.Rescaling(np.full(3, 0.5, np.float32), offset=np.float32(2))
+    arrays: dict[str, Any] = {"scale": np.full(3, 0.5, np.float32), "offset": np.float32(2)}
+    layer = layers.Rescaling(**arrays)
     assert json.loads(json.dumps(layer.get_config())) == layer.get_config()
     np.testing.assert_array_equal(layer(np.ones((1, 3), np.float32)).data, np.full((1, 3), 2.5))
 
