@@ -1,5 +1,6 @@
 """How far our numbers are from the twin's: the results of each layer, and the gradient of each weight."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
@@ -9,13 +10,15 @@ import numpy as np
 
 import scratchnet as sn
 from scratchnet.arrays import AnyArray
+from scratchnet.formats.keras_description import every_layer
+from scratchnet.models.building import build_layer, custom_layers
+from scratchnet.models.model import describe
 from scratchnet.tensor import Parameter, Tensor
 
 # a gradient that should be zero, such as that of a bias before batch normalisation, is nothing but rounding; it is
 # measured by this share of the model's largest gradient
-SMALLEST_SHARE = 1e-3
+SMALLEST_SHARE = 1e-6
 NUDGE = 4e-6  # moves results about as far as two libraries' ways of adding up thousands of float32 numbers
-NUDGES = 5
 
 
 class Difference(NamedTuple):
@@ -26,14 +29,12 @@ class Difference(NamedTuple):
         kind: the layer's class, or the weight's shape.
         largest: the largest absolute difference of two elements; infinite where only one is a number.
         relative: the same as a share of the largest absolute element of the twin's.
-        rounding: the relative difference that rounding alone makes, as far as that was measured.
     """
 
     name: str
     kind: str
     largest: float
     relative: float
-    rounding: float = 0.0
 
 
 def difference(name: str, kind: str, ours: Any, theirs: Any, least: float = 0.0) -> Difference:
@@ -112,7 +113,10 @@ def _walk(
 
 
 def compare_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray | None) -> list[Difference]:
-    """The gradient by each weight in training, penalties included; moving averages are updated on the way.
+    """The gradient by each weight in training, penalties included; neither model is changed.
+
+    Copies of both compute in float64: in float32, rounding would decide which side of a ReLU's kink and which of two
+    nearly equal maxima counts, and gradients that should be zero would be nothing but rounding.
 
     Args:
         model: ours.
@@ -120,15 +124,48 @@ def compare_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray
         x: the inputs.
         y: the targets of the loss that both are compiled with; None to weight the outputs with random numbers instead.
     """
-    nudged = [_our_gradients(nudge(model, seed), x, y) for seed in range(NUDGES)]
-    ours, theirs = _our_gradients(model, x, y), _their_gradients(model, twin, x, y)
+    ours = _our_gradients(_ours_in_float64(model, y is not None), x, y)
+    theirs = _their_gradients(model, _theirs_in_float64(twin), None if y is None else _loss_in_float64(twin), x, y)
     least = SMALLEST_SHARE * max(float(np.abs(gradient).max(initial=0.0)) for gradient in theirs.values())
-    found = []
-    for name, gradient in ours.items():
-        kind = "x".join(map(str, gradient.shape))
-        rounding = max(difference(name, kind, other[name], gradient, least).relative for other in nudged)
-        found.append(difference(name, kind, gradient, theirs[name], least)._replace(rounding=rounding))
-    return found
+    return [
+        difference(name, "x".join(map(str, gradient.shape)), gradient, theirs[name], least)
+        for name, gradient in ours.items()
+    ]
+
+
+def _ours_in_float64(model: sn.Model, compiled: bool) -> sn.Model:
+    description = json.loads(json.dumps(describe(model)), object_hook=_in_float64)
+    with custom_layers({type(layer).__name__: type(layer) for layer in every_layer(model)}):
+        copy = build_layer(description)
+    assert isinstance(copy, sn.Model)
+    for mine, weight in zip(copy.weights, model.weights, strict=True):
+        mine.assign(weight.data)
+    if compiled:
+        copy.compile("sgd", model.loss)
+    return copy
+
+
+def _in_float64(config: dict[str, Any]) -> dict[str, Any]:
+    return {**config, "dtype": "float64"} if "dtype" in config else config
+
+
+def _theirs_in_float64(twin: Any) -> Any:
+    import keras
+
+    def clone(layer: Any) -> Any:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+    copy = keras.models.clone_model(twin, clone_function=clone, recursive=True)
+    copy.set_weights(twin.get_weights())
+    return copy
+
+
+def _loss_in_float64(twin: Any) -> Any:
+    # in float32, Keras's losses would compute from rounded and clipped probabilities instead of logits
+    import keras
+
+    loss = keras.losses.get(twin.loss)
+    return type(loss).from_config({**loss.get_config(), "dtype": "float64"})
 
 
 def _our_gradients(model: sn.Model, x: list[AnyArray], y: AnyArray | None) -> dict[str, AnyArray]:
@@ -145,7 +182,9 @@ def _our_gradients(model: sn.Model, x: list[AnyArray], y: AnyArray | None) -> di
     return {name: _with_penalty(weight) for name, weight in _named_weights(model) if weight.trainable}
 
 
-def _their_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray | None) -> dict[str, AnyArray]:
+def _their_gradients(
+    model: sn.Model, twin: Any, loss: Any, x: list[AnyArray], y: AnyArray | None
+) -> dict[str, AnyArray]:
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
@@ -153,12 +192,12 @@ def _their_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray 
         if y is None:
             outputs = _listed(result)
             parts = [tf.reduce_sum(out * factor) for out, factor in zip(outputs, _factors(outputs), strict=True)]
-            loss = tf.add_n([*parts, *twin.losses])
         else:
-            loss = twin.compute_loss(x=x, y=y, y_pred=result)
+            parts = [loss(y, result)]
+        total = tf.add_n([*parts, *twin.losses])
     variables = dict(_named_variables(model, twin))
     named = {name: variables[name] for name, weight in _named_weights(model) if weight.trainable}
-    found = tape.gradient(loss, [variable.value for variable in named.values()])
+    found = tape.gradient(total, [variable.value for variable in named.values()])
     return {
         name: np.zeros(variable.shape) if gradient is None else np.asarray(gradient)
         for (name, variable), gradient in zip(named.items(), found, strict=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipelines.compare.comparison import ACTIVATIONS, Comparison
+from pipelines.compare.comparison import ACTIVATIONS, GRADIENTS, Comparison
 from pipelines.compare.differences import Difference
 from pipelines.compare.training import Speed, Trajectory
 from pipelines.figures import save_figure
@@ -26,9 +26,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     """
     drawn = {"activations.png": _differences(comparison.activations, "activations of each layer", ACTIVATIONS)}
     if comparison.gradients:
-        drawn["gradients.png"] = _differences(
-            comparison.gradients, "gradients by each weight", comparison.gradient_tolerance
-        )
+        drawn["gradients.png"] = _differences(comparison.gradients, "gradients by each weight", GRADIENTS)
     if comparison.trajectory is not None:
         drawn["training.png"] = _training(comparison.trajectory, comparison.loss_tolerance)
     if comparison.speed:
@@ -53,9 +51,6 @@ def _differences(found: Sequence[Difference], what: str, tolerance: float) -> Fi
     ends = [min(max(entry.relative, SMALLEST), 10.0) for entry in found]
     colours = ["tab:blue" if entry.relative <= tolerance else "tab:red" for entry in found]
     axes.barh(range(len(found)), ends, color=colours, label="scratchnet and Keras")
-    if any(entry.rounding for entry in found):
-        rounding = [max(entry.rounding, SMALLEST) for entry in found]
-        axes.plot(rounding, range(len(found)), "k|", markersize=9, label="scratchnet, weights moved by 4e-6")
     axes.axvline(tolerance, color="black", linestyle="--", linewidth=1, label=f"more than rounding: {tolerance:.0e}")
     axes.set_yticks(range(len(found)), [f"{entry.name}  ({entry.kind})" for entry in found], fontsize=8)
     axes.invert_yaxis()

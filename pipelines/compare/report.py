@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.compare.comparison import ACTIVATIONS, Comparison
+from pipelines.compare.comparison import ACTIVATIONS, GRADIENTS, Comparison
 from pipelines.compare.differences import NUDGE, Difference
 from pipelines.console import console, table
 from pipelines.files import write_json
@@ -15,7 +15,7 @@ from pipelines.run import versions
 SHOWN_STEPS = 10
 COLUMNS = ["largest difference", "as a share", "judged"]
 LEGEND = (
-    "as a share: of the largest value in Keras; by rounding alone: how far copies of our own model are, whose weights "
+    "as a share: of the largest value in Keras; by rounding alone: how far a copy of our own model is, whose weights "
     f"were moved by {NUDGE:.0e}; judged: above a limit is more than rounding"
 )
 
@@ -25,14 +25,8 @@ def print_comparison(comparison: Comparison) -> None:
     rows = [_cells(entry, ACTIVATIONS) for entry in comparison.activations]
     console.print(table("activations of each layer", ["layer", "kind", *COLUMNS], rows))
     if comparison.gradients:
-        tolerance = comparison.gradient_tolerance
-        rows = [
-            [*cells[:-1], f"{entry.rounding:.1e}", cells[-1]]
-            for entry in comparison.gradients
-            for cells in [_cells(entry, tolerance)]
-        ]
-        columns = ["weight", "shape", *COLUMNS[:-1], "by rounding alone", COLUMNS[-1]]
-        console.print(table("gradients by each weight, in training", columns, rows))
+        rows = [_cells(entry, GRADIENTS) for entry in comparison.gradients]
+        console.print(table("gradients by each weight, in training, in float64", ["weight", "shape", *COLUMNS], rows))
     if comparison.trajectory is not None:
         _print_trajectory(comparison)
     if comparison.speed:
@@ -98,7 +92,7 @@ def write_comparison(comparison: Comparison, path: Path, **about: Any) -> None:
         "notes": comparison.notes,
         "tolerances": {
             "activations": ACTIVATIONS,
-            "gradients": comparison.gradient_tolerance,
+            "gradients": GRADIENTS,
             "losses": comparison.loss_tolerance,
         },
         "activations": [entry._asdict() for entry in comparison.activations],

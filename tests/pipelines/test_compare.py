@@ -135,12 +135,13 @@ def test_one_wrong_weight_is_found_in_its_layer(layer: str) -> None:
     assert found.verdict.startswith("Not the same function: activations differ at")
 
 
-def test_a_wrong_gradient_is_found_where_activations_agree() -> None:
+@pytest.mark.parametrize("lost", [0.5, 1e-4])
+def test_a_wrong_gradient_is_found_where_activations_agree(lost: float) -> None:
     class Slow(keras.layers.Layer):
-        """Passes everything on, but only half of the gradient."""
+        """Passes everything on, but not all of the gradient."""
 
         def call(self, inputs: Any) -> Any:
-            return 0.5 * inputs + tf.stop_gradient(0.5 * inputs)
+            return (1 - lost) * inputs + tf.stop_gradient(lost * inputs)
 
     model = sn.Sequential([layers.Input((8, 8, 2)), layers.Flatten(name="flat"), layers.Dense(4, name="inner")])
     model.add(layers.Activation("linear", name="slow"))
@@ -154,6 +155,18 @@ def test_a_wrong_gradient_is_found_where_activations_agree() -> None:
     assert max(entry.relative for entry in found.activations) < 1e-5
     assert found.fault is not None
     assert found.fault.startswith("gradients differ at inner/")
+
+
+def test_a_gradient_that_should_be_zero_is_no_difference() -> None:
+    """A bias before batch normalisation: what is computed for it is nothing but rounding."""
+    model = sn.Sequential([layers.Input((8, 8, 2)), layers.Conv2D(4, 3, name="before"), layers.BatchNormalization()])
+    for layer in (layers.ReLU(), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(3, activation="softmax")):
+        model.add(layer)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    found = quick(model)
+    bias = next(entry for entry in found.gradients if entry.name == "before/bias")
+    assert bias.largest < 1e-12
+    assert found.fault is None
 
 
 def test_another_learning_rate_is_found_in_the_losses() -> None:
