@@ -13,6 +13,7 @@ from pipelines.figures import save_figure
 
 NAMES = ("activations.png", "gradients.png", "training.png", "times.png")
 SMALLEST = 1e-9  # where the axis begins; what does not differ at all has no logarithm
+SMALLEST_EXACT = 1e-16  # the same for what was computed in float64
 MOST_ROWS = 300  # of one figure, which is then some 70 inches high
 
 
@@ -26,7 +27,9 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     """
     drawn = {"activations.png": _differences(comparison.activations, "activations of each layer", ACTIVATIONS)}
     if comparison.gradients:
-        drawn["gradients.png"] = _differences(comparison.gradients, "gradients by each weight", GRADIENTS)
+        drawn["gradients.png"] = _differences(
+            comparison.gradients, "gradients by each weight, in float64", GRADIENTS, SMALLEST_EXACT
+        )
     if comparison.trajectory is not None:
         drawn["training.png"] = _training(comparison.trajectory, comparison.loss_tolerance)
     if comparison.speed:
@@ -39,7 +42,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     return [folder / name for name in drawn]
 
 
-def _differences(found: Sequence[Difference], what: str, tolerance: float) -> Figure:
+def _differences(found: Sequence[Difference], what: str, tolerance: float, smallest: float = SMALLEST) -> Figure:
     """A bar for each entry, the first on top, with a line at the tolerance."""
     title = f"scratchnet and Keras: {what}"
     if len(found) > MOST_ROWS:
@@ -48,14 +51,14 @@ def _differences(found: Sequence[Difference], what: str, tolerance: float) -> Fi
         title += f", the {MOST_ROWS} largest"
     figure = Figure(figsize=(8, 1.6 + 0.24 * len(found)), layout="constrained")
     axes = figure.add_subplot()
-    ends = [min(max(entry.relative, SMALLEST), 10.0) for entry in found]
+    ends = [min(max(entry.relative, smallest), 10.0) for entry in found]
     colours = ["tab:blue" if entry.relative <= tolerance else "tab:red" for entry in found]
     axes.barh(range(len(found)), ends, color=colours, label="scratchnet and Keras")
     axes.axvline(tolerance, color="black", linestyle="--", linewidth=1, label=f"more than rounding: {tolerance:.0e}")
     axes.set_yticks(range(len(found)), [f"{entry.name}  ({entry.kind})" for entry in found], fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(SMALLEST, max(10 * tolerance, *(2 * end for end in ends)))
+    axes.set_xlim(smallest, max(10 * tolerance, *(2 * end for end in ends)))
     axes.set(title=title, xlabel="largest difference, as a share of the largest value")
     axes.legend(loc="lower right", fontsize=8)
     return figure
