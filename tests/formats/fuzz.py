@@ -29,6 +29,7 @@ import scratchnet as sn
 from scratchnet.formats.container import read_container, write_container
 
 SECONDS = 10
+SECONDS_TO_PREDICT = 300  # the first prediction of its kind compiles kernels
 MEMORY = 1 << 30
 HOSTILE: tuple[Any, ...] = (
     None, True, 0, -1, 2, 7, 2**31, 2**63, 10**30, 1e308, -0.5, float("nan"), "", "relu", "../../x", "Lambda", [], {},
@@ -180,6 +181,7 @@ def try_file(path: Path, target: sn.Model) -> str:
                 model = target
             else:
                 model = sn.load_model(path)
+        with within_seconds(SECONDS_TO_PREDICT):
             check_valid(model)
     except sn.ModelFileError as error:
         return "refused" if str(path) in str(error) else "refused without the file's name"
