@@ -43,6 +43,8 @@ class Model(Trainer):
     84
     """
 
+    _inference: Plan | None = None
+
     def __init__(self, inputs: Symbolic, outputs: Symbolic, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name=name)
         self.class_names: tuple[str, ...] | None = None
@@ -67,7 +69,7 @@ class Model(Trainer):
         if twice:
             raise ValueError(f"layer names must be unique in a model, these are not: {', '.join(twice)}")
         self._steps = Schedule(plan_steps(self.nodes, self.outputs), self.inputs, self.outputs)
-        self._inference: Plan | None = None
+        self._inference = None
         self.takes_list = len(self.inputs) > 1
         self.dtype = self.inputs[0].dtype
         self.built = True
