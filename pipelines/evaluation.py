@@ -12,7 +12,7 @@ from pipelines.console import console, table
 from pipelines.data.dataset import Dataset
 from pipelines.data.sample import Sample, Source
 from pipelines.errors import UserError
-from pipelines.figures import save_confusion_matrix
+from pipelines.figures.confusion import save_confusion_matrix
 from pipelines.run import Run
 
 

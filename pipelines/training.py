@@ -15,7 +15,7 @@ from pipelines.data.parts import divide
 from pipelines.data.sample import Sample, Source
 from pipelines.errors import TrainingInterruptedError, UserError
 from pipelines.evaluation import evaluate_model, save_matrix
-from pipelines.figures import save_curves
+from pipelines.figures.curves import save_curves
 from pipelines.recipe import Recipe
 from pipelines.run import Run, describe_split
 from scratchnet.callbacks import (

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pipelines.bench.report import title_of
 from pipelines.bench.results import OURS, SECTIONS, Row
-from pipelines.figures import DPI
+from pipelines.figures.saving import DPI
 from pipelines.files import write_whole
 
 PANELS = ("train", "infer", "one")

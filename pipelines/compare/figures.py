@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pipelines.compare.comparison import ACTIVATIONS, GRADIENTS, Comparison
 from pipelines.compare.differences import Difference
 from pipelines.compare.training import Speed, Trajectory
-from pipelines.figures import save_figure
+from pipelines.figures.saving import save_figure
 
 NAMES = ("activations.png", "gradients.png", "training.png", "times.png")
 SMALLEST = 1e-9  # where the axis begins; what does not differ at all has no logarithm

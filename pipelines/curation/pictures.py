@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from pipelines.figures import save_figure
+from pipelines.figures.saving import save_figure
 
 # inches of an image in a sheet
 CELL = 0.85

@@ -16,7 +16,7 @@ from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.sample import SPLITS, Sample, Source
 from pipelines.errors import UserError
-from pipelines.figures import remove_figures
+from pipelines.figures.saving import remove_figures
 
 EXTRACTION_NAME = "extraction.json"
 SHEET_ROWS, SHEET_COLUMNS = 6, 8

@@ -117,19 +117,22 @@ def test_gradients_in_training_are_those_of_keras(order: tuple[str, ...], winogr
 
 
 @orders
-def test_ten_steps_of_training_go_where_keras_goes(order: tuple[str, ...], winograd_calls: list[bool]) -> None:
+def test_each_of_ten_steps_of_training_is_that_of_keras(order: tuple[str, ...], winograd_calls: list[bool]) -> None:
     ours, theirs = twins(order)
     ours.compile(sn.optimizers.SGD(1e-3, momentum=0.9), "sparse_categorical_crossentropy")
     theirs.compile(keras.optimizers.SGD(1e-3, momentum=0.9), "sparse_categorical_crossentropy", run_eagerly=True)
-    before = ours.get_weights()
     for step in range(10):
+        # Each step begins with Keras's weights and our own momentum. Where rounding lets another pixel win, a gradient
+        # moves by up to some 1%; left alone, these nets would make of that a loss that differs in the third digit.
+        pairs = list(zip(with_weights(ours), with_weights(theirs), strict=True))
+        before = [own.get_weights() for own, _ in pairs]
         x, y = batch(step)
         expected = float(theirs.train_on_batch(x.astype(np.float64), y))
-        assert ours.train_on_batch(x, y) == pytest.approx(expected, rel=1e-4), f"step {step}"
+        assert ours.train_on_batch(x, y) == pytest.approx(expected, rel=2e-5), f"step {step}"
+        for (own, other), starts in zip(pairs, before, strict=True):
+            for weight, start, wanted in zip(own.weights, starts, other.get_weights(), strict=True):
+                moved, difference = np.linalg.norm(wanted - start), np.linalg.norm(weight.data - wanted)
+                assert moved > 0, f"step {step}, {own.name}/{weight.name}"
+                assert difference < 5e-2 * moved, f"step {step}, {own.name}/{weight.name}"
+                weight.assign(wanted.astype(np.float32))
     assert any(winograd_calls)
-    for own, other in zip(with_weights(ours), with_weights(theirs), strict=True):
-        for weight, mine, their in zip(own.weights, own.get_weights(), other.get_weights(), strict=True):
-            np.testing.assert_allclose(mine, their, rtol=0, atol=1e-4, err_msg=f"{own.name}/{weight.name}")
-    assert max(np.abs(a - b).max() for a, b in zip(ours.get_weights(), before, strict=True)) > 5e-3
-    x, _ = batch(99)
-    np.testing.assert_allclose(ours.predict(x), theirs.predict(x.astype(np.float64), verbose=0), rtol=0, atol=1e-4)
