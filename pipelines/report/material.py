@@ -1,0 +1,228 @@
+"""What run folders hold, read once and made ready for the sections of a report."""
+
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import scratchnet as sn
+from pipelines.data.errors import DataError
+from pipelines.data.opening import open_data
+from pipelines.data.sample import Sample, Source
+from pipelines.errors import UserError
+from pipelines.recipe import Recipe, parse_recipe
+from pipelines.report.wording import readable
+from pipelines.run import FORMAT, TEXT, Run, open_model
+
+PARTS = ("train", "validation", "test")
+ENGINES = {"scratch": "scratchnet", "keras": "Keras"}
+
+
+@dataclass(frozen=True)
+class RunMaterial:
+    """One run.
+
+    Attributes:
+        run: its folder.
+        label: what it is called on the page, unlike that of any other run there.
+        config: as it was started.
+        recipe: what was trained.
+        metrics: what has been measured; empty before the training has ended.
+        history: the figures of each epoch by name; empty before the first has ended.
+        split: (sample's name, class, part) of all that were divided.
+    """
+
+    run: Run
+    label: str
+    config: Mapping[str, Any]
+    recipe: Recipe
+    metrics: Mapping[str, Any]
+    history: Mapping[str, list[float]]
+    split: Sequence[tuple[str, str, str]] = field(repr=False)
+
+    @property
+    def path(self) -> str:
+        """The folder as it was named, for commands."""
+        return str(self.run.folder)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in label order, as they are called in the data."""
+        return tuple(self.config["classes"])
+
+    @property
+    def engine(self) -> str:
+        """`scratch` or `keras`."""
+        return str(self.config.get("engine", "scratch"))
+
+    @property
+    def engine_name(self) -> str:
+        """The engine as readers know it."""
+        return ENGINES[self.engine]
+
+    @property
+    def epochs(self) -> int:
+        """How often the training went through its images, so far."""
+        return len(self.history.get("loss", []))
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch that was kept, from 1; None before the training has ended."""
+        training = self.metrics.get("training")
+        return int(training["best_epoch"]) if training else None
+
+    def measured(self, part: str) -> Mapping[str, Any] | None:
+        """The evaluation of a part; None if there is none."""
+        found = self.metrics.get(part)
+        return found if isinstance(found, dict) and "confusion_matrix" in found else None
+
+    @property
+    def measured_parts(self) -> list[str]:
+        """What was evaluated: the test first, then validation, then other data in the order of their evaluation."""
+        known = [part for part in ("test", "validation", "train") if self.measured(part)]
+        return known + [part for part in self.metrics if part not in known and self.measured(part)]
+
+    @property
+    def judged_part(self) -> str | None:
+        """The part whose figures are the run's: the test, else what else was evaluated; None if nothing was."""
+        return next(iter(self.measured_parts), None)
+
+    def counts(self) -> dict[str, list[int]]:
+        """Images of each class, in label order, by part."""
+        found = Counter((part, name) for _, name, part in self.split)
+        return {
+            part: [found[part, name] for name in self.class_names]
+            for part in PARTS
+            if any(found[part, name] for name in self.class_names)
+        }
+
+    @cached_property
+    def model(self) -> sn.Model | None:
+        """The model that was kept; None before the first epoch has ended."""
+        return open_model(self.run.folder) if self.run.model_path.exists() else None
+
+    @cached_property
+    def network(self) -> sn.Model:
+        """The model, or the same layers with fresh weights where there is no model yet."""
+        return self.model or self.recipe.build_model(self.class_names)
+
+    @cached_property
+    def data(self) -> "RunData":
+        """The run's images, as far as they are still there."""
+        name = str(self.config["data"])
+        try:
+            return RunData(open_data(name, self.recipe.preprocessing, self.class_names), self.split)
+        except (DataError, OSError) as error:
+            return RunData(None, self.split, readable(str(error)))
+
+    @cached_property
+    def comparison(self) -> Mapping[str, Any] | None:
+        """What `scratchnet compare` found; None if it was not asked."""
+        path = self.run.folder / "compare" / "compare.json"
+        return _read_json(path) if path.exists() else None
+
+
+class RunData:
+    """A run's images where they can be read again.
+
+    Args:
+        source: the data; None if they are not there.
+        split: (sample's name, class, part).
+        fault: why they are not there.
+
+    Attributes:
+        samples: those that are there, in the order of the split, each with the part of the run as its `split`.
+        missing: how many are not.
+    """
+
+    def __init__(self, source: Source | None, split: Sequence[tuple[str, str, str]], fault: str = "") -> None:
+        self.source = source
+        self.fault = fault
+        there = {sample.name: sample for sample in source.samples} if source else {}
+        self.samples = [
+            Sample(name, there[name].label, part, there[name].group) for name, _, part in split if name in there
+        ]
+        self.missing = len(split) - len(self.samples)
+        if source and not self.samples:
+            self.source, self.fault = None, "none of the images that the run was made of is in the data any more"
+
+    def part(self, part: str) -> list[Sample]:
+        """The samples of a part."""
+        return [sample for sample in self.samples if sample.split == part]
+
+
+def gather(folders: Sequence[Path]) -> list[RunMaterial]:
+    """Read run folders.
+
+    Raises:
+        UserError: one of them is no run, or something in it is damaged.
+    """
+    labels = _labels(folders)
+    return [_gather_one(folder, label) for folder, label in zip(folders, labels, strict=True)]
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    # as much of the end of each path as tells it from the others
+    parts = [readable(str(folder.resolve())).strip("/").split("/") for folder in folders]
+    if len({tuple(path) for path in parts}) < len(parts):
+        raise UserError("the same run is named twice; name each once")
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(path[-depth:]) for path in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _gather_one(folder: Path, label: str) -> RunMaterial:
+    run = Run(folder)
+    config = run.config()
+    if config.get("format") != FORMAT:
+        raise UserError(f"{folder} is not a run: its config.json is another program's")
+    try:
+        recipe = parse_recipe(config["recipe"], f"of {folder}")
+        list(map(str, config["classes"]))
+        if config.get("engine", "scratch") not in ENGINES:
+            raise UserError(f"{run.config_path} names the unknown engine {config['engine']!r}")
+        return RunMaterial(run, label, config, recipe, run.metrics(), _read_history(run), _read_split(run))
+    except KeyError as error:
+        raise UserError(f"{run.config_path} is damaged: it lacks {error}") from error
+
+
+def _read_history(run: Run) -> dict[str, list[float]]:
+    if not run.history_path.exists():
+        return {}
+    with run.history_path.open(newline="", **TEXT) as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in (rows[0] if rows else {}) if name != "epoch"]
+    return {name: [_number(row[name]) for row in rows] for name in names}
+
+
+def _number(text: str | None) -> float:
+    # an epoch that was interrupted may have left a line without all its figures
+    try:
+        return float(text or math.nan)
+    except ValueError:
+        return math.nan
+
+
+def _read_split(run: Run) -> list[tuple[str, str, str]]:
+    if not run.split_path.exists():
+        return []
+    with run.split_path.open(newline="", **TEXT) as file:
+        try:
+            return [(row["name"], row["class"], row["part"]) for row in csv.DictReader(file)]
+        except KeyError as error:
+            raise UserError(f"{run.split_path} is damaged: it has no column {error}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    return content
