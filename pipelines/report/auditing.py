@@ -63,6 +63,12 @@ def audit_of(run: RunMaterial) -> Mapping[str, Any] | str:
     return result
 
 
+def broken_names(run: RunMaterial) -> set[str]:
+    """The images that cannot be read, of those that have been audited."""
+    found = audit_of(run)
+    return set() if isinstance(found, str) else {entry["name"] for entry in found["broken"]}
+
+
 def audit_picture(run: RunMaterial) -> list[Block]:
     """Copies whose labels contradict each other, and near duplicates, as the audit drew them."""
     shown = {

@@ -72,8 +72,3 @@ def named(key: str) -> str:
 def readable(name: str) -> str:
     """A name whose bytes need not be valid UTF-8, with a sign in the place of those that are not."""
     return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def for_figure(name: str) -> str:
-    """A name as matplotlib has to get it, in order not to read its dollar signs as the marks of a formula."""
-    return readable(name).replace("$", r"\$")

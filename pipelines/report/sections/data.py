@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from pipelines.figures.classes import draw_class_bars
 from pipelines.report.auditing import audit_of, audit_picture
 from pipelines.report.blocks import Block, Facts, Remark, Section, Table, Text
 from pipelines.report.commands import train_command
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed
-from pipelines.report.wording import counted, for_figure, listed, percent, readable
+from pipelines.report.wording import counted, listed, percent, readable
 
 SHOWN_BROKEN = 20
 
@@ -41,7 +43,6 @@ def _blocks(run: RunMaterial) -> list[Block]:
     rows.append(["all", *(f"{number:,}" for number in total.values())])
     balance = [_balance(numbers) for numbers in counts.values()]
     rows.append(["smallest / largest class", *balance])
-    shown = {part: numbers for part, numbers in counts.items()}
     alt = "; ".join(
         f"{part}: " + ", ".join(f"{readable(name)} {n:,}" for name, n in zip(names, numbers, strict=True))
         for part, numbers in counts.items()
@@ -56,7 +57,7 @@ def _blocks(run: RunMaterial) -> list[Block]:
             ]
         ),
         embed(
-            draw_class_bars([for_figure(name) for name in names], shown),
+            draw_class_bars([readable(name) for name in names], {part: np.array(own) for part, own in counts.items()}),
             f"Bars of the number of images of each class. {alt}",
             "Images of each class by part.",
         ),

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipelines.architecture import LayerRow, describe_architecture
 from pipelines.report.blocks import Block, Section, Table, Text
-from pipelines.report.illustrations import architecture_picture
+from pipelines.report.illustrations import architecture_pictures
 from pipelines.report.material import RunMaterial
 from pipelines.report.sections.processing import alike
 from pipelines.report.wording import listed, named, readable, setting
@@ -20,41 +21,29 @@ def architecture_section(runs: Sequence[RunMaterial]) -> Section:
 
 
 def _network(run: RunMaterial) -> list[Block]:
-    model = run.network
-    total = model.count_params()
-    trainable = sum(weight.size for weight in model.trainable_weights)
-    fixed = f", of which {total - trainable:,} are statistics that training keeps and no step changes" * (
-        total > trainable
-    )
-    height, width, channels = model.input_shape[1:]
+    found = describe_architecture(run.network)
+    height, width, channels = run.network.input_shape[1:]
+    fixed = found.parameters - found.trainable
+    statistics = f", of which {fixed:,} are statistics that are kept and not trained" if fixed else ""
     intro = (
-        f"{run.recipe.description}. The network takes {height}x{width}x{channels} numbers and has {total:,} weights"
-        f"{fixed}."
+        f"{run.recipe.description}. The network takes {height}\N{MULTIPLICATION SIGN}{width}"
+        f"\N{MULTIPLICATION SIGN}{channels} numbers and has {found.parameters:,} parameters{statistics}."
     )
-    # the recipe says what was asked of each layer; all else is the layer's default
-    options = [{key: value for key, value in layer.items() if key != "layer"} for layer in run.recipe.network]
-    rows = [["", "Input", "", _shape(model.input_shape), "0"]]
-    for number, node in enumerate(model.nodes):
-        rows.append(
-            [
-                str(number + 1),
-                type(node.layer).__name__,
-                setting(options[number]) if options[number] else "",
-                _shape(node.outputs[0].shape),
-                f"{node.layer.count_params():,}",
-            ]
-        )
-    rows.append(["", "all", "", "", f"{total:,}"])
-    headings = ["", "layer", "options", "output", "parameters"]
-    return [
-        Text(intro),
-        architecture_picture(run),
-        Table("The layers, with rows, columns and channels of their output.", headings, rows, words=3),
+    rows = [
+        [str(number) if number else "", row.kind, _window(row), row.options, row.size, f"{row.parameters:,}"]
+        for number, row in enumerate(found.rows)
     ]
+    rows.append(["", "all", "", "", "", f"{found.parameters:,}"])
+    headings = ["", "layer", "window", "options", "output", "parameters"]
+    caption = "The layers; a window is rows by columns and the step, an output rows by columns by channels."
+    return [Text(intro), *architecture_pictures(run), Table(caption, headings, rows, words=4)]
 
 
-def _shape(shape: Sequence[int | None]) -> str:
-    return "x".join(str(size) for size in shape[1:])
+def _window(row: LayerRow) -> str:
+    if row.kernel is None:
+        return ""
+    step = f", step {row.strides[0]}" if row.strides not in (None, (1, 1)) else ""
+    return f"{row.kernel[0]}\N{MULTIPLICATION SIGN}{row.kernel[1]}{step}"
 
 
 def hyperparameters_section(runs: Sequence[RunMaterial]) -> Section:
