@@ -55,3 +55,11 @@ def _first_readable(
         if image is not None:
             return row, image
     return None
+
+
+def explanation_pictures(run: RunMaterial) -> list[Picture]:
+    return []
+
+
+def architecture_pictures(run: RunMaterial) -> list[Picture]:
+    return []

@@ -15,7 +15,7 @@ EXPRESSION = (
 )
 
 
-def overview(runs: Sequence[RunMaterial]) -> Section:
+def overview_section(runs: Sequence[RunMaterial]) -> Section:
     """The main figures of each run, a sentence of them, and what faces can tell."""
     blocks: list[Block] = []
     for run in runs:
