@@ -8,11 +8,14 @@ import typer
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or of cross-validations; several are compared.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs, or of cross-validations; several are compared."),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="The page; RUN/report.html by default, runs/report.html of several runs."),
+        typer.Option(
+            metavar="FILE.html", help="The page; RUN/report.html by default, runs/report.html of several runs."
+        ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Above the page; by default the recipe and its data.")] = None,
 ) -> None:

@@ -78,6 +78,18 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """Facts in groups, which stand in columns where there is room.
+
+    Attributes:
+        groups: (name, facts) of each.
+    """
+
+    kind: ClassVar[str] = "groups"
+    groups: Sequence[tuple[str, Facts]]
+
+
+@dataclass(frozen=True)
 class Commands:
     """Lines for a shell."""
 
@@ -118,7 +130,7 @@ class Gallery:
     pictures: Sequence[Picture]
 
 
-Block: TypeAlias = Text | Remark | Tiles | Table | Facts | Commands | Picture | Gallery
+Block: TypeAlias = Text | Remark | Tiles | Table | Facts | Groups | Commands | Picture | Gallery
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """From run folders to the page on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from pipelines.console import console
+from pipelines.console import console, progress
 from pipelines.files import write_text
+from pipelines.report.auditing import audit_of
 from pipelines.report.blocks import Section
 from pipelines.report.material import RunMaterial, gather
 from pipelines.report.page import render_page
@@ -21,6 +23,22 @@ from pipelines.report.sections.samples import samples_section
 from pipelines.report.sections.side_by_side import side_by_side_section
 from pipelines.report.sections.twin import twin_section
 from pipelines.report.wording import listed, readable
+
+# in the order of the page
+_OF_RUNS: tuple[Callable[[Sequence[RunMaterial]], Section | None], ...] = (
+    overview_section,
+    data_section,
+    processing_section,
+    architecture_section,
+    hyperparameters_section,
+    curves_section,
+    evaluation_section,
+    samples_section,
+    explanations_section,
+    published_section,
+    side_by_side_section,
+    twin_section,
+)
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None, title: str | None = None) -> Path:
@@ -45,21 +63,17 @@ def write_report(folders: Sequence[Path], out: Path | None = None, title: str | 
 
 
 def _sections(runs: Sequence[RunMaterial], out: Path) -> list[Section]:
-    sections = [
-        overview_section(runs),
-        data_section(runs),
-        processing_section(runs),
-        architecture_section(runs),
-        hyperparameters_section(runs),
-        curves_section(runs),
-        evaluation_section(runs),
-        samples_section(runs),
-        explanations_section(runs),
-        published_section(runs),
-        side_by_side_section(runs),
-        twin_section(runs),
-        reproduction_section(runs, out),
+    for run in runs:  # before anything is drawn, since it takes longest and has a bar of its own
+        audit_of(run)
+    makers: list[Callable[[], Section | None]] = [
+        *(partial(make, runs) for make in _OF_RUNS),
+        lambda: reproduction_section(runs, out),
     ]
+    sections = []
+    with progress("writing the report") as advance:
+        for done, make in enumerate(makers, 1):
+            sections.append(make())
+            advance(done, len(makers))
     return [section for section in sections if section is not None]
 
 

@@ -47,9 +47,7 @@ def read_image(run: RunMaterial, sample: Sample) -> NDArray[np.uint8] | None:
         return None
 
 
-def _first_readable(
-    run: RunMaterial, candidates: Sequence[tuple[int, Sample]]
-) -> tuple[int, NDArray[np.uint8]] | None:
+def _first_readable(run: RunMaterial, candidates: Sequence[tuple[int, Sample]]) -> tuple[int, NDArray[np.uint8]] | None:
     for row, sample in candidates:
         image = read_image(run, sample)
         if image is not None:

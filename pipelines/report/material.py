@@ -12,10 +12,10 @@ from typing import Any
 
 import scratchnet as sn
 from pipelines.data.errors import DataError
-from pipelines.data.opening import open_data
 from pipelines.data.sample import Sample, Source
 from pipelines.errors import UserError
-from pipelines.recipe import Recipe, parse_recipe
+from pipelines.recipe import Recipe
+from pipelines.recipe_files import parse_recipe
 from pipelines.report.wording import readable
 from pipelines.run import FORMAT, TEXT, Run, open_model
 
@@ -114,9 +114,8 @@ class RunMaterial:
     @cached_property
     def data(self) -> "RunData":
         """The run's images, as far as they are still there."""
-        name = str(self.config["data"])
         try:
-            return RunData(open_data(name, self.recipe.preprocessing, self.class_names), self.split)
+            return RunData(self.run.open_data(), self.split)
         except (DataError, OSError) as error:
             return RunData(None, self.split, readable(str(error)))
 

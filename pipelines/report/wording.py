@@ -4,15 +4,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+# for what was not measured
+UNKNOWN = "\N{EN DASH}"
+
 
 def percent(share: float | None) -> str:
     """0.5743 -> 57.4%; a dash for what is not known."""
-    return f"{100 * share:.1f}%" if share is not None and math.isfinite(share) else "–"
+    return f"{100 * share:.1f}%" if share is not None and math.isfinite(share) else UNKNOWN
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
     """0.52483 -> 0.525; a dash for what is not known."""
-    return f"{value:.{digits}f}" if value is not None and math.isfinite(value) else "–"
+    return f"{value:.{digits}f}" if value is not None and math.isfinite(value) else UNKNOWN
 
 
 def points(ours: float, theirs: float) -> str:
@@ -22,12 +25,12 @@ def points(ours: float, theirs: float) -> str:
 
 def percent_interval(bounds: Sequence[float] | None) -> str:
     """[0.5581, 0.5905] -> 55.8 to 59.0%."""
-    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}%" if bounds else "–"
+    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}%" if bounds else UNKNOWN
 
 
 def decimal_interval(bounds: Sequence[float] | None) -> str:
     """[0.51, 0.54] -> 0.510 to 0.540."""
-    return f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else "–"
+    return f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else UNKNOWN
 
 
 def duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ from pipelines.report.blocks import Block, Gallery, Remark, Section, Table
 from pipelines.report.commands import train_command
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed
-from pipelines.report.wording import counted, decimal, duration, percent
+from pipelines.report.wording import UNKNOWN, counted, decimal, duration, percent
 
 
 def curves_section(runs: Sequence[RunMaterial]) -> Section:
@@ -53,29 +53,30 @@ def _last(run: RunMaterial, name: str) -> str:
 
 
 def _table(runs: Sequence[RunMaterial]) -> Table:
-    headings = [
-        "run", "epochs", "kept", "training loss", "validation loss", "training accuracy", "validation accuracy",
-        "learning rate at the end", "per epoch", "in all",
-    ]  # fmt: skip
-    rows = []
-    for run in runs:
-        kept = (run.best_epoch or run.epochs) - 1
-        rate = run.history.get("learning_rate")
-        seconds = run.history.get("seconds", [])
-        rows.append(
-            [
-                run.label,
-                str(run.epochs),
-                str(run.best_epoch or "–"),
-                *(decimal(_at(run, name, kept)) for name in ("loss", "val_loss")),
-                *(percent(_at(run, name, kept)) for name in ("accuracy", "val_accuracy")),
-                f"{rate[-1]:.2g}" if rate else "–",
-                duration(seconds_per_epoch(run)) if seconds else "–",
-                duration(sum(seconds)) if seconds else "–",
-            ]
-        )
-    return Table("Each training, with losses and accuracies of the epoch that was kept, or of the last so far.",
-                 headings, rows)  # fmt: skip
+    kept = [(run.best_epoch or run.epochs) - 1 for run in runs]
+    rows = [
+        ["epochs", *(str(run.epochs) for run in runs)],
+        ["epoch that was kept", *(str(run.best_epoch or UNKNOWN) for run in runs)],
+    ]
+    for key, name, wording in (
+        ("loss", "training loss", decimal),
+        ("val_loss", "validation loss", decimal),
+        ("accuracy", "training accuracy", percent),
+        ("val_accuracy", "validation accuracy", percent),
+    ):
+        rows.append([name, *(wording(_at(run, key, epoch)) for run, epoch in zip(runs, kept, strict=True))])
+    rows += [
+        ["learning rate at the end", *(_rate(run) for run in runs)],
+        ["time per epoch (median)", *(duration(seconds_per_epoch(run)) for run in runs)],
+        ["time in all", *(duration(sum(run.history.get("seconds", []))) for run in runs)],
+    ]
+    caption = "The trainings; losses and accuracies are of the epoch that was kept, or of the last so far."
+    return Table(caption, ["figure", *(run.label for run in runs)], rows)
+
+
+def _rate(run: RunMaterial) -> str:
+    rates = run.history.get("learning_rate")
+    return f"{rates[-1]:.2g}" if rates else UNKNOWN
 
 
 def seconds_per_epoch(run: RunMaterial) -> float:

@@ -11,7 +11,7 @@ from pipelines.report.blocks import Block, Facts, Remark, Section, Table, Text
 from pipelines.report.commands import train_command
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed
-from pipelines.report.wording import counted, listed, percent, readable
+from pipelines.report.wording import UNKNOWN, counted, listed, percent, readable
 
 SHOWN_BROKEN = 20
 
@@ -37,12 +37,7 @@ def _blocks(run: RunMaterial) -> list[Block]:
         ]  # fmt: skip
     names = run.class_names
     total = {part: sum(numbers) for part, numbers in counts.items()}
-    rows = [
-        [readable(name), *(f"{numbers[label]:,}" for numbers in counts.values())] for label, name in enumerate(names)
-    ]
-    rows.append(["all", *(f"{number:,}" for number in total.values())])
-    balance = [_balance(numbers) for numbers in counts.values()]
-    rows.append(["smallest / largest class", *balance])
+    balance = [f"{_balance(numbers)} of {part}" for part, numbers in counts.items()]
     alt = "; ".join(
         f"{part}: " + ", ".join(f"{readable(name)} {n:,}" for name, n in zip(names, numbers, strict=True))
         for part, numbers in counts.items()
@@ -54,6 +49,7 @@ def _blocks(run: RunMaterial) -> list[Block]:
                 ("classes", f"{len(names)}: {listed([readable(name) for name in names])}"),
                 ("images", ", ".join(f"{number:,} {_purpose(part)}" for part, number in total.items())),
                 ("division", _division(run)),
+                ("smallest / largest class", listed(balance)),
             ]
         ),
         embed(
@@ -61,7 +57,6 @@ def _blocks(run: RunMaterial) -> list[Block]:
             f"Bars of the number of images of each class. {alt}",
             "Images of each class by part.",
         ),
-        Table("Images of each class by part.", ["class", *counts], rows),
     ]
     if "test" not in counts:
         blocks.append(Text("No images were set aside for a test."))
@@ -92,7 +87,7 @@ def _division(run: RunMaterial) -> str:
 
 
 def _balance(numbers: Sequence[int]) -> str:
-    return f"{min(numbers) / max(numbers):.2f}" if max(numbers) else "–"
+    return f"{min(numbers) / max(numbers):.2f}" if max(numbers) else UNKNOWN
 
 
 def _audit(run: RunMaterial) -> list[Block]:
@@ -121,14 +116,14 @@ def _is(number: int) -> str:
 
 def _summary(found: Mapping[str, Any]) -> str:
     known = [
-        f"{counted(leak['exact'] + leak['near'], f'{leak["split"]} image')} of {leak['other']}"
+        counted(leak["exact"] + leak["near"], f"{leak['split']} image")
         for leak in found["leaks"]
         if leak["other"] == "train" and leak["exact"] + leak["near"]
     ]
     if known:
         return (
             "An audit has compared all images. Some that measure are copies or near duplicates of some that were "
-            f"trained on: {' and '.join(f'{entry}' for entry in known)}. Figures on them are too good."
+            f"trained on: {listed(known)}. Figures on them are too good."
         )
     return "An audit has compared all images. None that measures is a copy or a near duplicate of one trained on."
 
@@ -138,12 +133,12 @@ def _findings(found: Mapping[str, Any]) -> Table:
     conflicts = found["conflicting_groups"]
     rows = [
         ["images that are exact copies of others", f"{found['exact_copies']:,}"],
-        *([f"within {part} alone", f"{number:,}"] for part, number in within.items()),
+        *([f"\N{EN DASH} within {part} alone", f"{number:,}"] for part, number in within.items()),
         ["groups of exact copies", f"{len(found['groups']['exact']):,}"],
-        ["of these with conflicting labels", f"{conflicts['exact']:,}"],
+        ["\N{EN DASH} of these with conflicting labels", f"{conflicts['exact']:,}"],
         [f"groups of near duplicates (up to {found['near_distance']} of 64 bits differ)",
          f"{len(found['groups']['near']):,}"],
-        ["of these with conflicting labels", f"{conflicts['near']:,}"],
+        ["\N{EN DASH} of these with conflicting labels", f"{conflicts['near']:,}"],
         ["blank images", f"{len(found['blank']):,}"],
         ["nearly blank images", f"{len(found['nearly_blank']):,}"],
         ["images that cannot be read", f"{len(found['broken']):,}"],
@@ -155,8 +150,6 @@ def _broken(found: Mapping[str, Any]) -> list[Block]:
     broken = found["broken"]
     if not broken:
         return []
-    rows = [
-        [readable(entry["name"]), entry["split"], readable(entry["reason"])] for entry in broken[:SHOWN_BROKEN]
-    ]
+    rows = [[readable(entry["name"]), entry["split"], readable(entry["reason"])] for entry in broken[:SHOWN_BROKEN]]
     more = f"The first {SHOWN_BROKEN} of {len(broken):,} images" if len(broken) > SHOWN_BROKEN else "Images"
     return [Table(f"{more} that cannot be read; they are left out.", ["image", "part", "reason"], rows, words=3)]

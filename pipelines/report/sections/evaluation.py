@@ -92,7 +92,9 @@ def _part(run: RunMaterial, part: str) -> list[Block]:
         blocks.append(Remark("These images have chosen the epoch that was kept, so the figures are a little too good."))
     blocks += [_overall(figures), _classes(figures)]
     if absent := figures.get("absent_classes"):
-        blocks.append(Text(f"No image is of {listed([readable(name) for name in absent])}; means leave such classes out."))
+        blocks.append(
+            Text(f"No image is of {listed([readable(name) for name in absent])}; means leave such classes out.")
+        )
     blocks += _confusions(figures)
     blocks += _copies(figures)
     return [*blocks, *_pictures(run, part, figures)]
@@ -125,7 +127,9 @@ def _classes(figures: Mapping[str, Any]) -> Table:
     ]
     for key, name in (("macro", "mean of the classes"), ("weighted", "mean, weighted by images")):
         if key in figures:
-            rows.append([name, *(decimal(figures[key].get(column)) if column in figures[key] else "" for column in known), ""])
+            rows.append(
+                [name, *(decimal(figures[key].get(column)) if column in figures[key] else "" for column in known), ""]
+            )
     headings = ["class", *(columns[key] for key in known), "images"]
     return Table("Each class.", headings, rows)
 
@@ -160,7 +164,10 @@ def _pictures(run: RunMaterial, part: str, figures: Mapping[str, Any]) -> list[B
         predictions = replace(load_predictions(run.run, part), class_names=names)
         drawn = draw_evaluation(predictions, evaluate_probabilities(predictions), part)
     else:
-        matrix, heading = np.array(figures["confusion_matrix"], np.int64), f"{part}: accuracy {percent(figures['accuracy'])}"
+        matrix, heading = (
+            np.array(figures["confusion_matrix"], np.int64),
+            f"{part}: accuracy {percent(figures['accuracy'])}",
+        )
         drawn = {
             "confusion_matrix": draw_confusion_matrix(matrix, names, heading),
             "confusion_matrix_normalised": draw_confusion_matrix(matrix, names, heading, normalised=True),
@@ -187,5 +194,6 @@ def _matrix_words(figures: Mapping[str, Any]) -> str:
     names = [readable(name) for name in figures["per_class"]]
     matrix = figures["confusion_matrix"]
     return "; ".join(
-        f"{name}: {row[label]:,} of {sum(row):,} right" for label, (name, row) in enumerate(zip(names, matrix, strict=True))
+        f"{name}: {row[label]:,} of {sum(row):,} right"
+        for label, (name, row) in enumerate(zip(names, matrix, strict=True))
     )

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.architecture import LayerRow, describe_architecture
-from pipelines.report.blocks import Block, Section, Table, Text
+from pipelines.report.blocks import Block, Facts, Groups, Section, Table, Text
 from pipelines.report.illustrations import architecture_pictures
 from pipelines.report.material import RunMaterial
 from pipelines.report.sections.processing import alike
-from pipelines.report.wording import listed, named, readable, setting
+from pipelines.report.wording import UNKNOWN, listed, named, readable, setting
 
 
 def architecture_section(runs: Sequence[RunMaterial]) -> Section:
@@ -50,41 +50,47 @@ def hyperparameters_section(runs: Sequence[RunMaterial]) -> Section:
     """Everything a recipe sets, and what the command set, a column for each run."""
     settings = [_settings(run) for run in runs]
     fields = list(dict.fromkeys(field for own in settings for field in own))
-    rows = [[field, *(own.get(field, "–") for own in settings)] for field in fields]
-    alike_rows = [row for row in rows if len(set(row[1:])) == 1]
-    other_rows = [row for row in rows if len(set(row[1:])) > 1]
+    differing = [field for field in fields if len({own.get(field) for own in settings}) > 1]
     blocks: list[Block] = []
-    if other_rows:
+    if differing:
+        rows = [
+            [f"{group}: {name}", *(own.get((group, name), UNKNOWN) for own in settings)] for group, name in differing
+        ]
         headings = ["setting", *(run.label for run in runs)]
-        blocks.append(Table("What the runs have set differently.", headings, other_rows, words=len(headings)))
-    caption = "What all runs have set alike." if len(runs) > 1 else "All settings of the run."
-    blocks.append(Table(caption, ["setting", "value"], [row[:2] for row in alike_rows], words=2))
+        blocks += [Table("What the runs have set differently.", headings, rows, words=len(headings)),
+                   Text("All else they have set alike:")]  # fmt: skip
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for group, name in fields:
+        if (group, name) not in differing:
+            groups.setdefault(group, []).append((name, settings[0][group, name]))
+    blocks.append(Groups([(group, Facts(entries)) for group, entries in groups.items()]))
     return Section("Hyperparameters", "hyperparameters", blocks)
 
 
-def _settings(run: RunMaterial) -> dict[str, str]:
+def _settings(run: RunMaterial) -> dict[tuple[str, str], str]:
+    """Each setting by the group it belongs to and its name."""
     config, recipe = run.config, run.recipe.model_dump(mode="json")
-    found = {
+    asked = {
         "recipe": run.recipe.name,
         "engine": run.engine_name,
         "epochs, at most": str(config["epochs"]),
         "training images, at most": f"{config['limit']:,}" if config["limit"] else "all",
         "seed": str(config["seed"]),
+        "fields changed in the recipe": readable(setting(list(config.get("changes", ())))),
     }
-    if changes := config.get("changes"):
-        found["changed on the command line"] = ", ".join(map(readable, changes))
+    found = {("run", name): value for name, value in asked.items()}
     training = {key: value for key, value in recipe["training"].items() if key != "epochs"}
     for name, section in (("training", training), *((key, recipe[key]) for key in ("input", "data", "augmentation"))):
-        found |= _flat(name, section)
+        found |= {(name, field): value for field, value in _flat("", section).items()}
     return found
 
 
 def _flat(prefix: str, section: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in section.items():
-        name = f"{prefix}: {named(key)}"
+        name = f"{prefix}{named(key)}"
         if isinstance(value, dict) and value:
-            found |= _flat(name, value)
+            found |= _flat(f"{name}: ", value)
         else:
             found[name] = readable(setting(value))
     return found

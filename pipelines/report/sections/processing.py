@@ -90,7 +90,9 @@ def _changes(augmentation: Augmentation) -> list[tuple[str, str]]:
     }
     usual = Augmentation()
     return [
-        (name.replace("_", " "), words) for name, words in said.items() if getattr(augmentation, name) != getattr(usual, name)
+        (name.replace("_", " "), words)
+        for name, words in said.items()
+        if getattr(augmentation, name) != getattr(usual, name)
     ]
 
 

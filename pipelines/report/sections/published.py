@@ -9,7 +9,7 @@ from pipelines.report.blocks import Block, Remark, Section, Table, Text
 from pipelines.report.commands import evaluate_command, shell
 from pipelines.report.material import RunMaterial
 from pipelines.report.sections.processing import alike
-from pipelines.report.wording import decimal, listed, percent, points, readable
+from pipelines.report.wording import UNKNOWN, decimal, listed, percent, points, readable
 
 _PARTS = ("train", "validation", "test")
 
@@ -39,7 +39,9 @@ def _blocks(published: Published, runs: Sequence[RunMaterial]) -> list[Block]:
     blocks: list[Block] = [Text(f"Source: {published.system}. {published.note}".strip())]
     rows = [row for part in _PARTS if (row := _accuracy(published, part, runs)) is not None]
     if published.macro_f1 is not None:
-        rows.append(["test macro F1", decimal(published.macro_f1), *_cells(runs, "macro_f1", published.macro_f1, decimal)])
+        rows.append(
+            ["test macro F1", decimal(published.macro_f1), *_cells(runs, "macro_f1", published.macro_f1, decimal)]
+        )
     headings = ["figure", "published", *(run.label for run in runs)]
     if rows:
         blocks.append(Table("Figures of the authors, and ours with the distance from theirs.", headings, rows))
@@ -54,9 +56,7 @@ def _blocks(published: Published, runs: Sequence[RunMaterial]) -> list[Block]:
         blocks.append(_folds(published))
     for run in runs:
         if published.accuracy.get("test") is not None and not run.measured("test"):
-            blocks.append(
-                Remark(f"{run.label} has not been measured on test images; to do so:", evaluate_command(run))
-            )
+            blocks.append(Remark(f"{run.label} has not been measured on test images; to do so:", evaluate_command(run)))
         if published.accuracy.get("train") is not None and not run.measured("train"):
             command = shell("evaluate", run.path, "--split", "train")
             blocks.append(Remark(f"{run.label} has not been measured on its training images; to do so:", command))
@@ -73,7 +73,7 @@ def _accuracy(published: Published, part: str, runs: Sequence[RunMaterial]) -> l
     cells = []
     for run in runs:
         figures = run.measured(part)
-        cells.append(f"{percent(figures['accuracy'])} ({points(figures['accuracy'], theirs)})" if figures else "–")
+        cells.append(f"{percent(figures['accuracy'])} ({points(figures['accuracy'], theirs)})" if figures else UNKNOWN)
     return [f"{part} accuracy", percent(theirs), *cells]
 
 
@@ -82,7 +82,9 @@ def _cells(runs: Sequence[RunMaterial], key: str, theirs: float, wording: Any) -
     for run in runs:
         figures = run.measured("test")
         cells.append(
-            f"{wording(figures[key])} ({figures[key] - theirs:+.3f})".replace("-", "\N{MINUS SIGN}") if figures else "–"
+            f"{wording(figures[key])} ({figures[key] - theirs:+.3f})".replace("-", "\N{MINUS SIGN}")
+            if figures
+            else UNKNOWN
         )
     return cells
 

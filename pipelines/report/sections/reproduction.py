@@ -6,6 +6,7 @@ from pathlib import Path
 from pipelines.report.blocks import Block, Commands, Remark, Section, Table, Text
 from pipelines.report.commands import recipe_has_changed, shell, train_command
 from pipelines.report.material import RunMaterial
+from pipelines.report.wording import UNKNOWN
 
 
 def reproduction_section(runs: Sequence[RunMaterial], out: Path) -> Section:
@@ -16,7 +17,10 @@ def reproduction_section(runs: Sequence[RunMaterial], out: Path) -> Section:
         out: the report's own file.
     """
     return Section(
-        "To get it again", "again", [], [Section("Commands", "", _commands(runs, out)), Section("Environment", "", _environment(runs))]
+        "To get it again",
+        "again",
+        [],
+        [Section("Commands", "", _commands(runs, out)), Section("Environment", "", _environment(runs))],
     )
 
 
@@ -53,7 +57,7 @@ def _commands(runs: Sequence[RunMaterial], out: Path) -> list[Block]:
 def _environment(runs: Sequence[RunMaterial]) -> list[Block]:
     environments = [_of(run) for run in runs]
     names = list(dict.fromkeys(name for own in environments for name in own))
-    rows = [[name, *(own.get(name, "–") for own in environments)] for name in names]
+    rows = [[name, *(own.get(name, UNKNOWN) for own in environments)] for name in names]
     return [Table("What each run was made with.", ["", *(run.label for run in runs)], rows, words=1 + len(runs))]
 
 

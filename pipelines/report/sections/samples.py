@@ -47,7 +47,9 @@ def _run(run: RunMaterial) -> list[Block]:
         ]
     )
     blocks: list[Block] = [
-        Text(f"Of {counted(len(found.labels), f'{part} image')}, {wrong:,} were named wrongly ({percent(wrong / len(found.labels))}).")
+        Text(
+            f"Of {counted(len(found.labels), f'{part} image')}, {wrong:,} were named wrongly ({percent(wrong / len(found.labels))})."
+        )
     ]
     if run.data.source is None:
         blocks.append(Remark(f"The images cannot be shown, because the data are not there: {run.data.fault}."))

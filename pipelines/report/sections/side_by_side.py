@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.report.blocks import Block, Section, Table, Text
 from pipelines.report.material import RunMaterial
 from pipelines.report.sections.curves import seconds_per_epoch
-from pipelines.report.wording import decimal, duration, percent, percent_interval, readable
+from pipelines.report.wording import UNKNOWN, decimal, duration, percent, percent_interval, readable
 
 
 def side_by_side_section(runs: Sequence[RunMaterial]) -> Section | None:
@@ -34,7 +34,10 @@ def _conditions(runs: Sequence[RunMaterial]) -> Table:
             list(run.split),
         ),
     }
-    rows = [[name, "–", *("yes" if key(run) == key(first) else "no" for run in runs[1:])] for name, key in checks.items()]
+    rows = [
+        [name, UNKNOWN, *("yes" if key(run) == key(first) else "no" for run in runs[1:])]
+        for name, key in checks.items()
+    ]
     rows.insert(0, ["engine", *(run.engine_name for run in runs)])
     headings = ["compared with the first", *(run.label for run in runs)]
     return Table("Whether the runs may be compared.", headings, rows, words=len(headings))
@@ -46,17 +49,17 @@ def _figures(runs: Sequence[RunMaterial]) -> Table:
         measured = [run.measured(part) for run in runs]
         if any(measured):
             rows += [
-                [f"{part} accuracy", *(percent(own["accuracy"]) if own else "–" for own in measured)],
+                [f"{part} accuracy", *(percent(own["accuracy"]) if own else UNKNOWN for own in measured)],
                 [f"{part} accuracy, 95% interval", *(_interval(own) for own in measured)],
-                [f"{part} macro F1", *(decimal(own["macro_f1"]) if own else "–" for own in measured)],
-                [f"{part} images", *(f"{own['images']:,}" if own else "–" for own in measured)],
+                [f"{part} macro F1", *(decimal(own["macro_f1"]) if own else UNKNOWN for own in measured)],
+                [f"{part} images", *(f"{own['images']:,}" if own else UNKNOWN for own in measured)],
             ]
     rows += [
         ["weights", *(f"{run.network.count_params():,}" for run in runs)],
         ["epochs", *(str(run.epochs) for run in runs)],
-        ["epoch that was kept", *(str(run.best_epoch or "–") for run in runs)],
-        ["time per epoch (median)", *(duration(seconds_per_epoch(run)) if run.epochs else "–" for run in runs)],
-        ["time in all", *(duration(sum(run.history.get("seconds", []))) if run.epochs else "–" for run in runs)],
+        ["epoch that was kept", *(str(run.best_epoch or UNKNOWN) for run in runs)],
+        ["time per epoch (median)", *(duration(seconds_per_epoch(run)) if run.epochs else UNKNOWN for run in runs)],
+        ["time in all", *(duration(sum(run.history.get("seconds", []))) if run.epochs else UNKNOWN for run in runs)],
     ]
     return Table("The runs beside one another.", ["figure", *(run.label for run in runs)], rows)
 

@@ -52,7 +52,11 @@ def _blocks(run: RunMaterial) -> list[Block]:
     folder = run.run.folder / "compare"
     return [
         *blocks,
-        *(embed_file(folder / name, caption, caption) for name, caption in _PICTURES.items() if (folder / name).exists()),
+        *(
+            embed_file(folder / name, caption, caption)
+            for name, caption in _PICTURES.items()
+            if (folder / name).exists()
+        ),
     ]
 
 
@@ -67,7 +71,12 @@ def _row(found: Sequence[Mapping[str, Any]], tolerance: float) -> list[str]:
 
 def _times(seconds: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
-        [entry["what"], f"{1e3 * entry['ours']:.3f}", f"{1e3 * entry['theirs']:.3f}", f"{entry['theirs'] / entry['ours']:.2f}"]
+        [
+            entry["what"],
+            f"{1e3 * entry['ours']:.3f}",
+            f"{1e3 * entry['theirs']:.3f}",
+            f"{entry['theirs'] / entry['ours']:.2f}",
+        ]
         for entry in seconds
     ]
     return Table("Milliseconds, the median of turns.", ["", "scratchnet", "Keras", "Keras takes so many times"], rows)
