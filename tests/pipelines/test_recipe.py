@@ -8,7 +8,7 @@ from pipelines.data.augmentation import Augmentation
 from pipelines.data.class_names import class_key
 from pipelines.data.csv_source import EMOTIONS
 from pipelines.errors import UserError
-from pipelines.recipe import load_recipe, recipe_names
+from pipelines.recipe_files import load_recipe, recipe_names
 
 CLASSES = tuple(sorted(EMOTIONS, key=class_key))
 
