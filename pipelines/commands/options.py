@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from pipelines.engines import Engine
-from pipelines.errors import UserError
 
 DataOption = Annotated[
     str,
@@ -46,12 +45,13 @@ def recipe_source(name: str | None, file: Path | None) -> str:
     """The name or the path of the recipe that is meant.
 
     Raises:
-        UserError: both are given, or neither.
+        typer.BadParameter: both are given, or neither, or a file of another kind.
     """
     if (name is None) == (file is None):
-        raise UserError(
-            "give the name of a recipe, or --recipe with a .toml file; `scratchnet recipes` lists the names"
+        raise typer.BadParameter(
+            "give the name of a recipe, or --recipe with a .toml file; `scratchnet recipes` lists the names",
+            param_hint="recipe",
         )
     if file is not None and file.suffix != ".toml":
-        raise UserError(f"--recipe takes a .toml file, got {file}")
+        raise typer.BadParameter(f"{file} is not a .toml file", param_hint="--recipe")
     return str(file or name)
