@@ -19,7 +19,7 @@ SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the sa
 RecipeArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RECIPE]", help="The name of a recipe, such as fer-small; `scratchnet recipes` lists them."
+        metavar="RECIPE", help="The name of a recipe, such as fer-small; `scratchnet recipes` lists them."
     ),
 ]
 RecipeFileOption = Annotated[
