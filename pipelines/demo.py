@@ -22,7 +22,7 @@ from pipelines.demo_dataset import make_demo_dataset
 from pipelines.errors import UserError
 from pipelines.files import write_whole
 from pipelines.keras_engine import fit_keras, predict_keras
-from pipelines.predict import predict_images
+from pipelines.predicting.stream import predict_images
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.run import Run, load_run_model
 from pipelines.training import make_dataset, train
