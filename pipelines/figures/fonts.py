@@ -18,8 +18,8 @@ _PLAIN = {"400", "normal", "regular", "book"}
 
 
 def literal(text: str) -> str:
-    """A name as matplotlib shall draw it, not read it: `$` begins no formula, and nothing breaks the line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text).replace("$", r"\$")
+    """A text as matplotlib shall draw it, not read it: `$` begins no formula; lines break where the text does."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text).replace("$", r"\$")
 
 
 def text_width(text: str) -> int:

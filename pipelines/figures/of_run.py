@@ -94,8 +94,8 @@ def save_prediction_samples(
         probabilities[chosen].argmax(axis=1).tolist(),
         probabilities[chosen].max(axis=1).tolist(),
         dataset.class_names,
-        f"{part}: the surest of {mistakes:,} mistakes (red), and {len(right):,} of "
-        f"{len(dataset.labels) - mistakes:,} right predictions (green)",
+        f"{part}: the {len(wrong):,} surest of {mistakes:,} mistakes in red,\n"
+        f"{len(right):,} of {len(dataset.labels) - mistakes:,} right predictions in green",
     )
     path = folder / f"predictions_{part}.png"
     save_figure(figure, path)
