@@ -1,6 +1,5 @@
 """The `scratchnet` command: what each subcommand takes, and how mistakes end."""
 
-import json
 import sys
 import zlib
 from io import TextIOWrapper
@@ -10,10 +9,10 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare, recipes, train
+from pipelines.commands import compare, predict, recipes, train
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
-from pipelines.console import console, errors, progress, report_skipped, table
+from pipelines.console import console, errors, progress, report_skipped
 from pipelines.data.dataset import Dataset
 from pipelines.data.opening import open_data, resolve_name
 from pipelines.data.preprocessing import Preprocessing
@@ -103,34 +102,6 @@ def evaluate(
 
 
 @app.command()
-def predict(
-    model: Annotated[Path, typer.Argument(help="A run's folder, or a model file (.safetensors, .keras or .h5).")],
-    images: Annotated[list[Path], typer.Argument(help="Image files of any format, size and colour.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
-    """Print the class probabilities of each image; faces should fill it, as in the training images."""
-    from pipelines.predict import predict_images
-    from pipelines.run import load_run_model
-
-    loaded = load_run_model(model)
-    predictions = predict_images(loaded, images)
-    if as_json:
-        print(json.dumps([prediction.to_json() for prediction in predictions], indent=2, ensure_ascii=False))
-    else:
-        readable = [prediction for prediction in predictions if prediction.probabilities]
-        rows = [
-            [p.image, str(p.best), *(f"{value:.3f}" for value in (p.probabilities or {}).values())] for p in readable
-        ]
-        if rows:
-            console.print(table("", ["image", "class", *(loaded.class_names or ())], rows))
-    failed = [prediction for prediction in predictions if prediction.error]
-    for prediction in failed:
-        errors.print(f"{prediction.image}: {prediction.error}")
-    if failed:
-        raise typer.Exit(1)
-
-
-@app.command()
 def bench(
     nets: Annotated[str, typer.Option(help="Which networks, by letter.")] = "ABCD",
     only: Annotated[
@@ -162,7 +133,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, recipes, compare):
+for command in (train, recipes, predict, compare):
     command.register(app)
 
 

@@ -20,7 +20,7 @@ from pipelines.demo_dataset import make_demo_dataset
 from pipelines.engines import predict
 from pipelines.errors import UserError
 from pipelines.files import write_whole
-from pipelines.predict import predict_images
+from pipelines.predicting.stream import predict_images
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run, load_run_model

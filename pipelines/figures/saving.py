@@ -1,34 +1,41 @@
 """How figures are written: without a display, and whole or not at all."""
 
+import warnings
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pipelines.figures.fonts import choose_fonts
 from pipelines.files import write_whole
 
 DPI = 150
-# stands in each figure, so that it is known again
-_SOFTWARE = "scratchnet"
+# stands in each picture that the program draws, so that it is known again
+SOFTWARE = "scratchnet"
 
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
     FigureCanvasAgg(figure)
-    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=DPI, metadata={"Software": _SOFTWARE}))
+    choose_fonts(figure)
+    with warnings.catch_warnings():
+        # letters that no installed font has are drawn as boxes, and a name of a class is no reason to alarm anyone
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        write_whole(path, lambda temporary: figure.savefig(temporary, dpi=DPI, metadata={"Software": SOFTWARE}))
 
 
 def remove_figures(folder: Path) -> None:
     """Delete the figures in a folder that `save_figure` drew, and no other files; the folder need not exist."""
     for path in folder.glob("*.png"):
-        if _is_own(path):
+        if is_own(path):
             path.unlink()
 
 
-def _is_own(path: Path) -> bool:
+def is_own(path: Path) -> bool:
+    """Whether a file is a PNG or JPEG that the program drew."""
     try:
         with Image.open(path) as picture:
-            return bool(picture.info.get("Software") == _SOFTWARE)
+            return bool(picture.info.get("Software") == SOFTWARE or picture.info.get("comment") == SOFTWARE.encode())
     except (OSError, Image.DecompressionBombError):  # no picture at all, for example
         return False
