@@ -114,7 +114,7 @@ def compare_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray
         x: the inputs.
         y: the targets of the loss that both are compiled with; None to weight the outputs with random numbers instead.
     """
-    ours = _our_gradients(_ours_in_float64(model, y is not None), x, y)
+    ours = _our_gradients(ours_in_float64(model, y is not None), x, y)
     theirs = _their_gradients(model, _theirs_in_float64(twin), None if y is None else _loss_in_float64(twin), x, y)
     least = SMALLEST_SHARE * max(float(np.abs(gradient).max(initial=0.0)) for gradient in theirs.values())
     return [
@@ -123,7 +123,8 @@ def compare_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray
     ]
 
 
-def _ours_in_float64(model: sn.Model, compiled: bool) -> sn.Model:
+def ours_in_float64(model: sn.Model, compiled: bool = False) -> sn.Model:
+    """A copy that computes in float64, compiled with the same loss on request."""
     description = json.loads(json.dumps(describe(model)), object_hook=_in_float64)
     with custom_layers({type(layer).__name__: type(layer) for layer in every_layer(model)}):
         copy = build_layer(description)
