@@ -7,6 +7,7 @@ curves.png             the same as a picture
 model.safetensors      the model of the best epoch, with its classes and preprocessing
 metrics.json           what was measured, on which part
 confusion_matrix_*.png
+explain/               what the model looks at, where `scratchnet explain` was asked
 compare/               the model beside its Keras twin, where `scratchnet compare` was asked
 backup/                while training is under way: where it goes on after an interruption
 """
@@ -91,7 +92,7 @@ class Run:
 
     def _clear(self) -> None:
         """Delete what a run writes, and nothing else."""
-        for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare"):
+        for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare", self.folder / "explain"):
             shutil.rmtree(path, ignore_errors=True)
         own = [self.model_path, self.history_path, self.split_path, self.metrics_path, self.folder / "curves.png"]
         # the configuration last: until then an interrupted deletion can be repeated

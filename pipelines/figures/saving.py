@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -14,9 +15,11 @@ _SOFTWARE = "scratchnet"
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG or SVG, as the extension says, whole or not at all; the same figure gives the same bytes."""
     FigureCanvasAgg(figure)
-    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=DPI, metadata={"Software": _SOFTWARE}))
+    about = {"Creator": _SOFTWARE, "Date": None} if path.suffix == ".svg" else {"Software": _SOFTWARE}
+    with matplotlib.rc_context({"svg.hashsalt": _SOFTWARE}):
+        write_whole(path, lambda temporary: figure.savefig(temporary, dpi=DPI, metadata=about))
 
 
 def remove_figures(folder: Path) -> None:
