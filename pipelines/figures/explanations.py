@@ -117,5 +117,5 @@ def _draw_bars(figure: Figure, width: float, height: float) -> None:
         bar = figure.colorbar(
             ScalarMappable(cmap=matplotlib.colormaps[colours]), cax=axes, orientation="horizontal", ticks=[]
         )
-        bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+        bar.outline.set_linewidth(0.5)
         axes.set_xlabel(words, fontsize=TEXT - 1, labelpad=2)

@@ -15,7 +15,7 @@ _SOFTWARE = "scratchnet"
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG or SVG, as the extension says, whole or not at all; the same figure gives the same bytes."""
+    """Write a figure as PNG or SVG, as the extension says, whole or not at all; the same figure, the same bytes."""
     FigureCanvasAgg(figure)
     about = {"Creator": _SOFTWARE, "Date": None} if path.suffix == ".svg" else {"Software": _SOFTWARE}
     with matplotlib.rc_context({"svg.hashsalt": _SOFTWARE}):
