@@ -35,7 +35,7 @@ SURFACES = {
     "resolve serialize",
     "callbacks": "BackupAndRestore CSVLogger Callback CallbackList EarlyStopping History LambdaCallback "
     "LearningRateScheduler ModelCheckpoint ReduceLROnPlateau TerminateOnNaN",
-    "explain": "feature_maps grad_cam grad_cam_layer saliency spatial_layers",
+    "explain": "convolution_layers feature_maps grad_cam grad_cam_layer saliency spatial_layers",
 }
 
 # Each module may import those of its own part and of parts further down.

@@ -72,10 +72,7 @@ def grad_cam(
 
 
 def grad_cam_layer(model: Model) -> str:
-    """The layer that `grad_cam` looks at unless told otherwise.
-
-    It is the last convolution, together with what belongs to it: normalisation, activation and merges behind it, as
-    long as they keep its height and width and nothing else takes what they are given; pooling no longer belongs to it.
+    """The layer that `grad_cam` looks at unless told otherwise: the last of `convolution_layers`.
 
     Raises:
         ValueError: the model has no convolution with maps, has no graph yet, or computes by a `call` of its own.
@@ -84,18 +81,37 @@ def grad_cam_layer(model: Model) -> str:
     return graph.calls[_default_place(model, graph).call].name
 
 
+def convolution_layers(model: Model) -> list[str]:
+    """For each convolution, the layer whose result are its maps, in order and each once.
+
+    It is the convolution itself, or the last of what belongs to it: normalisation, activation and merges behind it, as
+    long as they keep its height and width and nothing else takes what they are given; pooling no longer belongs to it.
+
+    Raises:
+        ValueError: the model has no graph yet, or computes by a `call` of its own.
+    """
+    graph = flatten(model)
+    return list(dict.fromkeys(graph.calls[place.call].name for place in _convolutions(graph)))
+
+
 def _default_place(model: Model, graph: FlatGraph) -> Place:
-    numbers = [
-        number
-        for number, call in enumerate(graph.calls)
-        if isinstance(call.layer, CONVOLUTIONS) and is_spatial(call.shapes[0])
-    ]
-    if not numbers:
+    found = _convolutions(graph)
+    if not found:
         raise ValueError(f"{model.name} has no convolution whose maps Grad-CAM could look at; name another layer")
-    place = Place(numbers[-1], 0)
-    while (follower := _follower(graph, place)) is not None:
-        place = follower
-    return place
+    return found[-1]
+
+
+def _convolutions(graph: FlatGraph) -> list[Place]:
+    """Where the maps of each convolution are."""
+    found: list[Place] = []
+    for number, call in enumerate(graph.calls):
+        if not isinstance(call.layer, CONVOLUTIONS) or not is_spatial(call.shapes[0]):
+            continue
+        place = Place(number, 0)
+        while (follower := _follower(graph, place)) is not None:
+            place = follower
+        found.append(place)
+    return found
 
 
 def _follower(graph: FlatGraph, place: Place) -> Place | None:
