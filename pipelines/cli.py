@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare, predict, recipes, train
+from pipelines.commands import compare, explain, predict, recipes, train
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors, progress, report_skipped
@@ -133,7 +133,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, recipes, predict, compare):
+for command in (train, recipes, predict, compare, explain):
     command.register(app)
 
 

@@ -8,6 +8,7 @@ model.safetensors      the model that was kept, with its classes and preprocessi
 model.keras            the same for Keras, where that was the engine
 metrics.json           what was measured, on which part
 confusion_matrix_*.png
+explain/               what the model looks at, where `scratchnet explain` was asked
 compare/               the model beside its Keras twin, where `scratchnet compare` was asked
 backup/                while training is under way: where it goes on after an interruption
 """
@@ -97,7 +98,7 @@ class Run:
 
     def _clear(self) -> None:
         """Delete what a run writes, and nothing else."""
-        for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare"):
+        for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare", self.folder / "explain"):
             shutil.rmtree(path, ignore_errors=True)
         own = [
             self.model_path,
@@ -223,17 +224,24 @@ def load_run_model(path: Path) -> sn.Model:
         ModelFileError: the file cannot be used.
     """
     model = open_model(path)
+    check_run_model(model, path)
+    return model
+
+
+def check_run_model(model: sn.Model, path: Path) -> None:
+    """Raise a UserError unless a model can be asked about images.
+
+    That is: it says its classes and its preprocessing, takes the images of that, and gives a number for each class.
+
+    Args:
+        model: loaded from there.
+        path: that messages name.
+    """
     if not model.class_names or not model.preprocessing:
         raise UserError(
             f"{path} does not say its classes and preprocessing; train it with `scratchnet train`, or load it in "
             "Python, set class_names and preprocessing, and save it again"
         )
-    _check_fit(model, path)
-    return model
-
-
-def _check_fit(model: sn.Model, path: Path) -> None:
-    """Raise a UserError unless the model takes the images of its preprocessing, and gives a number for each class."""
     made = Preprocessing.from_config(model.preprocessing or {})
     shape, classes = (None, made.height, made.width, made.channels), len(model.class_names or ())
     if not model.built or len(model.inputs) > 1 or isinstance(model.output_shape, list):
