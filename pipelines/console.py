@@ -22,6 +22,13 @@ if not console.is_terminal:
     console.width = 250  # a file has no edge at which a table would have to be cut
 
 SHOWN_SKIPPED = 10
+_bars = True
+
+
+def no_bars() -> None:
+    """Print lines alone from now on, because other processes print to the same terminal."""
+    global _bars
+    _bars = False
 
 
 def _bar() -> Progress:
@@ -33,7 +40,7 @@ def _bar() -> Progress:
         TextColumn("{task.fields[note]}"),
         console=console,
         transient=True,
-        disable=not console.is_terminal,  # in a log file a bar would be noise
+        disable=not (_bars and console.is_terminal),  # in a log file a bar would be noise
     )
 
 
