@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare
+from pipelines.commands import compare, recipes, train
 from pipelines.commands.dataset import dataset
+from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors, progress, report_skipped, table
 from pipelines.data.dataset import Dataset
-from pipelines.data.opening import DRAWN, open_data, resolve_name
+from pipelines.data.opening import open_data, resolve_name
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import TrainingInterruptedError, UserError
 
@@ -28,16 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(dataset, name="dataset")
-
-DataOption = Annotated[
-    str,
-    typer.Option(
-        help="Labelled images: a folder with a folder per class, the same below train/ and test/, a .zip of either, "
-        "or a .csv like fer2013.csv. 'drawn' stands for faces that the program draws itself, 'drawn:COUNT:SEED' for so "
-        "many of them.",
-    ),
-]
-SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result, bit for bit.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -72,39 +63,6 @@ def demo(
 
 
 @app.command()
-def train(
-    recipe: Annotated[str, typer.Argument(help="The name of a recipe, such as fer-small, or a .toml file.")],
-    data: DataOption = DRAWN,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many training images, for a quick try.")] = None,
-    seed: SeedOption = 0,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE by default.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete an earlier run in that folder.")] = False,
-) -> None:
-    """Train a recipe on labelled images.
-
-    A part of the training images is held back for validation and chooses the best epoch; test images are not touched.
-    After an interruption the same command goes on where it stopped.
-    """
-    from pipelines.recipe import load_recipe
-    from pipelines.training import train as train_recipe
-
-    loaded = load_recipe(recipe)
-    source = open_data(data, loaded.preprocessing)
-    folder = out or Path("runs") / loaded.name
-    run = train_recipe(
-        loaded, source, resolve_name(data), folder, epochs=epochs, limit=limit, seed=seed, overwrite=overwrite
-    )
-    measured = run.metrics()
-    console.print(
-        f"best epoch {measured['training']['best_epoch']} of {measured['training']['epochs']}, "
-        f"{measured['training']['seconds_per_epoch']:.1f} s per epoch; validation accuracy "
-        f"{measured['validation']['accuracy']:.4f}, macro F1 {measured['validation']['macro_f1']:.4f}"
-    )
-    console.print(f"everything is in {folder}; next: scratchnet evaluate {folder}")
-
-
-@app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run's folder, or a model file (.safetensors, .keras or .h5).")],
     data: Annotated[str | None, typer.Option(help="Labelled images as in train; the run's own by default.")] = None,
@@ -114,7 +72,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Print accuracy, macro F1 and the figures of each class."""
-    from pipelines import evaluation
+    from pipelines import engines, evaluation
     from pipelines.run import Run, load_run_model
 
     model = load_run_model(run)
@@ -124,14 +82,15 @@ def evaluate(
             raise UserError(f"{run} is a model file, which does not say its data; pass --data")
         data = str(folder.config()["data"])
     preprocessing = Preprocessing.from_config(model.preprocessing or {})
-    source = open_data(data, preprocessing, model.class_names)
+    source = folder.open_data(data) if folder else open_data(data, preprocessing, model.class_names)
     name = resolve_name(data)
     same_data = folder is not None and name == folder.config()["data"]
     samples, part = evaluation.choose_samples(source, split, folder if same_data else None)
     with progress("reading images") as advance:
         dataset = Dataset(source, samples, preprocessing, progress=advance)
     report_skipped(source, [dataset])
-    result = evaluation.evaluate_model(model, dataset)
+    predicted = engines.predict(folder.engine if folder else "scratch", model, dataset).argmax(axis=-1)
+    result = evaluation.evaluate_predictions(dataset.labels, predicted, dataset.class_names)
     evaluation.print_evaluation(result, f"{run} on {data}, {part}")
     if folder is not None:
         seen = evaluation.seen_in_training(samples, folder) if same_data else 0
@@ -203,7 +162,8 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-compare.register(app)
+for command in (train, recipes, compare):
+    command.register(app)
 
 
 def run() -> None:
