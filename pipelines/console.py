@@ -23,6 +23,13 @@ if not console.is_terminal:
     console.width = 250  # a file has no edge at which a table would have to be cut
 
 SHOWN_SKIPPED = 10
+_bars = True
+
+
+def no_bars() -> None:
+    """Print lines alone from now on, because other processes print to the same terminal."""
+    global _bars
+    _bars = False
 
 
 def _bar(screen: Console = console) -> Progress:
@@ -34,7 +41,7 @@ def _bar(screen: Console = console) -> Progress:
         TextColumn("{task.fields[note]}"),
         console=screen,
         transient=True,
-        disable=not screen.is_terminal,  # in a log file a bar would be noise
+        disable=not (_bars and screen.is_terminal),  # in a log file a bar would be noise
     )
 
 

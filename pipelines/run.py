@@ -79,10 +79,10 @@ class Run:
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; choose another --out")
         if self.folder.is_dir() and any(self.folder.iterdir()):
-            if not self._is_run():
+            if not self.is_run:
                 raise UserError(f"{self.folder} is not empty and is not a run; choose another --out")
             if overwrite:
-                self._clear()
+                self.clear()
             elif self.finished:
                 raise UserError(f"{self.folder} holds a finished run; choose another --out, or pass --overwrite")
             else:
@@ -92,11 +92,12 @@ class Run:
         write_text(self.split_path, split)
         return False
 
-    def _is_run(self) -> bool:
-        # other programs have a config.json too
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder is one of a run; other programs have a config.json too."""
         return self.config_path.exists() and self.config().get("format") == FORMAT
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Delete what a run writes, and nothing else."""
         for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare", self.folder / "explain"):
             shutil.rmtree(path, ignore_errors=True)
