@@ -1,0 +1,90 @@
+"""Curves of how well probabilities rank images: ROC, and precision against recall."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pipelines.figures.colours import class_colours
+
+SIZE = (6.6, 4.6)  # inches, of which the legend takes the right third
+
+
+class Curve(NamedTuple):
+    """A curve over [0, 1], and what it encloses.
+
+    Attributes:
+        x: (points,), rising.
+        y: (points,).
+        area: below the curve.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    area: float
+
+
+def draw_roc(curves: Mapping[str, Curve | None], title: str) -> Figure:
+    """Draw the ROC curve of each class against the others, and their mean.
+
+    Args:
+        curves: false positive rates as x, true positive rates as y, by class in label order; None for a class of
+            which there is none. The curves of two classes mirror each other, so only the second one is drawn.
+        title: above the curves.
+    """
+    figure, axes = _square(title, "false positive rate", "true positive rate")
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1, label="chance  0.500")
+    drawn = _draw_classes(axes, curves, skip=1 if len(curves) == 2 else 0)
+    if len(drawn) > 1:
+        grid = np.unique(np.concatenate([curve.x for curve in drawn]))
+        mean = np.mean([np.interp(grid, curve.x, curve.y) for curve in drawn], axis=0)
+        area = sum(curve.area for curve in drawn) / len(drawn)
+        # each curve rises from the origin
+        axes.plot([0, *grid], [0, *mean], color="black", linestyle="--", label=f"macro average  {area:.3f}")
+    _add_legend(axes, "area under the curve")
+    return figure
+
+
+def draw_precision_recall(curves: Mapping[str, Curve | None], title: str) -> Figure:
+    """Draw precision against recall of each class.
+
+    Args:
+        curves: recall as x, precision as y, average precision as area, by class in label order; None for a class of
+            which there is none.
+        title: above the curves.
+    """
+    figure, axes = _square(title, "recall", "precision")
+    # scikit-learn's average precision is the area of these steps
+    _draw_classes(axes, curves, drawstyle="steps-pre")
+    _add_legend(axes, "average precision")
+    return figure
+
+
+def _square(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=11)
+    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _draw_classes(
+    axes: Axes, curves: Mapping[str, Curve | None], skip: int = 0, drawstyle: str = "default"
+) -> list[Curve]:
+    drawn = []
+    for (name, curve), colour in list(zip(curves.items(), class_colours(len(curves)), strict=True))[skip:]:
+        if curve is None:
+            axes.plot([], [], color=colour, linewidth=1.5, label=f"{name}  unknown")
+            continue
+        axes.plot(curve.x, curve.y, color=colour, linewidth=1.5, drawstyle=drawstyle, label=f"{name}  {curve.area:.3f}")
+        drawn.append(curve)
+    return drawn
+
+
+def _add_legend(axes: Axes, heading: str) -> None:
+    axes.legend(title=heading, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
