@@ -1,6 +1,7 @@
 """The figures of an evaluation, as files."""
 
 from collections.abc import Mapping
+from textwrap import fill
 
 from matplotlib.figure import Figure
 
@@ -14,6 +15,8 @@ from pipelines.figures.ranking import draw_precision_recall, draw_roc
 from pipelines.figures.saving import save_figure
 from pipelines.run import Run
 
+# characters of a title that fit above the narrowest figure
+LINE = 44
 # the names of the files by what they show
 _FILES = {
     "confusion_matrix": "confusion_matrix_{}.png",
@@ -37,13 +40,16 @@ def draw_evaluation(predictions: Predictions, evaluation: Evaluation, title: str
         probabilities, `calibration`.
     """
     roc, bins = roc_curves(predictions), reliability(predictions)
+    against = "each class against the others" if len(roc) > 2 else f"{evaluation.class_names[-1]} against the other"
     figures = {
         **_matrices(evaluation, title),
-        "roc": draw_roc(roc, f"{title}: ROC, each class against the others" if len(roc) > 2 else f"{title}: ROC"),
-        "precision_recall": draw_precision_recall(precision_recall_curves(predictions), f"{title}: precision, recall"),
+        "roc": draw_roc(roc, _heading(title, f"ROC, {against}")),
+        "precision_recall": draw_precision_recall(
+            precision_recall_curves(predictions), _heading(title, "precision against recall")
+        ),
     }
     if bins is not None:
-        figures["calibration"] = draw_calibration(*bins, ece=bins.ece, title=f"{title}: calibration")
+        figures["calibration"] = draw_calibration(*bins, ece=bins.ece, title=_heading(title, "calibration"))
     return figures
 
 
@@ -58,12 +64,17 @@ def save_matrix(run: Run, part: str, evaluation: Evaluation) -> None:
 
 
 def _matrices(evaluation: Evaluation, title: str) -> dict[str, Figure]:
-    heading = f"{title}: accuracy {evaluation.accuracy:.1%}, macro F1 {evaluation.macro_f1:.3f}"
+    heading = _heading(title, f"accuracy {evaluation.accuracy:.1%}, macro F1 {evaluation.macro_f1:.3f}")
     matrix, names = evaluation.matrix, evaluation.class_names
     return {
         "confusion_matrix": draw_confusion_matrix(matrix, names, heading),
         "confusion_matrix_normalised": draw_confusion_matrix(matrix, names, heading, normalised=True),
     }
+
+
+def _heading(title: str, what: str) -> str:
+    together = f"{title}: {what}"
+    return together if len(together) <= LINE else f"{fill(title, LINE)}\n{what}"
 
 
 def _save(run: Run, part: str, figures: Mapping[str, Figure]) -> list[str]:

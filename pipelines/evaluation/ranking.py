@@ -45,4 +45,10 @@ def _roc(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> Curve:
 
 def _precision_recall(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> Curve:
     precision, recall, _ = metrics.precision_recall_curve(truth, scores)
-    return Curve(recall[::-1], precision[::-1], float(metrics.average_precision_score(truth, scores)))
+    # of equal recalls the highest precision, which comes last: the others add nothing to the average precision. What
+    # stands at recall 0 is no measurement
+    reached = recall > 0
+    rising, first = np.unique(recall[reached][::-1], return_index=True)
+    best = precision[reached][::-1][first]
+    area = float(metrics.average_precision_score(truth, scores))
+    return Curve(np.concatenate([[0.0], rising]), np.concatenate([best[:1], best]), area)

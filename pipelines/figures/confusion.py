@@ -27,8 +27,8 @@ def draw_confusion_matrix(
     values = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0) if normalised else matrix
     largest = 1.0 if normalised else max(float(matrix.max()), 1.0)
     side = min(CELL * classes, LARGEST)
-    margin = 0.5 + 0.075 * max(len(name) for name in class_names)
-    figure = Figure(figsize=(max(side + margin + 1.1, 4.2), side + margin + 0.9), layout="constrained")
+    name = 0.08 * max(len(name) for name in class_names)  # inches
+    figure = Figure(figsize=(max(side + name + 1.6, 4.2), side + 0.7 * name + 0.85), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(values, cmap="Blues", vmin=0, vmax=largest)
     if side / classes >= SMALLEST_WITH_TEXT:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pipelines.figures.colours import class_colours
 
-SIZE = (6.6, 4.6)  # inches, of which the legend takes the right third
+# inches: of a figure, of which the legend takes the right third, and of a line of the legend
+WIDTH, HEIGHT, LINE = 6.6, 4.6, 0.19
 
 
 class Curve(NamedTuple):
@@ -35,7 +36,7 @@ def draw_roc(curves: Mapping[str, Curve | None], title: str) -> Figure:
             which there is none. The curves of two classes mirror each other, so only the second one is drawn.
         title: above the curves.
     """
-    figure, axes = _square(title, "false positive rate", "true positive rate")
+    figure, axes = _square(title, "false positive rate", "true positive rate", len(curves))
     axes.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1, label="chance  0.500")
     drawn = _draw_classes(axes, curves, skip=1 if len(curves) == 2 else 0)
     if len(drawn) > 1:
@@ -56,15 +57,15 @@ def draw_precision_recall(curves: Mapping[str, Curve | None], title: str) -> Fig
             which there is none.
         title: above the curves.
     """
-    figure, axes = _square(title, "recall", "precision")
+    figure, axes = _square(title, "recall", "precision", len(curves))
     # scikit-learn's average precision is the area of these steps
     _draw_classes(axes, curves, drawstyle="steps-pre")
     _add_legend(axes, "average precision")
     return figure
 
 
-def _square(title: str, x: str, y: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=SIZE, layout="constrained")
+def _square(title: str, x: str, y: str, classes: int) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, max(HEIGHT, LINE * (classes + 4))), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=11)
     axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
