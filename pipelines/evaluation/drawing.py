@@ -16,7 +16,7 @@ from pipelines.figures.saving import save_figure
 from pipelines.run import Run
 
 # characters of a title that fit above the narrowest figure
-LINE = 44
+LINE = 42
 # the names of the files by what they show
 _FILES = {
     "confusion_matrix": "confusion_matrix_{}.png",

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-# inches of a cell, and of a whole matrix at most; smaller cells than the last hold no numbers
-CELL, LARGEST, SMALLEST_WITH_TEXT = 0.6, 15.0, 0.36
+# inches of a cell, and of a whole matrix at least and at most; smaller cells than the last hold no numbers
+CELL, SMALLEST, LARGEST, SMALLEST_WITH_TEXT = 0.6, 2.2, 15.0, 0.36
 
 
 def draw_confusion_matrix(
@@ -26,9 +26,9 @@ def draw_confusion_matrix(
     totals = matrix.sum(axis=1, keepdims=True)
     values = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0) if normalised else matrix
     largest = 1.0 if normalised else max(float(matrix.max()), 1.0)
-    side = min(CELL * classes, LARGEST)
+    side = min(max(CELL * classes, SMALLEST), LARGEST)
     name = 0.08 * max(len(name) for name in class_names)  # inches
-    figure = Figure(figsize=(max(side + name + 1.6, 4.2), side + 0.7 * name + 0.85), layout="constrained")
+    figure = Figure(figsize=(max(side + name + 1.6, 4.6), side + 0.7 * name + 0.85), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(values, cmap="Blues", vmin=0, vmax=largest)
     if side / classes >= SMALLEST_WITH_TEXT:
@@ -42,7 +42,7 @@ def draw_confusion_matrix(
     axes.set_yticks(range(classes), class_names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(title, fontsize=11)
+    figure.suptitle(title, fontsize=11)  # above the colour bar too, as a small matrix has no room
     axes.set(xlabel="predicted", ylabel="true")
     if normalised:
         figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.8, format=lambda value, _: f"{value:.0%}")
