@@ -102,7 +102,7 @@ class Run:
         for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare"):
             shutil.rmtree(path, ignore_errors=True)
         own = [self.model_path, self.history_path, self.split_path, self.metrics_path, self.folder / "curves.png"]
-        evaluated = [path for path in self.folder.iterdir() if _EVALUATED.fullmatch(path.name)]
+        evaluated = [path for path in self.folder.iterdir() if path.is_file() and _EVALUATED.fullmatch(path.name)]
         # the configuration last: until then an interrupted deletion can be repeated
         for path in (*own, *evaluated, self.config_path):
             path.unlink(missing_ok=True)
