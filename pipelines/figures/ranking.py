@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from pipelines.figures.colours import class_colours
 
-# inches: of a figure, of which the legend takes the right third, and of a line of the legend
-WIDTH, HEIGHT, LINE = 6.6, 4.6, 0.19
+# inches: the axes with their labels, a line of the legend beside them, and a letter of it
+SIDE, LINE, LETTER = 4.6, 0.2, 0.075
+# letters of the legend beside the names, and its longest line that names no class
+FIGURES, LONGEST = 7, len("area under the curve")
 
 
 class Curve(NamedTuple):
@@ -36,7 +38,7 @@ def draw_roc(curves: Mapping[str, Curve | None], title: str) -> Figure:
             which there is none. The curves of two classes mirror each other, so only the second one is drawn.
         title: above the curves.
     """
-    figure, axes = _square(title, "false positive rate", "true positive rate", len(curves))
+    figure, axes = _square(title, "false positive rate", "true positive rate", list(curves))
     axes.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1, label="chance  0.500")
     drawn = _draw_classes(axes, curves, skip=1 if len(curves) == 2 else 0)
     if len(drawn) > 1:
@@ -57,18 +59,22 @@ def draw_precision_recall(curves: Mapping[str, Curve | None], title: str) -> Fig
             which there is none.
         title: above the curves.
     """
-    figure, axes = _square(title, "recall", "precision", len(curves))
+    figure, axes = _square(title, "recall", "precision", list(curves))
     # scikit-learn's average precision is the area of these steps
     _draw_classes(axes, curves, drawstyle="steps-pre")
     _add_legend(axes, "average precision")
     return figure
 
 
-def _square(title: str, x: str, y: str, classes: int) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, max(HEIGHT, LINE * (classes + 4))), layout="constrained")
+def _square(title: str, x: str, y: str, names: list[str]) -> tuple[Figure, Axes]:
+    letters = max(LONGEST, *(len(name) + FIGURES for name in names))
+    size = (SIDE + 0.7 + LETTER * letters, max(SIDE, LINE * (len(names) + 5)))
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=11)
     axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.set_yticks(np.linspace(0, 1, 6))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
