@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare, evaluate
+from pipelines.commands import compare, evaluate, recipes, train
 from pipelines.commands.dataset import dataset
+from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors, table
-from pipelines.data.opening import DRAWN, open_data, resolve_name
 from pipelines.errors import TrainingInterruptedError, UserError
 
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
@@ -25,16 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(dataset, name="dataset")
-
-DataOption = Annotated[
-    str,
-    typer.Option(
-        help="Labelled images: a folder with a folder per class, the same below train/ and test/, a .zip of either, "
-        "or a .csv like fer2013.csv. 'drawn' stands for faces that the program draws itself, 'drawn:COUNT:SEED' for so "
-        "many of them.",
-    ),
-]
-SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result, bit for bit.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -66,39 +56,6 @@ def demo(
     from pipelines.demo import run_demo
 
     run_demo(out, images, epochs, seed)
-
-
-@app.command()
-def train(
-    recipe: Annotated[str, typer.Argument(help="The name of a recipe, such as fer-small, or a .toml file.")],
-    data: DataOption = DRAWN,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many training images, for a quick try.")] = None,
-    seed: SeedOption = 0,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/RECIPE by default.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete an earlier run in that folder.")] = False,
-) -> None:
-    """Train a recipe on labelled images.
-
-    A part of the training images is held back for validation and chooses the best epoch; test images are not touched.
-    After an interruption the same command goes on where it stopped.
-    """
-    from pipelines.recipe import load_recipe
-    from pipelines.training import train as train_recipe
-
-    loaded = load_recipe(recipe)
-    source = open_data(data, loaded.preprocessing)
-    folder = out or Path("runs") / loaded.name
-    run = train_recipe(
-        loaded, source, resolve_name(data), folder, epochs=epochs, limit=limit, seed=seed, overwrite=overwrite
-    )
-    measured = run.metrics()
-    console.print(
-        f"best epoch {measured['training']['best_epoch']} of {measured['training']['epochs']}, "
-        f"{measured['training']['seconds_per_epoch']:.1f} s per epoch; validation accuracy "
-        f"{measured['validation']['accuracy']:.4f}, macro F1 {measured['validation']['macro_f1']:.4f}"
-    )
-    console.print(f"everything is in {folder}; next: scratchnet evaluate {folder}")
 
 
 @app.command()
@@ -161,8 +118,8 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-compare.register(app)
-evaluate.register(app)
+for command in (train, evaluate, recipes, compare):
+    command.register(app)
 
 
 def run() -> None:

@@ -1,5 +1,6 @@
 """What the command prints, and the progress bars that long work shows."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,8 +62,10 @@ class TrainingProgress(Callback):
         super().__init__()
         self.label = label
         self._bar: Progress | None = None
+        self._seconds: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._started = time.monotonic()
         self._bar = _bar()
         self._bar.start()
         name = f"{self.label}epoch {epoch + 1}/{self.params['epochs']}"
@@ -75,7 +78,10 @@ class TrainingProgress(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.close()
         figures = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items() if np.ndim(value) == 0)
-        console.print(f"{self.label}epoch {epoch + 1}/{self.params['epochs']}  {figures}")
+        self._seconds.append(time.monotonic() - self._started)
+        left = self.params["epochs"] - epoch - 1
+        rest = f"  left {_duration(left * float(np.median(self._seconds)))}" if left else ""
+        console.print(f"{self.label}epoch {epoch + 1}/{self.params['epochs']}  {figures}{rest}")
 
     def close(self) -> None:
         """Take the bar away, also after an interruption."""
@@ -84,11 +90,17 @@ class TrainingProgress(Callback):
             self._bar = None
 
 
-def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
-    """A table whose first column is text and whose others are figures."""
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def table(title: str, columns: list[str], rows: list[list[str]], text: int = 1) -> Table:
+    """A table whose first columns, as many as `text` says, are text and whose others are figures."""
     result = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        result.add_column(column, justify="left" if number == 0 else "right", overflow="fold")  # never cut a name
+        result.add_column(column, justify="left" if number < text else "right", overflow="fold")  # never cut a name
     for row in rows:
         result.add_row(*row)
     return result

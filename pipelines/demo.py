@@ -1,8 +1,6 @@
 """The whole way on drawn faces: train, evaluate, save, use; beside Keras where TensorFlow is installed."""
 
 import csv
-import time
-from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,16 +15,15 @@ from pipelines.console import console, table
 from pipelines.data.dataset import Dataset
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.opening import drawn_name
-from pipelines.data.parts import Parts, divide
+from pipelines.data.parts import divide
 from pipelines.demo_dataset import make_demo_dataset
 from pipelines.errors import UserError
 from pipelines.files import write_whole
-from pipelines.keras_engine import fit_keras, predict_keras
 from pipelines.predict import predict_images
-from pipelines.recipe import Recipe, load_recipe
+from pipelines.recipe import Recipe
+from pipelines.recipe_files import load_recipe
 from pipelines.run import Run, load_run_model
 from pipelines.training import make_dataset, train
-from pipelines.twin import to_keras
 
 RECIPE = "drawn-faces"
 
@@ -43,11 +40,11 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     parts = divide(source, recipe.data.validation, recipe.data.test, seed)
     test = make_dataset(source, parts.test, recipe, "test", False, seed)
     model = load_run_model(folder)
-    result = evaluation.evaluate_model(model, test)
+    predictions = evaluation.predictions_of(model, test)
+    result = evaluation.evaluate_probabilities(predictions)
     console.print("\n2. Its best epoch on faces it has never seen")
     evaluation.print_evaluation(result, "test")
-    evaluation.save_matrix(run, "test", result)
-    run.add_metrics(test=result.to_json())
+    evaluation.save_evaluation(run, "test", predictions, result)
 
     console.print("\n3. The saved model on new images")
     _predict_new_faces(model, folder, seed)
@@ -58,7 +55,7 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
             'TensorFlow is not installed, so this part is left out: pip install -e ".[keras]" in the checkout'
         )
     else:
-        _compare_with_keras(recipe, source, parts, test, run, epochs, seed)
+        _compare_with_keras(recipe, source, drawn_name(images, seed), test, run, epochs, seed)
 
     console.print("\n5. Faces out of a film, which the program draws as well, and a dataset of them")
     make_demo_dataset(folder, seed)
@@ -90,29 +87,22 @@ def _write_png(image: NDArray[np.uint8], path: Path) -> None:
 
 
 def _compare_with_keras(
-    recipe: Recipe, source: DrawnFaces, parts: Parts, test: Dataset, run: Run, epochs: int, seed: int
+    recipe: Recipe, source: DrawnFaces, data_name: str, test: Dataset, run: Run, epochs: int, seed: int
 ) -> None:
-    sn.set_random_seed(seed)
-    initial = recipe.build_model(source.class_names)  # the seed makes it the one that was trained
-    twin = to_keras(initial)
-    training = make_dataset(source, parts.train, recipe, "training", True, seed)
-    validation = make_dataset(source, parts.validation, recipe, "validation", False, seed)
-    started = time.perf_counter()
-    history = fit_keras(twin, training, validation, recipe, epochs)
-    console.print(f"Keras trained for {time.perf_counter() - started:.0f} s")
-    predicted = predict_keras(twin, test).argmax(axis=-1)
-    theirs = evaluation.evaluate_predictions(test.labels, predicted, test.class_names).to_json()
-    measured = run.metrics()
-    run.add_metrics(keras={"test": theirs, "history": history})
-    ours = _read_history(run)
+    folder = run.folder / "keras"
+    other = train(recipe, source, data_name, folder, engine="keras", epochs=epochs, seed=seed, overwrite=True)
+    predictions = evaluation.predictions_of(load_run_model(folder), test, "keras")
+    evaluation.save_evaluation(other, "test", predictions, evaluation.evaluate_probabilities(predictions))
+    histories = [_read_history(one) for one in (run, other)]
+    measured = [one.metrics() for one in (run, other)]
     rows = [
         [name, *(str_format.format(value) for value in values)]
         for name, str_format, values in (
-            ("seconds per epoch (median)", "{:.2f}", (np.median(ours["seconds"]), np.median(history["seconds"]))),
-            ("training loss, last epoch", "{:.3f}", (ours["loss"][-1], history["loss"][-1])),
-            ("validation accuracy, best epoch", "{:.3f}", (_best(ours), _best(history))),
-            ("test accuracy", "{:.3f}", (measured["test"]["accuracy"], theirs["accuracy"])),
-            ("test macro F1", "{:.3f}", (measured["test"]["macro_f1"], theirs["macro_f1"])),
+            ("seconds per epoch (median)", "{:.2f}", [np.median(history["seconds"]) for history in histories]),
+            ("training loss, last epoch", "{:.3f}", [history["loss"][-1] for history in histories]),
+            ("validation accuracy, best epoch", "{:.3f}", [figures["validation"]["accuracy"] for figures in measured]),
+            ("test accuracy", "{:.3f}", [figures["test"]["accuracy"] for figures in measured]),
+            ("test macro F1", "{:.3f}", [figures["test"]["macro_f1"] for figures in measured]),
         )
     ]
     console.print(table("side by side", ["", "scratchnet", "Keras"], rows))
@@ -123,8 +113,3 @@ def _read_history(run: Run) -> dict[str, list[float]]:
     with run.history_path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return {name: [float(row[name]) for row in rows] for name in rows[0]}
-
-
-def _best(history: Mapping[str, list[float]]) -> float:
-    """The validation accuracy of the epoch with the smallest validation loss."""
-    return history["val_accuracy"][int(np.argmin(history["val_loss"]))]

@@ -8,9 +8,10 @@ from pathlib import Path
 from pipelines.commands import dataset_audit, dataset_label, dataset_version
 from pipelines.commands.dataset_extract import print_extraction
 from pipelines.console import console
-from pipelines.curation.emotions import SEVEN, match_class
+from pipelines.curation.emotions import SEVEN
 from pipelines.curation.labels_csv import HEADER
 from pipelines.curation.manifest import Manifest, Row
+from pipelines.data.class_names import match_class
 from pipelines.files import write_text
 from pipelines.movies.drawn_film import DrawnFilm
 from pipelines.movies.extract import extract

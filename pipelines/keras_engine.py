@@ -1,87 +1,139 @@
-"""Training and using the Keras twin on the batches that our own engine gets."""
+"""Training and using the Keras twin on the batches that our own engine gets, with our own callbacks."""
 
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from pipelines.console import console
+import scratchnet as sn
 from pipelines.data.dataset import Batch, Dataset
-from pipelines.recipe import Recipe
-from pipelines.twin import import_keras
-from scratchnet.arrays import FloatArray
+from pipelines.twin import copy_weights_back, import_keras, to_keras
+from scratchnet.arrays import AnyArray, FloatArray
+from scratchnet.callbacks import Callback, CallbackList
 
 
 def fit_keras(
-    model: Any, training: Dataset, validation: Dataset, recipe: Recipe, epochs: int
-) -> dict[str, list[float]]:
-    """Train a compiled Keras model as `pipelines.training.train` trains ours: same batches, same callbacks.
+    model: sn.Model,
+    training: Dataset,
+    validation: Dataset,
+    epochs: int,
+    callbacks: Sequence[Callback],
+    class_weight: Mapping[int, float] | None = None,
+) -> dict[str, list[Any]]:
+    """Train a model's Keras twin; see `pipelines.engines.fit`.
 
-    Args:
-        model: from `pipelines.twin.to_keras`. It ends with the weights of its best epoch.
-        training: its epochs are gone through in their order.
-        validation: looked at after each epoch.
-        recipe: for early stopping and the learning rate on a plateau.
-        epochs: how often to go through the training data.
-
-    Returns:
-        The figures of each epoch, `seconds` among them.
+    What callbacks save is scratchnet's model with Keras's weights; what `BackupAndRestore` keeps is Keras's training,
+    its random numbers included, so that one that was interrupted ends as one that was not.
     """
     keras = import_keras()
-    seconds: list[float] = []
+    keras.utils.set_random_seed(sn.random.next_seed() % 2**32)
+    twin = to_keras(model)
+    watchers = CallbackList(
+        callbacks, add_history=True, model=_Watched(model, twin), epochs=epochs, steps=len(training), verbose=0
+    )
 
-    def line(epoch: int, logs: dict[str, float]) -> None:
-        seconds.append(time.perf_counter() - clock[0])
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
-        console.print(f"Keras epoch {epoch + 1}/{epochs}  {figures}  seconds {seconds[-1]:.2f}")
+    class Bridge(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        """Tells our callbacks what Keras does."""
 
-    clock = [0.0]
-    settings = recipe.training
-    callbacks: list[Any] = [
-        keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, logs: clock.__setitem__(0, time.perf_counter()), on_epoch_end=line
-        ),
-        # never stops, but keeps the best epoch's weights, as our checkpoint does
-        keras.callbacks.EarlyStopping(settings.checkpoint.monitor, patience=epochs, restore_best_weights=True),
-    ]
-    if settings.early_stopping:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(settings.early_stopping.monitor, patience=settings.early_stopping.patience)
-        )
-    if settings.reduce_lr_on_plateau:
-        plateau = settings.reduce_lr_on_plateau
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
-                plateau.monitor, factor=plateau.factor, patience=plateau.patience, min_lr=plateau.min_learning_rate
+        def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            watchers.on_epoch_begin(epoch)
+
+        def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+            watchers.on_train_batch_begin(batch)
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+            watchers.on_train_batch_end(batch, logs)
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            watchers.on_epoch_end(epoch, logs)
+
+    watchers.on_train_begin()
+    first = watchers.initial_epoch or 0
+    assert watchers.history is not None
+    if not twin.stop_training and first < epochs:
+        with _stream(training, first, epochs) as batches, _stream(validation, first, epochs) as held_back:
+            twin.fit(
+                batches,
+                steps_per_epoch=len(training),
+                initial_epoch=first,
+                epochs=epochs,
+                validation_data=held_back,
+                validation_steps=len(validation),
+                callbacks=[Bridge()],
+                class_weight=dict(class_weight) if class_weight else None,
+                shuffle=False,  # the dataset has done so
+                verbose=0,
             )
-        )
-    with _stream(training, epochs) as batches, _stream(validation, epochs) as held_back:
-        history = model.fit(
-            batches,
-            steps_per_epoch=len(training),
-            epochs=epochs,
-            validation_data=held_back,
-            validation_steps=len(validation),
-            callbacks=callbacks,
-            shuffle=False,  # the dataset has done so
-            verbose=0,
-        )
-    return {**{name: [float(v) for v in values] for name, values in history.history.items()}, "seconds": seconds}
+    watchers.on_train_end()
+    return watchers.history.history
 
 
-def predict_keras(model: Any, dataset: Dataset) -> FloatArray:
-    """A Keras model's output for every sample of a dataset, in its order."""
-    return np.concatenate([np.asarray(model(x, training=False)) for x, _ in dataset])
+def predict_keras(model: sn.Model, dataset: Dataset) -> FloatArray:
+    """The output of a model's Keras twin for every sample of a dataset, in its order."""
+    twin = to_keras(model)
+    return np.concatenate([np.asarray(twin(x, training=False)) for x, _ in dataset])
+
+
+class _Watched:
+    """A Keras model as our callbacks see it, with what they ask of a `scratchnet.Model`."""
+
+    def __init__(self, ours: sn.Model, theirs: Any) -> None:
+        self._ours, self._theirs = ours, theirs
+        self.optimizer = _Optimizer(theirs.optimizer)
+
+    @property
+    def stop_training(self) -> bool:
+        return bool(self._theirs.stop_training)
+
+    @stop_training.setter
+    def stop_training(self, value: bool) -> None:
+        self._theirs.stop_training = value
+
+    def check_saveable(self, path: str | Path, weights_only: bool = False) -> None:
+        self._ours.check_saveable(path, weights_only)
+
+    def save(self, path: str | Path) -> None:
+        copy_weights_back(self._theirs, self._ours)
+        self._ours.save(path)
+
+    def training_state(self) -> tuple[dict[str, AnyArray], dict[str, Any]]:
+        return {f"{number:04}": np.asarray(value) for number, value in enumerate(self._variables())}, {}
+
+    def load_training_state(self, arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> None:
+        own = self._variables()
+        if len(own) != len(arrays) or any(value.shape != arrays[f"{n:04}"].shape for n, value in enumerate(own)):
+            raise ValueError("the saved training is of a model with other layers or shapes")
+        for number, variable in enumerate(own):
+            variable.assign(arrays[f"{number:04}"])
+
+    def _variables(self) -> list[Any]:
+        # the generators of dropout's random numbers are among the model's
+        return [*self._theirs.variables, *self._theirs.optimizer.variables]
+
+
+class _Optimizer:
+    """What callbacks read and set of an optimiser."""
+
+    def __init__(self, theirs: Any) -> None:
+        self._theirs = theirs
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self._theirs.learning_rate)
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._theirs.learning_rate = value
 
 
 @contextmanager
-def _stream(dataset: Dataset, epochs: int) -> Iterator[Iterator[Batch]]:
+def _stream(dataset: Dataset, first: int, epochs: int) -> Iterator[Iterator[Batch]]:
     # all epochs' batches one after the other; Keras asks for len(dataset) of them per epoch. TensorFlow keeps its
     # generator when a training is over, and may be reading ahead then: the dataset's threads would wait for it for ever
-    batches = _epochs(dataset, epochs)
+    batches = _epochs(dataset, first, epochs)
     lock = Lock()  # a generator that is at work cannot be closed
 
     def stream() -> Iterator[Batch]:
@@ -99,7 +151,7 @@ def _stream(dataset: Dataset, epochs: int) -> Iterator[Iterator[Batch]]:
             batches.close()
 
 
-def _epochs(dataset: Dataset, epochs: int) -> Generator[Batch, None, None]:
-    for epoch in range(epochs):
+def _epochs(dataset: Dataset, first: int, epochs: int) -> Generator[Batch, None, None]:
+    for epoch in range(first, epochs):
         dataset.set_epoch(epoch)
         yield from dataset

@@ -4,7 +4,8 @@ config.json            the resolved recipe, seed, data and versions
 split.csv              which sample was in which part
 history.csv            losses and metrics of every epoch
 curves.png             the same as a picture
-model.safetensors      the model of the best epoch, with its classes and preprocessing
+model.safetensors      the model that was kept, with its classes and preprocessing, whichever engine trained it
+model.keras            the same for Keras, where that was the engine
 metrics.json           what was measured, on which part
 predictions_*.csv      what the model said of each image of a part
 confusion_matrix_*.png, roc_*.png, precision_recall_*.png, calibration_*.png
@@ -25,10 +26,14 @@ from typing import Any
 
 import scratchnet as sn
 from pipelines.console import errors
+from pipelines.data.opening import open_data
 from pipelines.data.parts import Parts
 from pipelines.data.preprocessing import Preprocessing
+from pipelines.data.sample import Source
+from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
+from pipelines.recipe import Recipe
 
 FORMAT = "scratchnet run"
 # a file name need not be valid UTF-8, and must come back as it was
@@ -52,6 +57,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.model_path = folder / "model.safetensors"
+        self.keras_model_path = folder / "model.keras"
         self.history_path = folder / "history.csv"
         self.metrics_path = folder / "metrics.json"
         self.config_path = folder / "config.json"
@@ -101,7 +107,14 @@ class Run:
         """Delete what a run writes, and nothing else."""
         for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare"):
             shutil.rmtree(path, ignore_errors=True)
-        own = [self.model_path, self.history_path, self.split_path, self.metrics_path, self.folder / "curves.png"]
+        own = [
+            self.model_path,
+            self.keras_model_path,
+            self.history_path,
+            self.split_path,
+            self.metrics_path,
+            self.folder / "curves.png",
+        ]
         evaluated = [path for path in self.folder.iterdir() if path.is_file() and _EVALUATED.fullmatch(path.name)]
         # the configuration last: until then an interrupted deletion can be repeated
         for path in (*own, *evaluated, self.config_path):
@@ -110,7 +123,8 @@ class Run:
     def _check_same(self, config: dict[str, Any], split: str) -> None:
         earlier = self.config()
         for key, value in json.loads(json.dumps(config)).items():
-            if earlier.get(key) != value:
+            # one recipe may come from two files
+            if key not in ("origin", "changes") and earlier.get(key) != value:
                 raise UserError(
                     f"{self.folder} holds an unfinished run with another {key}; "
                     "repeat its command to go on, choose another --out, or pass --overwrite"
@@ -134,6 +148,26 @@ class Run:
         except ValueError as error:
             raise UserError(f"{self.config_path} is damaged: {error}") from error
         return content
+
+    @property
+    def engine(self) -> Engine:
+        """What trained it, and is asked when it is evaluated."""
+        engine: Engine = self.config().get("engine", "scratch")
+        return engine
+
+    def open_data(self, name: str | None = None) -> Source:
+        """The data it was trained on, or others, with the classes it knows.
+
+        Args:
+            name: as `pipelines.data.opening.open_data` takes it; the run's own if left out.
+
+        Raises:
+            UserError: the data cannot be used, or have other classes.
+        """
+        config = self.config()
+        recipe = Recipe.model_validate(config["recipe"])
+        chosen = config["classes"] if recipe.data.classes is not None else None
+        return open_data(name or config["data"], recipe.preprocessing, config["classes"], chosen)
 
     def part_of(self, part: str) -> set[str]:
         """The names of the samples of a part; empty if none was recorded."""
@@ -217,7 +251,7 @@ def _check_fit(model: sn.Model, path: Path) -> None:
         output = model.compute_output_shape(shape)
     except ValueError as error:
         raise UserError(f"the preprocessing of {path} makes images of shape {shape[1:]}, but {error}") from error
-    if output != (None, classes):
+    if output != (None, classes) and not (classes == 2 and output == (None, 1)):
         raise UserError(f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed")
 
 

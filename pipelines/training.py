@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
 
 import scratchnet as sn
 from pipelines.console import TrainingProgress, console, errors, progress, report_skipped
 from pipelines.data.dataset import Dataset
-from pipelines.data.parts import divide
+from pipelines.data.parts import Parts, divide
 from pipelines.data.sample import Sample, Source
+from pipelines.engines import Engine, fit
 from pipelines.errors import TrainingInterruptedError, UserError
-from pipelines.evaluation import evaluate_model, save_matrix
+from pipelines.evaluation import evaluate_probabilities, predictions_of, save_matrix, save_predictions
 from pipelines.figures.curves import save_curves
+from pipelines.files import write_whole
 from pipelines.recipe import Recipe
 from pipelines.run import Run, describe_split
+from pipelines.twin import to_keras
 from scratchnet.callbacks import (
     BackupAndRestore,
     Callback,
@@ -68,10 +72,13 @@ def train(
     data_name: str,
     folder: Path,
     *,
+    engine: Engine = "scratch",
     epochs: int | None = None,
     limit: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    parts: Parts | None = None,
+    label: str = "",
 ) -> Run:
     """Train a recipe and keep everything in a run folder; an interrupted training of the same kind goes on.
 
@@ -82,18 +89,25 @@ def train(
         source: labelled images.
         data_name: how the data are called in the configuration.
         folder: of the run.
+        engine: that trains; both get the same initial weights, batches and callbacks.
         epochs: instead of the recipe's.
         limit: the largest number of training images.
         seed: decides initial weights, order, augmentation, dropout and the split.
         overwrite: whether an earlier run in the folder may be deleted.
+        parts: which images are trained on and which validate; by lot if left out.
+        label: stands before each line that is printed meanwhile.
 
     Raises:
         UserError: the data, the recipe or the folder cannot be used.
+        TrainingInterruptedError: the user has pressed Ctrl-C; the same call goes on later.
     """
     epochs = epochs or recipe.training.epochs
     run = Run(folder)
     config = {
         "recipe": recipe.model_dump(mode="json"),
+        "origin": recipe.origin,
+        "changes": list(recipe.changes),
+        "engine": engine,
         "data": data_name,
         "classes": list(source.class_names),
         "epochs": epochs,
@@ -102,26 +116,23 @@ def train(
     }
     sn.set_random_seed(seed)
     model = recipe.build_model(source.class_names)
-    parts = divide(source, recipe.data.validation, recipe.data.test, seed, limit)
+    if parts is None:
+        parts = divide(source, recipe.data.validation, recipe.data.test, seed, limit)
     training = make_dataset(source, parts.train, recipe, "training", True, seed)
     validation = make_dataset(source, parts.validation, recipe, "validation", False, seed)
     report_skipped(source, [training, validation])
     goes_on = run.start(config, describe_split(parts, source.class_names), overwrite) and run.backup_folder.exists()
     console.print(
-        f"{recipe.name}: {model.count_params():,} weights, {len(training.samples):,} training and "
+        f"{label}{recipe.name}: {model.count_params():,} weights, {len(training.samples):,} training and "
         f"{len(validation.samples):,} validation images, {len(source.class_names)} classes"
+        + (", trained by Keras" if engine == "keras" else "")
     )
     if goes_on:
-        console.print(f"going on with the interrupted run in {folder}")
-    bar = TrainingProgress()
+        console.print(f"{label}going on with the interrupted run in {folder}")
+    bar = TrainingProgress(label)
+    weights = balanced_weights(training) if recipe.training.class_weight else None
     try:
-        history = model.fit(
-            training,
-            epochs=epochs,
-            validation_data=validation,
-            verbose=0,
-            callbacks=_callbacks(recipe, run, bar),
-        )
+        history = fit(engine, model, training, validation, epochs, _callbacks(recipe, run, bar), weights)
     except KeyboardInterrupt:
         bar.close()
         raise TrainingInterruptedError(
@@ -131,8 +142,15 @@ def train(
         raise UserError(f"recipe {recipe.name} cannot be trained on these data: {error}") from error
     finally:
         bar.close()
-    _finish(run, validation, history.history, recipe.training.checkpoint.monitor)
+    _finish(run, engine, validation, history, recipe)
     return run
+
+
+def balanced_weights(dataset: Dataset) -> dict[int, float]:
+    """A weight for each class number: images / (classes * images of the class); 1 on average over the images."""
+    classes = np.unique(dataset.labels)
+    weights = compute_class_weight("balanced", classes=classes, y=dataset.labels)
+    return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
 def _callbacks(recipe: Recipe, run: Run, bar: Callback) -> list[Callback]:
@@ -147,7 +165,9 @@ def _callbacks(recipe: Recipe, run: Run, bar: Callback) -> list[Callback]:
         )
     callbacks += [
         CSVLogger(str(run.history_path)),
-        ModelCheckpoint(str(run.model_path), settings.checkpoint.monitor, save_best_only=True),
+        ModelCheckpoint(
+            str(run.model_path), settings.checkpoint.monitor, save_best_only=settings.checkpoint.keep == "best"
+        ),
         TerminateOnNaN(),
     ]
     if settings.early_stopping:
@@ -156,18 +176,25 @@ def _callbacks(recipe: Recipe, run: Run, bar: Callback) -> list[Callback]:
     return [*callbacks, bar, BackupAndRestore(run.backup_folder, delete_checkpoint=False)]
 
 
-def _finish(run: Run, validation: Dataset, history: dict[str, list[Any]], monitor: str) -> None:
-    """Draw the curves, and measure the best epoch's model on the validation part."""
-    losses = history["loss"]
-    best = _best_epoch(history[monitor], monitor)
+def _finish(run: Run, engine: Engine, validation: Dataset, history: dict[str, list[Any]], recipe: Recipe) -> None:
+    """Draw the curves, and measure the model that was kept on the validation part."""
+    losses, checkpoint = history["loss"], recipe.training.checkpoint
+    best = _best_epoch(history[checkpoint.monitor], checkpoint.monitor)
     if best is None or not math.isfinite(losses[-1]):
         outcome = f"the loss was {losses[-1]} in epoch {len(losses)}"
         if best is None:
             run.model_path.unlink(missing_ok=True)  # a first epoch is the best so far, whatever it is
             raise UserError(f"training diverged: {outcome}; lower the recipe's learning_rate")
         errors.print(f"{outcome}: training ended there, and the best epoch before it is kept")
+    if checkpoint.keep == "last":
+        best = len(losses) - 1
     save_curves(history, run.folder / "curves.png")
-    evaluation = evaluate_model(sn.load_model(run.model_path), validation)
+    model = sn.load_model(run.model_path)
+    if engine == "keras":
+        write_whole(run.keras_model_path, to_keras(model).save)
+    predictions = predictions_of(model, validation, engine)
+    evaluation = evaluate_probabilities(predictions)
+    save_predictions(run, "validation", predictions)
     save_matrix(run, "validation", evaluation)
     seconds = {"seconds": round(sum(history["seconds"]), 2), "seconds_per_epoch": float(np.median(history["seconds"]))}
     run.add_metrics(

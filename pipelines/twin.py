@@ -92,3 +92,13 @@ def _set_weights(twin: Any, model: sn.Model) -> None:
             _set_weights(own, layer)
         elif layer.weights:
             own.set_weights([weight.data for weight in layer.weights])
+
+
+def copy_weights_back(twin: Any, model: sn.Model) -> None:
+    """Give a model the weights of its twin from `to_keras`."""
+    for layer in model.layers:
+        own = twin.get_layer(layer.name)
+        if isinstance(layer, sn.Model):
+            copy_weights_back(own, layer)
+        elif layer.weights:
+            layer.set_weights(own.get_weights())

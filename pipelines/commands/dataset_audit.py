@@ -129,7 +129,7 @@ def _manifest(data: str) -> "Manifest":
 
 def _augmentation(recipe: str | None) -> "Augmentation":
     from pipelines.data.augmentation import USUAL
-    from pipelines.recipe import load_recipe
+    from pipelines.recipe_files import load_recipe
 
     augmentation = USUAL if recipe is None else load_recipe(recipe).augmentation
     if augmentation.changes_nothing:

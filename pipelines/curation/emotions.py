@@ -10,18 +10,6 @@ FIVE = ("Happy", "Sad", "Angry", "Surprised", "Neutral")
 SEVEN = (*FIVE, "Disgust", "Fear")
 MOST_CLASSES = 9  # one digit key each
 
-# how other datasets call the seven
-_SYNONYMS = {
-    "happy": ("happiness", "joy"),
-    "sad": ("sadness",),
-    "angry": ("anger",),
-    "surprised": ("surprise",),
-    "neutral": (),
-    "disgust": ("disgusted",),
-    "fear": ("fearful", "afraid"),
-}
-_MEANING = {word: meaning for meaning, words in _SYNONYMS.items() for word in (meaning, *words)}
-
 
 def choose_classes(asked: str | None, found: Iterable[str]) -> tuple[str, ...]:
     """The classes to label with, in the order of their keys.
@@ -53,12 +41,3 @@ def choose_classes(asked: str | None, found: Iterable[str]) -> tuple[str, ...]:
             f"there must be 2 to {MOST_CLASSES} classes, got {', '.join(names)}; name all of them with --classes"
         )
     return names
-
-
-def match_class(name: str, classes: Sequence[str]) -> str | None:
-    """The class that another dataset's or model's class means: `surprise` is `Surprised`; None if there is none."""
-    keys = {class_key(candidate): candidate for candidate in classes}
-    if class_key(name) in keys:
-        return keys[class_key(name)]
-    meaning = _MEANING.get(class_key(name))
-    return next((candidate for key, candidate in keys.items() if meaning and _MEANING.get(key) == meaning), None)

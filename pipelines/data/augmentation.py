@@ -47,36 +47,34 @@ class Augmentation(BaseModel):
     The image is mirrored, shifted and cropped, then rotated, zoomed and sheared about its middle; all but mirroring is
     a single bilinear warp, filled by reflection (`dcba|abcd|dcba`). Then contrast and brightness change, and last a
     part is erased. All magnitudes are drawn evenly.
-
-    Attributes:
-        rotation: Up to so many degrees either way.
-        zoom: Larger or smaller by up to this share, both sides alike.
-        shear: Rows move sideways by up to this share of their distance from the middle row.
-        shift: Up to this share of the width sideways and of the height up or down.
-        crop: The sides of a random window are shorter than the image's by up to this share; it is enlarged to the
-            image's size.
-        horizontal_flip: Whether half of the images are mirrored left to right.
-        vertical_flip: Whether half of the images are turned upside down.
-        brightness: Least and largest factor of all pixels.
-        contrast: Least and largest factor of the pixels' distance from their mean.
-        erasing: The share of images in which a rectangle is filled with their mean (Zhong et al., "Random Erasing Data
-            Augmentation", https://arxiv.org/abs/1708.04896).
-        erasing_area: Least and largest share of the image that is erased.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Up to so many degrees either way."""
     zoom: Part = 0.0
+    """Larger or smaller by up to this share, both sides alike."""
     shear: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """Rows move sideways by up to this share of their distance from the middle row."""
     shift: Part = 0.0
+    """Up to this share of the width sideways and of the height up or down."""
     crop: Part = 0.0
+    """The sides of a random window are shorter than the image's by up to this share; it is enlarged to the
+    image's size."""
     horizontal_flip: bool = False
+    """Whether half of the images are mirrored left to right."""
     vertical_flip: bool = False
+    """Whether half of the images are turned upside down."""
     brightness: Factors = (1.0, 1.0)
+    """Least and largest factor of all pixels."""
     contrast: Factors = (1.0, 1.0)
+    """Least and largest factor of the pixels' distance from their mean."""
     erasing: Probability = 0.0
+    """The share of images in which a rectangle is filled with their mean (Zhong et al., "Random Erasing Data
+    Augmentation", https://arxiv.org/abs/1708.04896)."""
     erasing_area: tuple[Probability, Probability] = (0.02, 0.2)
+    """Least and largest share of the image that is erased."""
 
     @field_validator("brightness", "contrast", "erasing_area")
     @classmethod

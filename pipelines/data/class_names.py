@@ -5,6 +5,18 @@ from collections.abc import Iterable, Sequence
 
 from pipelines.data.errors import DataError
 
+# how other datasets call the seven
+_SYNONYMS = {
+    "happy": ("happiness", "joy"),
+    "sad": ("sadness",),
+    "angry": ("anger",),
+    "surprised": ("surprise",),
+    "neutral": (),
+    "disgust": ("disgusted",),
+    "fear": ("fearful", "afraid"),
+}
+_MEANING = {word: meaning for meaning, words in _SYNONYMS.items() for word in (meaning, *words)}
+
 
 def class_key(name: str) -> str:
     """The form under which two spellings of a class name are the same: trimmed, composed, case folded."""
@@ -46,3 +58,12 @@ def _check_agreement(asked: tuple[str, ...], spellings: dict[str, str], where: s
     for key, name in spellings.items():
         if key not in keys:
             raise DataError(f"{where} has the class {name!r}, which is not among the class names {', '.join(asked)}")
+
+
+def match_class(name: str, classes: Sequence[str]) -> str | None:
+    """The class that another dataset's or model's class means: `surprise` is `Surprised`; None if there is none."""
+    keys = {class_key(candidate): candidate for candidate in classes}
+    if class_key(name) in keys:
+        return keys[class_key(name)]
+    meaning = _MEANING.get(class_key(name))
+    return next((candidate for key, candidate in keys.items() if meaning and _MEANING.get(key) == meaning), None)

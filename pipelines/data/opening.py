@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.data.chosen_classes import ChosenClasses
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
@@ -24,7 +25,12 @@ def resolve_name(name: str) -> str:
     return drawn_name(*drawn) if drawn else str(Path(name).resolve())
 
 
-def open_data(name: str, preprocessing: Preprocessing, class_names: Sequence[str] | None = None) -> Source:
+def open_data(
+    name: str,
+    preprocessing: Preprocessing,
+    class_names: Sequence[str] | None = None,
+    chosen: Sequence[str] | None = None,
+) -> Source:
     """Open the data of a name.
 
     Args:
@@ -32,10 +38,13 @@ def open_data(name: str, preprocessing: Preprocessing, class_names: Sequence[str
             program draws itself.
         preprocessing: decides size and colour of the drawn faces.
         class_names: the classes in label order, where a model already has them.
+        chosen: these classes alone, in label order, whatever others there are; goes before `class_names`.
 
     Raises:
-        DataError: the path cannot be used, or its classes are others.
+        DataError: the path cannot be used, its classes are others, or it lacks one that is chosen.
     """
+    if chosen is not None:
+        return ChosenClasses(open_data(name, preprocessing), chosen)
     drawn = _parse_drawn(name)
     if drawn is None:
         return open_source(name, class_names)

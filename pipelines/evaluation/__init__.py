@@ -7,6 +7,7 @@ from pipelines.evaluation.drawing import draw_evaluation, save_evaluation_figure
 from pipelines.evaluation.predictions import Predictions, load_predictions, predictions_of, save_predictions
 from pipelines.evaluation.printing import print_evaluation
 from pipelines.evaluation.result import Evaluation, evaluate_model, evaluate_predictions, evaluate_probabilities
+from pipelines.evaluation.saving import save_evaluation
 from pipelines.evaluation.selection import choose_samples, seen_in_training
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "load_predictions",
     "predictions_of",
     "print_evaluation",
+    "save_evaluation",
     "save_evaluation_figures",
     "save_matrix",
     "save_predictions",

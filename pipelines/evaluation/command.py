@@ -13,11 +13,11 @@ from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Source
 from pipelines.errors import UserError
 from pipelines.evaluation.copies import Copies, find_copies, judge_copies
-from pipelines.evaluation.drawing import save_evaluation_figures
-from pipelines.evaluation.predictions import Predictions, predictions_name, predictions_of, save_predictions
+from pipelines.evaluation.predictions import Predictions, predictions_of
 from pipelines.evaluation.printing import print_evaluation
 from pipelines.evaluation.published import published_figures
 from pipelines.evaluation.result import evaluate_probabilities
+from pipelines.evaluation.saving import save_evaluation
 from pipelines.evaluation.selection import choose_samples, seen_in_training
 from pipelines.run import Run, load_run_model
 
@@ -66,33 +66,26 @@ def run_evaluate(path: Path, data: str | None, split: str | None, out: Path | No
     model = load_run_model(path)
     place = _place(run, out)
     subject = _subject(path, run, data, split, Preprocessing.from_config(model.preprocessing or {}), model.class_names)
-    predictions = predictions_of(model, subject.dataset)
+    predictions = predictions_of(model, subject.dataset, run.engine if run is not None else "scratch")
     evaluation = evaluate_probabilities(predictions)
     seen = seen_in_training(subject.dataset.samples, subject.trained)
     copies = _look_for_copies(subject, predictions) if not seen else None
     published = published_figures(subject.trained, subject.part) if subject.trained is not None else None
     if seen:
         errors.print(f"{seen:,} of these images were trained on, so the figures are too good")
-    measured = {
-        "data": subject.data,
-        "trained_on": seen,
-        "copies_of_training_images": None if copies is None else copies.to_json(),
-        **evaluation.to_json(),
-    }
+    copied = None if copies is None else copies.to_json()
+    about = {"data": subject.data, "trained_on": seen, "copies_of_training_images": copied}
     if as_json:
         others = None if published is None else published.to_json()
-        about = {"model": str(path), "part": subject.part, "published": others}
-        print(json.dumps({**about, **measured}, indent=2, ensure_ascii=False))
+        asked = {"model": str(path), "part": subject.part, **about, "published": others}
+        print(json.dumps({**asked, **evaluation.to_json()}, indent=2, ensure_ascii=False))
     else:
         print_evaluation(evaluation, f"{path} on {data or subject.data}, {subject.part}", published)
         if copies is not None:
             console.print(str(copies))
     if place is not None:
-        save_predictions(place, subject.key, predictions)
-        figures = save_evaluation_figures(place, subject.key, predictions, evaluation)
-        place.add_metrics(**{subject.key: measured})
+        written = save_evaluation(place, subject.key, predictions, evaluation, **about)
         if not as_json:
-            written = ["metrics.json", predictions_name(subject.key), *figures]
             console.print(f"everything is in {place.folder}: {', '.join(written)}")
 
 
@@ -119,7 +112,8 @@ def _subject(
         if run is None:
             raise UserError(f"{path} is a model file, which does not say its data; pass --data")
         data = str(run.config()["data"])
-    source, name = open_data(data, preprocessing, class_names), resolve_name(data)
+    source = open_data(data, preprocessing, class_names) if run is None else run.open_data(data)
+    name = resolve_name(data)
     trained = run if run is not None and name == run.config()["data"] else None
     samples, part = choose_samples(source, split, trained)
     with progress("reading images") as advance:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 import scratchnet as sn
 from pipelines.data.dataset import Dataset
+from pipelines.engines import Engine, predict
 from pipelines.errors import UserError
 from pipelines.files import write_text
-from pipelines.probabilities import class_probabilities
 from pipelines.run import TEXT, Run
 
 # how far the sum of a softmax in float32 may be from 1
@@ -66,14 +66,18 @@ class Predictions:
         return bool((self.probabilities >= 0).all() and (abs(self.probabilities.sum(axis=1) - 1) < ROUNDING).all())
 
 
-def predictions_of(model: sn.Model, dataset: Dataset) -> Predictions:
+def predictions_of(model: sn.Model, dataset: Dataset, engine: Engine = "scratch") -> Predictions:
     """Ask a model about a dataset, whose batches come in their own order.
 
     Args:
         model: with an output for each class, or one sigmoid unit for two classes.
         dataset: not shuffled.
+        engine: which computes.
+
+    Raises:
+        UserError: Keras is asked for and not installed, or what is said is not finite.
     """
-    probabilities = class_probabilities(model.predict(dataset))
+    probabilities = predict(engine, model, dataset)
     return Predictions(
         tuple(sample.name for sample in dataset.samples),
         dataset.labels,

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipelines.data.class_names import class_key
+from pipelines.data.class_names import match_class
+from pipelines.recipe import Recipe
 from pipelines.run import Run
 
 
@@ -39,20 +40,22 @@ def published_figures(run: Run, part: str) -> PublishedFigures | None:
     Figures of which the recipe names no part are of the test.
     """
     config = run.config()
-    published: dict[str, Any] = config.get("recipe", {}).get("published") or {}
+    published = Recipe.model_validate(config["recipe"]).published
+    if published is None:
+        return None
     tested = part == "test"
     found = PublishedFigures(
-        published.get("system", ""),
-        published.get("accuracy", {}).get(part),
-        published.get("macro_f1") if tested else None,
-        _by_class(published.get("f1", {}) if tested else {}, config.get("classes", [])),
-        _by_class(published.get("recall", {}) if tested else {}, config.get("classes", [])),
-        published.get("note", ""),
+        published.system,
+        next((value for name, value in published.accuracy.items() if name == part), None),
+        published.macro_f1 if tested else None,
+        _by_class(published.f1, config["classes"]) if tested else {},
+        _by_class(published.recall, config["classes"]) if tested else {},
+        published.note,
     )
     return found if found.accuracy is not None or found.macro_f1 is not None or found.f1 or found.recall else None
 
 
 def _by_class(figures: dict[str, float], class_names: Sequence[str]) -> dict[str, float]:
     # the data may write the classes in another way than the recipe
-    by_key = {class_key(name): value for name, value in figures.items()}
-    return {name: by_key[class_key(name)] for name in class_names if class_key(name) in by_key}
+    named = {match_class(name, class_names): value for name, value in figures.items()}
+    return {name: named[name] for name in class_names if name in named}

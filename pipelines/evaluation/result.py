@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import scratchnet as sn
 from pipelines.data.dataset import Dataset
+from pipelines.engines import Engine
 from pipelines.evaluation.calibration import reliability
 from pipelines.evaluation.confusions import Confusion, worst_confusions
 from pipelines.evaluation.intervals import Interval, bootstrap_intervals
@@ -162,9 +163,9 @@ def evaluate_probabilities(predictions: Predictions, seed: int = 0) -> Evaluatio
     )
 
 
-def evaluate_model(model: sn.Model, dataset: Dataset, seed: int = 0) -> Evaluation:
-    """A model's figures over a dataset, whose batches come in their own order."""
-    return evaluate_probabilities(predictions_of(model, dataset), seed)
+def evaluate_model(model: sn.Model, dataset: Dataset, engine: Engine = "scratch", seed: int = 0) -> Evaluation:
+    """A model's figures over a dataset, whose batches come in their own order; see `predictions_of`."""
+    return evaluate_probabilities(predictions_of(model, dataset, engine), seed)
 
 
 def _area(curve: Curve | None) -> float | None:

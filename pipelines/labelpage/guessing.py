@@ -7,9 +7,9 @@ from itertools import islice
 import numpy as np
 
 import scratchnet as sn
-from pipelines.curation.emotions import match_class
 from pipelines.curation.journal import Key
 from pipelines.curation.labelling import Labelling
+from pipelines.data.class_names import match_class
 from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from face_sets import classes_of, make_dataset
 
-from pipelines.curation.emotions import FIVE, SEVEN, choose_classes, match_class
+from pipelines.curation.emotions import FIVE, SEVEN, choose_classes
 from pipelines.curation.journal import Journal
 from pipelines.curation.labelling import Labelling
+from pipelines.data.class_names import match_class
 from pipelines.errors import UserError
 
 ONE, TWO, THREE, FOUR, FIVE_ = (("ana", number) for number in range(1, 6))

@@ -11,9 +11,8 @@ import scratchnet as sn
 from pipelines.data.augmentation import Augmentation
 from pipelines.data.dataset import Batch, Dataset
 from pipelines.data.drawn import DrawnFaces
-from pipelines.keras_engine import fit_keras
-from pipelines.recipe import load_recipe
-from pipelines.twin import to_keras
+from pipelines.engines import ENGINES, fit
+from pipelines.recipe_files import load_recipe
 
 VARIED = Augmentation(rotation=15, zoom=0.1, shear=0.2, horizontal_flip=True, brightness=(0.7, 1.3), erasing=0.3)
 
@@ -52,9 +51,8 @@ def test_keras_and_scratchnet_get_the_same_augmented_batches(tiny_recipe: Path) 
     ours, theirs = recorded(VARIED), recorded(VARIED)
     sn.set_random_seed(0)
     model = recipe.build_model(ours.class_names)
-    twin = to_keras(model)
-    model.fit(ours, epochs=2, verbose=0)
-    fit_keras(twin, theirs, recorded(None, shuffle=False), recipe, 2)
+    for engine, training in zip(ENGINES, (ours, theirs), strict=True):
+        fit(engine, model, training, recorded(None, shuffle=False), 2, [])
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("dataset")]
     assert len(ours.given) == 2 * len(ours)
     assert not np.array_equal(ours.given[0][0], ours.given[len(ours)][0])

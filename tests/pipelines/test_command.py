@@ -39,7 +39,10 @@ def test_help_mentions_every_option(command: Command, subcommand: tuple[str, ...
     ("arguments", "mentioned"),
     [
         (("trane",), "trane"),
-        (("train",), "recipe"),
+        (("train",), "give the name of a recipe"),
+        (("train", "fer-small", "--recipe", "own.toml"), "give the name of a recipe"),
+        (("train", "--recipe", "fer-small"), "not a .toml file"),
+        (("train", "fer-small", "--engine", "torch"), "--engine"),
         (("train", "fer-small", "--epochs", "0"), "--epochs"),
         (("train", "fer-small", "--seed", "-1"), "--seed"),
         (("train", "fer-small", "--limit", "many"), "--limit"),
@@ -83,8 +86,11 @@ def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path
         assert part in done.out
     assert "side by side" in done.out
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert {"training", "validation", "test", "keras"} <= set(metrics)
-    assert metrics["test"]["images"] == metrics["keras"]["test"]["images"] == 17
+    theirs = json.loads((folder / "keras" / "metrics.json").read_text())
+    assert {"training", "validation", "test"} <= set(metrics)
+    assert set(metrics) == set(theirs)
+    assert metrics["test"]["images"] == theirs["test"]["images"] == 17
+    assert json.loads((folder / "keras" / "config.json").read_text())["engine"] == "keras"
     for name in ("curves.png", "confusion_matrix_test.png", "confusion_matrix_validation.png"):
         assert cv2.imread(str(folder / name)) is not None
     assert len(list((folder / "new_faces").glob("*.png"))) == 7
@@ -106,5 +112,5 @@ def test_the_demo_without_tensorflow_leaves_keras_out_and_replaces_an_earlier_on
         done = command("demo", "--images", 70, "--epochs", 1, "--out", tmp_path / "demo")
         assert done.status == 0, done.err
     assert 'TensorFlow is not installed, so this part is left out: pip install -e ".[keras]"' in done.out
-    assert "keras" not in json.loads((tmp_path / "demo" / "metrics.json").read_text())
+    assert not (tmp_path / "demo" / "keras").exists()
     assert "side by side" not in done.out

@@ -14,7 +14,7 @@ from pipelines.data.csv_source import EMOTIONS
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.source import open_source
 from pipelines.evaluation import evaluate_predictions
-from pipelines.recipe import load_recipe
+from pipelines.recipe_files import load_recipe
 from pipelines.training import train
 
 

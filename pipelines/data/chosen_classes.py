@@ -1,0 +1,49 @@
+"""Some of a source's classes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.data.class_names import match_class
+from pipelines.data.errors import DataError
+from pipelines.data.sample import Sample, Source
+
+
+class ChosenClasses:
+    """A `Source` of the samples of some classes of another one, as if there were no others.
+
+    Args:
+        source: with all its classes.
+        class_names: those that are wanted, in label order; `surprised` finds a class `surprise`.
+
+    Attributes:
+        class_names: As given.
+        samples: Those of the classes, with labels to match.
+        skipped: As in `source`.
+
+    Raises:
+        DataError: The source lacks one of them.
+    """
+
+    def __init__(self, source: Source, class_names: Sequence[str]) -> None:
+        """Look the classes up; no image is read."""
+        self.class_names = tuple(class_names)
+        self._source = source
+        labels: dict[int, int] = {}
+        for label, name in enumerate(self.class_names):
+            found = match_class(name, source.class_names)
+            if found is None:
+                raise DataError(
+                    f"the data have no class {name!r}, only {', '.join(source.class_names)}; choose among them with "
+                    "--set 'data.classes=[...]', or take all with --set data.classes=none"
+                )
+            labels[source.class_names.index(found)] = label
+        self._originals = {sample.name: sample for sample in source.samples if sample.label in labels}
+        self.samples = tuple(replace(sample, label=labels[sample.label]) for sample in self._originals.values())
+        self.skipped = source.skipped
+
+    def read(self, sample: Sample) -> NDArray[np.uint8]:
+        """Decode one image, as `source` does."""
+        return self._source.read(self._originals.get(sample.name, sample))

@@ -1,0 +1,161 @@
+"""Reading recipes: those that come with the program, and the user's own, with changes from the command line."""
+
+import json
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from pipelines.errors import UserError
+from pipelines.recipe import Recipe
+
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+
+
+def _shipped() -> dict[str, Traversable]:
+    folder = resources.files("pipelines") / "recipes"
+    return {
+        file.name.removesuffix(".toml"): file
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if file.name.endswith(".toml")
+    }
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the program."""
+    return list(_shipped())
+
+
+def recipe_text(name: str) -> str:
+    """The TOML of a recipe that comes with the program.
+
+    Raises:
+        UserError: there is no such recipe.
+    """
+    return _find(name).read_text(encoding="utf-8")
+
+
+def _find(name: str) -> Traversable:
+    shipped = _shipped()
+    if name not in shipped:
+        raise UserError(f"there is no recipe {name!r}; choose one of {', '.join(shipped)}, or give a .toml file")
+    return shipped[name]
+
+
+def load_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
+    """The recipe of a name, or of a TOML file.
+
+    Args:
+        name_or_path: a path if it ends in `.toml`.
+        changes: `section.field=value` each, the value as in TOML, or `none` to leave the field out. A layer is
+            `network.NUMBER`, counted from 1.
+
+    Raises:
+        UserError: there is no such recipe, or something in it or in `changes` is wrong; the message says where.
+    """
+    source = Path(name_or_path) if name_or_path.endswith(".toml") else _find(name_or_path)
+    try:
+        content = tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"recipe {name_or_path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"recipe {name_or_path} is not valid TOML: {error}") from error
+    for change in changes:
+        _apply(content, change)
+    return parse_recipe(content, name_or_path).with_origin(name_or_path, tuple(changes))
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    """Change one field of a recipe's parsed TOML."""
+    path, equals, text = change.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise UserError(f"a change of a recipe is written section.field=value, got {change!r}")
+    place: Any = content
+    for key in keys[:-1]:
+        place = place[_index(place, key, change)] if isinstance(place, list) else place.setdefault(key, {})
+        if not isinstance(place, (dict, list)):
+            raise UserError(f"{change!r}: {key} is a value, which has no fields")
+    key = keys[-1]
+    if isinstance(place, list):
+        if text.strip() == "none":
+            del place[_index(place, key, change)]
+        else:
+            place[_index(place, key, change)] = _value(text.strip())
+    elif text.strip() == "none":
+        place.pop(key, None)
+    else:
+        place[key] = _value(text.strip())
+
+
+def _index(entries: list[Any], key: str, change: str) -> int:
+    if not key.isdecimal() or not 1 <= int(key) <= len(entries):
+        raise UserError(f"{change!r}: the layers are numbered from 1 to {len(entries)}, got {key!r}")
+    return int(key) - 1
+
+
+def _value(text: str) -> Any:
+    # what is no TOML is a word that somebody left without quotes, as a shell makes it
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def parse_recipe(content: dict[str, Any], origin: str) -> Recipe:
+    """A recipe from its parsed TOML.
+
+    Raises:
+        UserError: something in it is wrong.
+    """
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise UserError(f"recipe {origin} is not valid: {faults}") from error
+
+
+def describe_fields() -> list[list[str]]:
+    """What a recipe may say: field, kind of value, value if left out, and meaning of each."""
+    return _describe(Recipe, "")
+
+
+def _describe(section: type[BaseModel], prefix: str) -> list[list[str]]:
+    rows, below = [], []
+    for name, field in section.model_fields.items():
+        inner = next((kind for kind in (field.annotation, *get_args(field.annotation)) if _is_section(kind)), None)
+        if inner is not None:
+            below.append([f"[{prefix}{name}]", "", "", " ".join((inner.__doc__ or "").split("\n\n")[0].split())])
+            below += _describe(inner, f"{prefix}{name}.")
+            continue
+        missing = "" if field.is_required() else json.dumps(field.get_default(call_default_factory=True))
+        meaning = " ".join((field.description or "").split())
+        rows.append([f"{prefix}{name}", _kind(field.annotation), missing.replace("null", "none"), meaning])
+    return rows + below
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _kind(annotation: Any) -> str:
+    """A type in the words of a TOML file."""
+    if get_origin(annotation) is Annotated:
+        return _kind(get_args(annotation)[0])
+    if get_origin(annotation) is Literal:
+        return " or ".join(json.dumps(value) for value in get_args(annotation))
+    if get_origin(annotation) in (list, tuple):
+        inner = next(kind for kind in get_args(annotation) if kind is not Ellipsis)
+        return f"list of {_kind(inner)}"
+    if get_origin(annotation) is dict:
+        return "table"
+    if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
+        return " or ".join(_kind(kind) for kind in get_args(annotation) if kind is not type(None))
+    return _WORDS[annotation]
