@@ -7,7 +7,8 @@ curves.png             the same as a picture
 model.safetensors      the model that was kept, with its classes and preprocessing, whichever engine trained it
 model.keras            the same for Keras, where that was the engine
 metrics.json           what was measured, on which part
-confusion_matrix_*.png
+predictions_*.csv      what the model said of each image of a part
+confusion_matrix_*.png, roc_*.png, precision_recall_*.png, calibration_*.png
 explain/               what the model looks at, where `scratchnet explain` was asked
 compare/               the model beside its Keras twin, where `scratchnet compare` was asked
 backup/                while training is under way: where it goes on after an interruption
@@ -17,6 +18,7 @@ import csv
 import io
 import json
 import platform
+import re
 import shutil
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -37,6 +39,12 @@ from pipelines.recipe import Recipe
 FORMAT = "scratchnet run"
 # a file name need not be valid UTF-8, and must come back as it was
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
+# a part of the run's own data, or of others: all-faces-0a1b2c3d
+_PART = r"(train|validation|test|all)(-.+-[0-9a-f]{8})?"
+# what evaluations leave behind
+_EVALUATED = re.compile(
+    rf"predictions_{_PART}\.csv|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
+)
 PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
 
 
@@ -109,8 +117,9 @@ class Run:
             self.metrics_path,
             self.folder / "curves.png",
         ]
+        evaluated = [path for path in self.folder.iterdir() if path.is_file() and _EVALUATED.fullmatch(path.name)]
         # the configuration last: until then an interrupted deletion can be repeated
-        for path in (*own, *self.folder.glob("confusion_matrix_*.png"), self.config_path):
+        for path in (*own, *evaluated, self.config_path):
             path.unlink(missing_ok=True)
 
     def _check_same(self, config: dict[str, Any], split: str) -> None:
