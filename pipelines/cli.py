@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare, recipes, train
+from pipelines.commands import compare, crossval, recipes, train
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors, progress, report_skipped, table
@@ -162,7 +162,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, recipes, compare):
+for command in (train, crossval, recipes, compare):
     command.register(app)
 
 
