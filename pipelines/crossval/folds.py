@@ -49,8 +49,8 @@ class Folds:
         kept, held = hold_back(others, inner, seed)
         if not held:
             raise DataError(
-                f"fold {fold + 1} has {_images(len(others))} to learn from, too few to choose an epoch by some of them; "
-                "add images, or take a recipe that keeps the last epoch"
+                f"fold {fold + 1} has {_images(len(others))} to learn from, too few to choose an epoch by some of "
+                "them; add images, or take a recipe that keeps the last epoch"
             )
         _check_taught(kept, class_names, fold, "the images to choose an epoch by have")
         return Parts(kept, held, list(self.test))
@@ -119,15 +119,13 @@ def _check_counts(labels: NDArray[np.int64], class_names: Sequence[str], folds: 
         )
 
 
-def _check_groups(
-    labels: NDArray[np.int64], groups: NDArray[np.int64], class_names: Sequence[str], folds: int
-) -> None:
+def _check_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], class_names: Sequence[str], folds: int) -> None:
     for label, name in enumerate(class_names):
         own = groups[labels == label]
         if len(np.unique(own)) < 2:
             raise DataError(
-                f"all {_images(len(own))} of the class {name} belong together, as frames of one scene do, so the others "
-                "cannot teach it; add images of it from other scenes"
+                f"all {_images(len(own))} of the class {name} belong together, as frames of one scene do, so the "
+                "others cannot teach it; add images of it from other scenes"
             )
     count = len(np.unique(groups))
     if count < folds:

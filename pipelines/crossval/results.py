@@ -58,14 +58,13 @@ class FoldResult:
             return None
         held_out, training = metrics[HELD_OUT], metrics["training"]
         return cls(
-            fold,
-            held_out["images"],
-            training["epochs"],
-            training["best_epoch"],
-            *(held_out[name] for name in FIGURES),
-            training["seconds"],
-            np.array(held_out["confusion_matrix"], np.int64),
-            read_history(run),
+            fold=fold,
+            epochs=training["epochs"],
+            epoch=training["best_epoch"],
+            seconds=training["seconds"],
+            **{name: held_out[name] for name in ("images", *FIGURES)},
+            matrix=np.array(held_out["confusion_matrix"], np.int64),
+            history=read_history(run),
         )
 
     def to_json(self) -> dict[str, Any]:
