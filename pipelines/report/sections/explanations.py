@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.report.blocks import Block, Remark, Section, Text
-from pipelines.report.illustrations import explanation_pictures
+from pipelines.report.illustrations import explanation_blocks
 from pipelines.report.material import RunMaterial
 
 
@@ -22,4 +22,7 @@ def explanations_section(runs: Sequence[RunMaterial]) -> Section:
 def _run(run: RunMaterial) -> list[Block]:
     if run.model is None:
         return [Remark("There is nothing to explain: the first epoch of the training has not ended yet.")]
-    return list(explanation_pictures(run))
+    note = (
+        [Text("Computed with scratchnet's engine on the weights that Keras trained.")] if run.engine == "keras" else []
+    )
+    return [*note, *explanation_blocks(run, run.model)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.architecture import LayerRow, describe_architecture
 from pipelines.report.blocks import Block, Facts, Groups, Section, Table, Text
-from pipelines.report.illustrations import architecture_pictures
+from pipelines.report.illustrations import architecture_picture
 from pipelines.report.material import RunMaterial
 from pipelines.report.sections.processing import alike
 from pipelines.report.wording import UNKNOWN, listed, named, readable, setting
@@ -36,7 +36,7 @@ def _network(run: RunMaterial) -> list[Block]:
     rows.append(["", "all", "", "", "", f"{found.parameters:,}"])
     headings = ["", "layer", "window", "options", "output", "parameters"]
     caption = "The layers; a window is rows by columns and the step, an output rows by columns by channels."
-    return [Text(intro), *architecture_pictures(run), Table(caption, headings, rows, words=4)]
+    return [Text(intro), architecture_picture(run), Table(caption, headings, rows, words=4)]
 
 
 def _window(row: LayerRow) -> str:
