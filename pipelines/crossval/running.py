@@ -19,7 +19,7 @@ from pipelines.crossval.results import FoldResult, Summary, results_csv, summari
 from pipelines.data.opening import open_data, resolve_name
 from pipelines.engines import Engine
 from pipelines.errors import TrainingInterruptedError, UserError
-from pipelines.figures.confusion import save_confusion_matrix
+from pipelines.figures.confusion import draw_confusion_matrix
 from pipelines.figures.folds import draw_fold_bars, draw_fold_curves
 from pipelines.figures.saving import save_figure
 from pipelines.files import write_text
@@ -192,6 +192,6 @@ def _save(store: CrossvalFolder, summary: Summary, recipe: Recipe, inner: float 
     save_figure(bars, store.path / "fold_accuracies.png")
     pooled = summary.pooled
     title = f"all held-out images: accuracy {pooled.accuracy:.1%}, macro F1 {pooled.macro_f1:.3f}"
-    save_confusion_matrix(pooled.matrix, pooled.class_names, title, store.path / "confusion_matrix.png")
+    save_figure(draw_confusion_matrix(pooled.matrix, pooled.class_names, title), store.path / "confusion_matrix.png")
     write_text(store.table_path, results_csv(summary))
     store.finish(results=summary.to_json())

@@ -1,15 +1,15 @@
 """From run folders to the page on disk."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from pipelines.console import console, progress
 from pipelines.files import write_text
 from pipelines.report.auditing import audit_of
 from pipelines.report.blocks import Section
-from pipelines.report.material import RunMaterial, gather
+from pipelines.report.material import Material, gather
 from pipelines.report.page import render_page
+from pipelines.report.sections.crossval import crossval_section
 from pipelines.report.sections.curves import curves_section
 from pipelines.report.sections.data import data_section
 from pipelines.report.sections.evaluation import evaluation_section
@@ -23,22 +23,6 @@ from pipelines.report.sections.samples import samples_section
 from pipelines.report.sections.side_by_side import side_by_side_section
 from pipelines.report.sections.twin import twin_section
 from pipelines.report.wording import listed, readable
-
-# in the order of the page
-_OF_RUNS: tuple[Callable[[Sequence[RunMaterial]], Section | None], ...] = (
-    overview_section,
-    data_section,
-    processing_section,
-    architecture_section,
-    hyperparameters_section,
-    curves_section,
-    evaluation_section,
-    samples_section,
-    explanations_section,
-    published_section,
-    side_by_side_section,
-    twin_section,
-)
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None, title: str | None = None) -> Path:
@@ -55,19 +39,32 @@ def write_report(folders: Sequence[Path], out: Path | None = None, title: str | 
     Raises:
         UserError: a folder holds no run, something in it is damaged, or the report cannot be written to `out`.
     """
-    runs = gather(folders)
+    material = gather(folders)
     path = out or (folders[0] / "report.html" if len(folders) == 1 else Path("runs/report.html"))
-    page = render_page(title or _title(runs), _subtitle(runs), _sections(runs, path))
+    page = render_page(title or _title(material), _subtitle(material), _sections(material, path))
     write_text(path, page)
     return path
 
 
-def _sections(runs: Sequence[RunMaterial], out: Path) -> list[Section]:
-    for run in runs:  # before anything is drawn, since it takes longest and has a bar of its own
+def _sections(material: Material, out: Path) -> list[Section]:
+    runs, studies, examples = material.runs, material.studies, material.examples
+    for run in examples:  # before anything is drawn, since it takes longest
         audit_of(run)
     makers: list[Callable[[], Section | None]] = [
-        *(partial(make, runs) for make in _OF_RUNS),
-        lambda: reproduction_section(runs, out),
+        lambda: overview_section(runs, studies),
+        lambda: data_section(examples),
+        lambda: processing_section(examples),
+        lambda: architecture_section(examples),
+        lambda: hyperparameters_section(examples),
+        lambda: crossval_section(studies),
+        lambda: curves_section(runs),
+        lambda: evaluation_section(runs),
+        lambda: samples_section(examples),
+        lambda: explanations_section(examples),
+        lambda: published_section(material),
+        lambda: side_by_side_section(runs),
+        lambda: twin_section(examples),
+        lambda: reproduction_section(material, out),
     ]
     sections = []
     with progress("writing the report") as advance:
@@ -77,19 +74,21 @@ def _sections(runs: Sequence[RunMaterial], out: Path) -> list[Section]:
     return [section for section in sections if section is not None]
 
 
-def _title(runs: Sequence[RunMaterial]) -> str:
-    names = listed(list(dict.fromkeys(run.recipe.name for run in runs)))
-    data = listed(list(dict.fromkeys(_data_name(run) for run in runs)))
+def _title(material: Material) -> str:
+    each = material.everything
+    names = listed(list(dict.fromkeys(one.recipe.name for one in each)))
+    data = listed(list(dict.fromkeys(_data_name(str(one.config["data"])) for one in each)))
     return f"{names} on {data}"
 
 
-def _data_name(run: RunMaterial) -> str:
-    name = str(run.config["data"])
+def _data_name(name: str) -> str:
     return "drawn faces" if name.startswith("drawn:") else readable(Path(name).name)
 
 
-def _subtitle(runs: Sequence[RunMaterial]) -> str:
-    return f"Report of {listed([f'{run.path} ({run.engine_name})' for run in runs])}"
+def _subtitle(material: Material) -> str:
+    runs = [f"{run.path} ({run.engine_name})" for run in material.runs]
+    studies = [f"{study.path} (cross-validation, {study.engine_name})" for study in material.studies]
+    return f"Report of {listed([*runs, *studies])}"
 
 
 def run_report(folders: Sequence[Path], out: Path | None, title: str | None) -> None:

@@ -128,7 +128,8 @@ def _faces(run: RunMaterial) -> list[Face] | str:
     if source is None:
         return run.data.fault
     try:
-        samples = run.data.part("validation") or run.data.part("train")
-        return faces_of_source(source, samples, run.recipe.preprocessing, EXPLAINED, int(run.config["seed"]))
+        return faces_of_source(
+            source, run.data.part("validation"), run.recipe.preprocessing, EXPLAINED, int(run.config["seed"])
+        )
     except UserError as error:
         return readable(str(error))

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
+from pipelines.crossval.folder import CrossvalFolder
+from pipelines.crossval.results import HELD_OUT
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
 from pipelines.errors import UserError
@@ -23,7 +25,7 @@ PARTS = ("train", "validation", "test")
 ENGINES = {"scratch": "scratchnet", "keras": "Keras"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunMaterial:
     """One run.
 
@@ -84,7 +86,7 @@ class RunMaterial:
     @property
     def measured_parts(self) -> list[str]:
         """What was evaluated: the test first, then validation, then other data in the order of their evaluation."""
-        known = [part for part in ("test", "validation", "train") if self.measured(part)]
+        known = [part for part in ("test", HELD_OUT, "validation", "train") if self.measured(part)]
         return known + [part for part in self.metrics if part not in known and self.measured(part)]
 
     @property
@@ -155,14 +157,85 @@ class RunData:
         return [sample for sample in self.samples if sample.split == part]
 
 
-def gather(folders: Sequence[Path]) -> list[RunMaterial]:
-    """Read run folders.
+@dataclass(frozen=True, eq=False)
+class StudyMaterial:
+    """One cross-validation.
+
+    Attributes:
+        folder: its files.
+        label: what it is called on the page.
+        config: as it was started.
+        recipe: what was trained.
+        folds: the runs of the folds that have been begun, by number from 1.
+        results: of all folds together; None before the last is done.
+    """
+
+    folder: CrossvalFolder
+    label: str
+    config: Mapping[str, Any]
+    recipe: Recipe
+    folds: Mapping[int, "RunMaterial"]
+    results: Mapping[str, Any] | None
+
+    @property
+    def path(self) -> str:
+        """The folder as it was named, for commands."""
+        return str(self.folder.path)
+
+    @property
+    def engine_name(self) -> str:
+        """The engine as readers know it."""
+        return ENGINES[str(self.config["engine"])]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that a report is of.
+
+    Attributes:
+        runs: trained by themselves.
+        studies: cross-validations.
+    """
+
+    runs: Sequence[RunMaterial]
+    studies: Sequence[StudyMaterial]
+
+    @property
+    def examples(self) -> list[RunMaterial]:
+        """The runs, and for each cross-validation its first fold, which shows what all folds share."""
+        return [*self.runs, *(study.folds[min(study.folds)] for study in self.studies if study.folds)]
+
+    @property
+    def everything(self) -> "list[RunMaterial | StudyMaterial]":
+        """The runs, then the cross-validations."""
+        return [*self.runs, *self.studies]
+
+
+def gather(folders: Sequence[Path]) -> Material:
+    """Read folders of runs and of cross-validations.
 
     Raises:
-        UserError: one of them is no run, or something in it is damaged.
+        UserError: one of them is neither, or something in it is damaged.
     """
-    labels = _labels(folders)
-    return [_gather_one(folder, label) for folder, label in zip(folders, labels, strict=True)]
+    runs, studies = [], []
+    for folder, label in zip(folders, _labels(folders), strict=True):
+        if CrossvalFolder(folder).config_path.exists():
+            studies.append(_gather_study(folder, label))
+        else:
+            runs.append(_gather_run(folder, label))
+    return Material(runs, studies)
+
+
+def _gather_study(path: Path, label: str) -> StudyMaterial:
+    folder = CrossvalFolder(path)
+    config = folder.config()
+    folds = {
+        number: _gather_run(folder.run(number).folder, f"{label}, fold {number}")
+        for number in range(1, int(config["folds"]) + 1)
+        if folder.run(number).config_path.exists()
+    }
+    recipe = parse_recipe(config["recipe"], f"of {path}")
+    return StudyMaterial(folder, label, config, recipe, folds, config.get("results"))
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
@@ -177,7 +250,7 @@ def _labels(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def _gather_one(folder: Path, label: str) -> RunMaterial:
+def _gather_run(folder: Path, label: str) -> RunMaterial:
     run = Run(folder)
     config = run.config()
     if config.get("format") != FORMAT:

@@ -12,8 +12,10 @@ from pipelines.report.pictures import embed
 from pipelines.report.wording import UNKNOWN, counted, decimal, duration, percent
 
 
-def curves_section(runs: Sequence[RunMaterial]) -> Section:
-    """Loss and accuracy against epochs, all runs together, and what each took."""
+def curves_section(runs: Sequence[RunMaterial]) -> Section | None:
+    """Loss and accuracy against epochs, all runs together, and what each took; None without runs."""
+    if not runs:
+        return None
     blocks: list[Block] = []
     trained = [run for run in runs if run.epochs]
     if trained:
@@ -40,8 +42,8 @@ def _pictures(runs: Sequence[RunMaterial]) -> Gallery:
             embed(
                 draw_curves(histories, name, best),
                 f"{title} against epochs, on training and validation images. After the last epoch: {final}",
-                f"{title} on training images (dashed, measured while the weights change, with dropout and varied images) "
-                "and on validation images (whole); a ring marks the epoch that was kept.",
+                f"{title} on training images (dashed, measured while the weights change, with dropout and varied "
+                "images) and on validation images (whole); a ring marks the epoch that was kept.",
             )
         )
     return Gallery(pictures)

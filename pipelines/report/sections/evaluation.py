@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from pipelines.crossval.results import HELD_OUT
 from pipelines.evaluation import draw_evaluation, evaluate_probabilities, load_predictions
 from pipelines.evaluation.predictions import predictions_name
 from pipelines.figures.confusion import draw_confusion_matrix
 from pipelines.figures.fonts import literal
 from pipelines.report.blocks import Block, Gallery, Picture, Remark, Section, Table, Text
-from pipelines.report.commands import shell
-from pipelines.report.material import RunMaterial
+from pipelines.report.commands import evaluate_command
+from pipelines.report.material import PARTS, RunMaterial
 from pipelines.report.pictures import embed
 from pipelines.report.wording import (
     counted,
@@ -56,8 +58,10 @@ _DRAWN = {
 }
 
 
-def evaluation_section(runs: Sequence[RunMaterial]) -> Section:
-    """All figures of all parts of each run."""
+def evaluation_section(runs: Sequence[RunMaterial]) -> Section | None:
+    """All figures of all parts of each run; None without runs."""
+    if not runs:
+        return None
     if len(runs) == 1:
         blocks, parts = _run(runs[0])
         return Section("Evaluation", "evaluation", blocks, parts)
@@ -69,14 +73,19 @@ def _run(run: RunMaterial) -> tuple[list[Block], list[Section]]:
     parts = run.measured_parts
     if "test" not in parts and (run.counts().get("test") or not parts):
         if run.run.model_path.exists():
-            blocks.append(Remark("The test images have not been evaluated. To do so:", shell("evaluate", run.path)))
+            blocks.append(Remark("The test images have not been evaluated. To do so:", evaluate_command(run)))
         else:
             blocks.append(Remark("There is nothing to evaluate: the first epoch has not ended yet."))
     return blocks, [Section(_title(run, part), "", _part(run, part)) for part in parts]
 
 
 def _title(run: RunMaterial, part: str) -> str:
-    names = {"test": "Test images", "validation": "Validation images", "train": "Training images"}
+    names = {
+        "test": "Test images",
+        "validation": "Validation images",
+        HELD_OUT: "Held-out images",
+        "train": "Training images",
+    }
     if part in names:
         return names[part]
     data = (run.measured(part) or {}).get("data")
@@ -90,14 +99,37 @@ def _part(run: RunMaterial, part: str) -> list[Block]:
         blocks.append(Remark(f"{counted(trained, 'image')} of these were trained on, so the figures are too good."))
     if part == "validation" and run.recipe.training.selects:
         blocks.append(Remark("These images have chosen the epoch that was kept, so the figures are a little too good."))
-    blocks += [_overall(figures), _classes(figures)]
-    if absent := figures.get("absent_classes"):
-        blocks.append(
-            Text(f"No image is of {listed([readable(name) for name in absent])}; means leave such classes out.")
-        )
-    blocks += _confusions(figures)
+    blocks += figures_of(figures)
     blocks += _copies(figures)
     return [*blocks, *_pictures(run, part, figures)]
+
+
+def figures_of(figures: Mapping[str, Any]) -> list[Block]:
+    """All that `Evaluation.to_json` says: tables of all classes and of each, and the worst confusions in words."""
+    blocks: list[Block] = [_overall(figures), _classes(figures)]
+    if absent := figures.get("absent_classes"):
+        names = listed([readable(name) for name in absent])
+        blocks.append(Text(f"No image is of {names}; means leave such classes out."))
+    return [*blocks, *_confusions(figures)]
+
+
+def matrix_pictures(figures: Mapping[str, Any], title: str) -> list[Picture]:
+    """The confusion matrix in images and in per cent of the true class."""
+    names = [literal(readable(name)) for name in figures["per_class"]]
+    matrix, heading = (
+        np.array(figures["confusion_matrix"], np.int64),
+        f"{title}: accuracy {percent(figures['accuracy'])}",
+    )
+    return [
+        _embed(kind, draw_confusion_matrix(matrix, names, heading, normalised=normalised), title, figures)
+        for kind, normalised in (("confusion_matrix", False), ("confusion_matrix_normalised", True))
+    ]
+
+
+def _embed(kind: str, figure: Figure, title: str, figures: Mapping[str, Any]) -> Picture:
+    alt, caption = _DRAWN[kind]
+    words = _matrix_words(figures) if "matrix" in kind else ""
+    return embed(figure, f"{alt}, {title}. {words}".strip(), caption)
 
 
 def _overall(figures: Mapping[str, Any]) -> Table:
@@ -148,8 +180,8 @@ def _copies(figures: Mapping[str, Any]) -> list[Block]:
     if not copies["images"]:
         return [Text("None of these images is, pixel by pixel, a copy of a training image.")]
     said = (
-        f"{copies['images']:,} of these {counted(copies['of'], 'image')} are, pixel by pixel, copies of training images. "
-        f"Accuracy is {percent(copies['accuracy'])} with them"
+        f"{copies['images']:,} of these {counted(copies['of'], 'image')} are, pixel by pixel, copies of training "
+        f"images. Accuracy is {percent(copies['accuracy'])} with them"
     )
     without = copies["accuracy_without_copies"]
     if without is None:
@@ -159,35 +191,20 @@ def _copies(figures: Mapping[str, Any]) -> list[Block]:
 
 
 def _pictures(run: RunMaterial, part: str, figures: Mapping[str, Any]) -> list[Block]:
+    if not (run.run.folder / predictions_name(part)).exists():
+        said = (
+            "ROC and precision-recall curves and the calibration of these images need what the network says of each, "
+            "which is kept by:"
+        )
+        known = part in PARTS
+        return [
+            Gallery(matrix_pictures(figures, part)),
+            *([Remark(said, evaluate_command(run, part))] if known else []),
+        ]
     names = tuple(literal(readable(name)) for name in figures["per_class"])
-    if (run.run.folder / predictions_name(part)).exists():
-        predictions = replace(load_predictions(run.run, part), class_names=names)
-        drawn = draw_evaluation(predictions, evaluate_probabilities(predictions), part)
-    else:
-        matrix, heading = (
-            np.array(figures["confusion_matrix"], np.int64),
-            f"{part}: accuracy {percent(figures['accuracy'])}",
-        )
-        drawn = {
-            "confusion_matrix": draw_confusion_matrix(matrix, names, heading),
-            "confusion_matrix_normalised": draw_confusion_matrix(matrix, names, heading, normalised=True),
-        }
-    words = _matrix_words(figures)
-    pictures: dict[str, Picture] = {}
-    for kind, figure in drawn.items():
-        alt, caption = _DRAWN[kind]
-        pictures[kind] = embed(figure, f"{alt}, {part}. {words if 'matrix' in kind else ''}".strip(), caption)
-    blocks: list[Block] = [Gallery(list(pictures.values()))]
-    if "roc" not in pictures:
-        option = [] if part == "test" else ["--split", part]
-        blocks.append(
-            Remark(
-                "ROC and precision-recall curves and the calibration of these images are made of the predictions for "
-                "each, which are written by:",
-                shell("evaluate", run.path, *option),
-            )
-        )
-    return blocks
+    predictions = replace(load_predictions(run.run, part), class_names=names)
+    drawn = draw_evaluation(predictions, evaluate_probabilities(predictions), part)
+    return [Gallery([_embed(kind, figure, part, figures) for kind, figure in drawn.items()])]
 
 
 def _matrix_words(figures: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pipelines.report.blocks import Block, Remark, Section, Text, Tile, Tiles
 from pipelines.report.commands import evaluate_command, train_command
-from pipelines.report.material import RunMaterial
+from pipelines.report.material import RunMaterial, StudyMaterial
 from pipelines.report.sections.curves import seconds_per_epoch
 from pipelines.report.wording import (
     counted,
@@ -25,12 +25,15 @@ EXPRESSION = (
 )
 
 
-def overview_section(runs: Sequence[RunMaterial]) -> Section:
-    """The main figures of each run, a sentence of them, and what faces can tell."""
+def overview_section(runs: Sequence[RunMaterial], studies: Sequence[StudyMaterial]) -> Section:
+    """The main figures of each run and each cross-validation, a sentence of them, and what faces can tell."""
     title, anchor = "What came out", "overview"
-    if len(runs) == 1:
-        return Section(title, anchor, [*_one(runs[0]), Text(EXPRESSION)])
-    sections = [Section(run.label, "", _one(run)) for run in runs]
+    sections = [
+        *(Section(run.label, "", _one(run)) for run in runs),
+        *(Section(study.label, "", _study(study)) for study in studies),
+    ]
+    if len(sections) == 1:
+        return Section(title, anchor, [*sections[0].blocks, Text(EXPRESSION)])
     return Section(title, anchor, [], [*sections, Section("What such figures mean", "", [Text(EXPRESSION)])])
 
 
@@ -61,6 +64,28 @@ def _one(run: RunMaterial) -> list[Block]:
         ),
     ]
     return [Tiles([*tiles, *_training_tiles(run)]), Text(_sentence(run, part)), *_warnings(run, part)]
+
+
+def _study(study: StudyMaterial) -> list[Block]:
+    results = study.results
+    if results is None:
+        return [Remark("The cross-validation was interrupted. The same command goes on:", train_command(study))]
+    mean, deviation = results["mean"], results["standard_deviation"]
+    folds = counted(len(results["folds"]), "fold")
+    tiles = [
+        Tile(percent(mean["accuracy"]), "held-out accuracy, mean", f"± {percent(deviation['accuracy'])} over {folds}"),
+        Tile(decimal(mean["macro_f1"]), "held-out macro F1, mean", f"± {decimal(deviation['macro_f1'])} over {folds}"),
+        Tile(f"{results['pooled']['images']:,}", "held-out images", "each judged once, by a network that never saw it"),
+    ]
+    said = (
+        f"The recipe {study.recipe.name}, trained with {study.engine_name} once for each of {folds}, names the class "
+        f"of {percent(mean['accuracy'])} of the held-out images rightly, in the mean of the folds."
+    )
+    published = study.recipe.published
+    if published is not None and published.folds:
+        theirs = sum(published.folds) / len(published.folds)
+        said += f" {published.system} reports {percent(theirs)}: {points(mean['accuracy'], theirs)}."
+    return [Tiles(tiles), Text(said)]
 
 
 def _training_tiles(run: RunMaterial) -> list[Tile]:

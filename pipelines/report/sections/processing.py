@@ -1,13 +1,16 @@
 """What happens to an image before the network, and to its output after it."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import scratchnet as sn
 from pipelines.data.augmentation import Augmentation
 from pipelines.report.blocks import Block, Facts, Remark, Section, Text
 from pipelines.report.illustrations import augmentation_picture
-from pipelines.report.material import RunMaterial
+from pipelines.report.material import RunMaterial, StudyMaterial
 from pipelines.report.wording import listed, readable
+
+Each = TypeVar("Each", bound=RunMaterial | StudyMaterial)
 
 
 def processing_section(runs: Sequence[RunMaterial]) -> Section:
@@ -25,9 +28,9 @@ def processing_section(runs: Sequence[RunMaterial]) -> Section:
     return Section("From image to answer", "processing", [], sections)
 
 
-def alike(runs: Sequence[RunMaterial], key: Callable[[RunMaterial], object]) -> list[list[RunMaterial]]:
+def alike(runs: Sequence[Each], key: Callable[[Each], object]) -> list[list[Each]]:
     """Runs with equal keys together, in the order of their first."""
-    groups: list[tuple[object, list[RunMaterial]]] = []
+    groups: list[tuple[object, list[Each]]] = []
     for run in runs:
         own = key(run)
         group = next((members for other, members in groups if other == own), None)

@@ -6,38 +6,36 @@ from typing import Any
 from pipelines.evaluation.published import published_figures
 from pipelines.recipe import Published
 from pipelines.report.blocks import Block, Remark, Section, Table, Text
-from pipelines.report.commands import evaluate_command, shell
-from pipelines.report.material import RunMaterial
+from pipelines.report.commands import evaluate_command
+from pipelines.report.material import PARTS, Material, RunMaterial, StudyMaterial
 from pipelines.report.sections.processing import alike
 from pipelines.report.wording import UNKNOWN, decimal, listed, percent, points, readable
 
-_PARTS = ("train", "validation", "test")
 
-
-def published_section(runs: Sequence[RunMaterial]) -> Section:
-    """Published figures of each recipe that has some, beside those of its runs."""
-    groups = alike([run for run in runs if run.recipe.published], lambda run: run.recipe.published)
+def published_section(material: Material) -> Section:
+    """Published figures of each recipe that has some, beside those of its runs and cross-validations."""
+    everything = material.everything
+    groups = alike([each for each in everything if each.recipe.published], lambda each: each.recipe.published)
     if not groups:
-        names = listed(sorted({run.recipe.name for run in runs}))
-        text = (
-            f"The recipe {names} names no published figures; the table [published] in a recipe's TOML holds them."
-            if len({run.recipe.name for run in runs}) == 1
-            else f"None of the recipes {names} names published figures; the table [published] in a TOML holds them."
-        )
+        names = sorted({each.recipe.name for each in everything})
+        whose = f"The recipe {names[0]} names no" if len(names) == 1 else f"None of the recipes {listed(names)} names"
+        text = f"{whose} published figures; the table [published] in a recipe's TOML holds them."
         return Section("Published figures", "published", [Text(text)])
     parts = []
     for group in groups:
         published = group[0].recipe.published
         assert published is not None
-        parts.append((f"{published.system}", _blocks(published, group)))
+        parts.append((published.system, _blocks(published, group)))
     if len(parts) == 1:
         return Section("Published figures", "published", parts[0][1])
     return Section("Published figures", "published", [], [Section(title, "", blocks) for title, blocks in parts])
 
 
-def _blocks(published: Published, runs: Sequence[RunMaterial]) -> list[Block]:
+def _blocks(published: Published, everything: Sequence[RunMaterial | StudyMaterial]) -> list[Block]:
+    runs = [each for each in everything if isinstance(each, RunMaterial)]
+    studies = [each for each in everything if isinstance(each, StudyMaterial)]
     blocks: list[Block] = [Text(f"Source: {published.system}. {published.note}".strip())]
-    rows = [row for part in _PARTS if (row := _accuracy(published, part, runs)) is not None]
+    rows = [row for part in PARTS if (row := _accuracy(published, part, runs)) is not None]
     if published.macro_f1 is not None:
         rows.append(
             ["test macro F1", decimal(published.macro_f1), *_cells(runs, "macro_f1", published.macro_f1, decimal)]
@@ -53,12 +51,12 @@ def _blocks(published: Published, runs: Sequence[RunMaterial]) -> list[Block]:
         if theirs:
             blocks.append(_by_class(key, name, theirs, runs))
     if published.folds:
-        blocks.append(_folds(published))
+        blocks.append(_folds(published, studies))
     for run in runs:
         if published.accuracy.get("test") is not None and not run.measured("test"):
             blocks.append(Remark(f"{run.label} has not been measured on test images; to do so:", evaluate_command(run)))
         if published.accuracy.get("train") is not None and not run.measured("train"):
-            command = shell("evaluate", run.path, "--split", "train")
+            command = evaluate_command(run, "train")
             blocks.append(Remark(f"{run.label} has not been measured on its training images; to do so:", command))
     blocks.append(
         Text("Images and their division differ from the authors', so small distances between figures mean nothing.")
@@ -100,7 +98,16 @@ def _by_class(key: str, name: str, theirs: Mapping[str, float], runs: Sequence[R
     return Table(f"{name} of each class on test images.", ["class", "published", *(run.label for run in runs)], rows)
 
 
-def _folds(published: Published) -> Table:
+def _folds(published: Published, studies: Sequence[StudyMaterial]) -> Table:
     mean = sum(published.folds) / len(published.folds)
     rows = [[f"fold {number}", percent(value)] for number, value in enumerate(published.folds, 1)]
-    return Table("Accuracies of the authors' cross-validation.", ["", "published"], [*rows, ["mean", percent(mean)]])
+    rows.append(["mean", percent(mean)])
+    for study in studies:
+        folds = study.results["folds"] if study.results else []
+        values = [fold["accuracy"] for fold in folds][: len(published.folds)]
+        cells = [*map(percent, values), *[UNKNOWN] * (len(published.folds) - len(values))]
+        ours = study.results["mean"]["accuracy"] if study.results else None
+        cells.append(UNKNOWN if ours is None else f"{percent(ours)} ({points(ours, mean)})")
+        rows = [[*row, cell] for row, cell in zip(rows, cells, strict=True)]
+    caption = "Accuracies of the folds of a cross-validation."
+    return Table(caption, ["", "published", *(study.label for study in studies)], rows)

@@ -46,11 +46,9 @@ def _run(run: RunMaterial) -> list[Block]:
             choose_right(found.labels, found.probabilities, RIGHT, int(run.config["seed"])),
         ]
     )
-    blocks: list[Block] = [
-        Text(
-            f"Of {counted(len(found.labels), f'{part} image')}, {wrong:,} were named wrongly ({percent(wrong / len(found.labels))})."
-        )
-    ]
+    images = len(found.labels)
+    share = percent(wrong / images)
+    blocks: list[Block] = [Text(f"Of {counted(images, f'{part} image')}, {wrong:,} were named wrongly ({share}).")]
     if run.data.source is None:
         blocks.append(Remark(f"The images cannot be shown, because the data are not there: {run.data.fault}."))
     else:
@@ -84,8 +82,8 @@ def _picture(run: RunMaterial, part: str, names: list[str], chosen: list[int]) -
     mistakes = len(shown) - len(right)
     alt = (
         f"{counted(mistakes, 'wrong prediction')} in red frames, the most confident first, and "
-        f"{counted(len(right), 'right one')} in green frames; below each what the network says, how sure it is, and the "
-        "true class where it is another"
+        f"{counted(len(right), 'right one')} in green frames; below each what the network says, how sure it is, and "
+        "the true class where it is another"
     )
     return [embed(figure, alt, "What the network says of single images, and how sure it is of that.", photographs=True)]
 
