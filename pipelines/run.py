@@ -10,6 +10,8 @@ metrics.json           what was measured, on which part
 predictions_*.csv      what the model said of each image of a part
 confusion_matrix_*.png, roc_*.png, precision_recall_*.png, calibration_*.png
 explain/               what the model looks at, where `scratchnet explain` was asked
+audit/                 what `scratchnet report` found among the images of the run
+report.html            the report of the run
 compare/               the model beside its Keras twin, where `scratchnet compare` was asked
 backup/                while training is under way: where it goes on after an interruption
 """
@@ -25,6 +27,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numba
+
 import scratchnet as sn
 from pipelines.console import errors
 from pipelines.data.opening import open_data
@@ -34,6 +38,7 @@ from pipelines.data.sample import Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
+from pipelines.machine import available_cores, processor_name
 from pipelines.recipe import Recipe
 
 FORMAT = "scratchnet run"
@@ -107,8 +112,9 @@ class Run:
 
     def clear(self) -> None:
         """Delete what a run writes, and nothing else."""
-        for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare", self.folder / "explain"):
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(self.backup_folder, ignore_errors=True)
+        for name in ("new_faces", "compare", "explain", "audit"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         own = [
             self.model_path,
             self.keras_model_path,
@@ -116,6 +122,7 @@ class Run:
             self.split_path,
             self.metrics_path,
             self.folder / "curves.png",
+            self.folder / "report.html",
         ]
         evaluated = [path for path in self.folder.iterdir() if path.is_file() and _EVALUATED.fullmatch(path.name)]
         # the configuration last: until then an interrupted deletion can be repeated
@@ -266,7 +273,14 @@ def check_run_model(model: sn.Model, path: Path) -> None:
 
 def versions() -> dict[str, str]:
     """What the figures of a run may depend on besides its configuration."""
-    found = {"scratchnet": sn.__version__, "python": platform.python_version(), "machine": platform.machine()}
+    found = {
+        "scratchnet": sn.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": processor_name(),
+        "processors": str(available_cores()),
+        "threads": str(numba.get_num_threads()),
+    }
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -37,6 +37,7 @@ class RunMaterial:
         metrics: what has been measured; empty before the training has ended.
         history: the figures of each epoch by name; empty before the first has ended.
         split: (sample's name, class, part) of all that were divided.
+        fold: its number in a cross-validation, from 1; None for a run by itself.
     """
 
     run: Run
@@ -46,6 +47,7 @@ class RunMaterial:
     metrics: Mapping[str, Any]
     history: Mapping[str, list[float]]
     split: Sequence[tuple[str, str, str]] = field(repr=False)
+    fold: int | None = None
 
     @property
     def path(self) -> str:
@@ -230,7 +232,7 @@ def _gather_study(path: Path, label: str) -> StudyMaterial:
     folder = CrossvalFolder(path)
     config = folder.config()
     folds = {
-        number: _gather_run(folder.run(number).folder, f"{label}, fold {number}")
+        number: _gather_run(folder.run(number).folder, f"{label}, fold {number}", number)
         for number in range(1, int(config["folds"]) + 1)
         if folder.run(number).config_path.exists()
     }
@@ -250,7 +252,7 @@ def _labels(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def _gather_run(folder: Path, label: str) -> RunMaterial:
+def _gather_run(folder: Path, label: str, fold: int | None = None) -> RunMaterial:
     run = Run(folder)
     config = run.config()
     if config.get("format") != FORMAT:
@@ -260,7 +262,7 @@ def _gather_run(folder: Path, label: str) -> RunMaterial:
         list(map(str, config["classes"]))
         if config.get("engine", "scratch") not in ENGINES:
             raise UserError(f"{run.config_path} names the unknown engine {config['engine']!r}")
-        return RunMaterial(run, label, config, recipe, run.metrics(), _read_history(run), _read_split(run))
+        return RunMaterial(run, label, config, recipe, run.metrics(), _read_history(run), _read_split(run), fold)
     except KeyError as error:
         raise UserError(f"{run.config_path} is damaged: it lacks {error}") from error
 

@@ -15,7 +15,9 @@ def percent(share: float | None) -> str:
 
 def decimal(value: float | None, digits: int = 3) -> str:
     """0.52483 -> 0.525; a dash for what is not known."""
-    return f"{value:.{digits}f}" if value is not None and math.isfinite(value) else UNKNOWN
+    return (
+        f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}") if value is not None and math.isfinite(value) else UNKNOWN
+    )
 
 
 def points(ours: float, theirs: float) -> str:
@@ -30,7 +32,7 @@ def percent_interval(bounds: Sequence[float] | None) -> str:
 
 def decimal_interval(bounds: Sequence[float] | None) -> str:
     """[0.51, 0.54] -> 0.510 to 0.540."""
-    return f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else UNKNOWN
+    return f"{decimal(bounds[0])} to {decimal(bounds[1])}" if bounds else UNKNOWN
 
 
 def duration(seconds: float) -> str:

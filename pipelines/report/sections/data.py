@@ -78,6 +78,8 @@ def _purpose(part: str) -> str:
 
 def _division(run: RunMaterial) -> str:
     data = run.recipe.data
+    if run.fold is not None:
+        return f"of fold {run.fold}, which stands for all folds; what the fold holds out may be left out here"
     limit = run.config["limit"]
     limited = f"; at most {counted(limit, 'training image')} by choice" if limit else ""
     return (
@@ -97,7 +99,7 @@ def _audit(run: RunMaterial) -> list[Block]:
     blocks: list[Block] = [Text(_summary(found)), _findings(found)]
     if found["leaks"]:
         rows = [
-            [f"{leak['split']} images known in {leak['other']}", f"{leak['exact']:,}", f"{leak['near']:,}"]
+            [f"{leak['split']}, also in {leak['other']}", f"{leak['exact']:,}", f"{leak['near']:,}"]
             for leak in found["leaks"]
         ]
         headings = ["", "exact copies", "near duplicates only"]
