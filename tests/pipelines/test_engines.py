@@ -63,7 +63,9 @@ def weights_of(run: Path) -> list[np.ndarray]:
 
 
 def test_both_engines_train_alike(command: Command, faces: dict[str, Path], tmp_path: Path) -> None:
-    recipe = written(STEADY.replace("epochs = 2", 'epochs = 3\nclass_weight = "balanced"'), tmp_path)
+    # Adam would make a step out of a gradient that is nothing but rounding
+    text = STEADY.replace("epochs = 2", 'epochs = 3\nclass_weight = "balanced"').replace('"adam"', '"sgd"')
+    recipe = written(text, tmp_path)
     for engine in ENGINES:
         done = command("train", recipe, "--data", faces["split"], "--engine", engine, "--out", tmp_path / engine)
         assert done.status == 0, done.err
@@ -75,7 +77,7 @@ def test_both_engines_train_alike(command: Command, faces: dict[str, Path], tmp_
             assert value == pytest.approx(other[name], rel=2e-3, abs=0.06 if "accuracy" in name else 0), name
     assert (tmp_path / "scratch" / "split.csv").read_text() == (tmp_path / "keras" / "split.csv").read_text()
     for mine, other in zip(*(weights_of(tmp_path / engine) for engine in ENGINES), strict=True):
-        np.testing.assert_allclose(mine, other, rtol=0, atol=5e-3)
+        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-4)
 
 
 def test_a_run_of_keras_can_be_used_as_any_other(command: Command, faces: dict[str, Path], tmp_path: Path) -> None:
