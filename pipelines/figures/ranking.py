@@ -68,11 +68,11 @@ def draw_precision_recall(curves: Mapping[str, Curve | None], title: str) -> Fig
 
 def _square(title: str, x: str, y: str, names: list[str]) -> tuple[Figure, Axes]:
     letters = max(LONGEST, *(len(name) + FIGURES for name in names))
-    size = (SIDE + 0.7 + LETTER * letters, max(SIDE, LINE * (len(names) + 5)))
+    size = (SIDE + 0.45 + LETTER * letters, max(SIDE, LINE * (len(names) + 5)))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=11)
-    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", anchor="W")
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.grid(alpha=0.25)
