@@ -12,8 +12,10 @@ import pytest
 from tiny import TINY, Command
 
 import scratchnet as sn
+from pipelines.data.dataset import Dataset
+from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.source import open_source
-from pipelines.evaluation import evaluate_probabilities, load_predictions
+from pipelines.evaluation import evaluate_probabilities, load_predictions, predictions_of
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run
 from pipelines.training import train
@@ -89,6 +91,16 @@ def test_the_predictions_are_the_models_and_give_every_figure_again(command: Com
         assert said.labels[row] == sample.label
         pixels = source.read(sample)[None, :, :, None].astype(np.float32) / 255
         np.testing.assert_allclose(said.probabilities[row], model.predict(pixels)[0], rtol=1e-4, atol=1e-6)
+
+
+def test_asking_the_model_tells_how_far_it_is(run: Path) -> None:
+    source = open_source(Run(run).config()["data"])
+    model = sn.load_model(run / "model.safetensors")
+    dataset = Dataset(source, source.samples, Preprocessing.from_config(model.preprocessing or {}), batch_size=50)
+    told: list[tuple[int, int]] = []
+    said = predictions_of(model, dataset, progress=lambda *done: told.append(done))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    np.testing.assert_array_equal(said.probabilities, predictions_of(model, dataset).probabilities)
 
 
 def test_training_leaves_the_predictions_of_the_validation_part(run: Path) -> None:
