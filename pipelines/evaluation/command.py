@@ -46,7 +46,7 @@ class _Subject:
         if self.trained is not None:
             return self.part
         stem = re.sub(r"[^\w.-]+", "-", Path(self.data).stem)[:40]
-        return f"{self.part}-{stem}-{zlib.crc32(self.data.encode(errors='replace')):08x}"
+        return f"{self.part}-{stem}-{zlib.crc32(self.data.encode(errors='surrogateescape')):08x}"
 
 
 def run_evaluate(path: Path, data: str | None, split: str | None, out: Path | None, as_json: bool) -> None:
@@ -66,7 +66,8 @@ def run_evaluate(path: Path, data: str | None, split: str | None, out: Path | No
     model = load_run_model(path)
     place = _place(run, out)
     subject = _subject(path, run, data, split, Preprocessing.from_config(model.preprocessing or {}), model.class_names)
-    predictions = predictions_of(model, subject.dataset, run.engine if run is not None else "scratch")
+    with progress("asking the model") as advance:
+        predictions = predictions_of(model, subject.dataset, "scratch" if run is None else run.engine, advance)
     evaluation = evaluate_probabilities(predictions)
     seen = seen_in_training(subject.dataset.samples, subject.trained)
     copies = _look_for_copies(subject, predictions) if not seen else None

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import scratchnet as sn
-from pipelines.data.dataset import Dataset
+from pipelines.data.dataset import Batch, Dataset
 from pipelines.engines import Engine, predict
 from pipelines.errors import UserError
 from pipelines.files import write_text
@@ -66,24 +67,42 @@ class Predictions:
         return bool((self.probabilities >= 0).all() and (abs(self.probabilities.sum(axis=1) - 1) < ROUNDING).all())
 
 
-def predictions_of(model: sn.Model, dataset: Dataset, engine: Engine = "scratch") -> Predictions:
+def predictions_of(
+    model: sn.Model,
+    dataset: Dataset,
+    engine: Engine = "scratch",
+    progress: Callable[[int, int], None] | None = None,
+) -> Predictions:
     """Ask a model about a dataset, whose batches come in their own order.
 
     Args:
         model: with an output for each class, or one sigmoid unit for two classes.
         dataset: not shuffled.
         engine: which computes.
+        progress: called with (done, total) batches.
 
     Raises:
         UserError: Keras is asked for and not installed, or what is said is not finite.
     """
-    probabilities = predict(engine, model, dataset)
+    probabilities = predict(engine, model, dataset if progress is None else _Watched(dataset, progress))
     return Predictions(
         tuple(sample.name for sample in dataset.samples),
         dataset.labels,
         np.asarray(probabilities, np.float64),
         dataset.class_names,
     )
+
+
+class _Watched:
+    """The batches of a dataset, each reported when the next one is asked for."""
+
+    def __init__(self, dataset: Dataset, progress: Callable[[int, int], None]) -> None:
+        self._dataset, self._progress = dataset, progress
+
+    def __iter__(self) -> Iterator[Batch]:
+        for number, batch in enumerate(self._dataset, 1):
+            yield batch
+            self._progress(number, len(self._dataset))
 
 
 def predictions_name(part: str) -> str:

@@ -4,6 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pipelines.figures.text import plain
+
 
 def draw_calibration(
     confidence: NDArray[np.float64],
@@ -35,7 +37,7 @@ def draw_calibration(
         linewidth=1, label="gap to mean probability",
     )  # fmt: skip
     above.plot([0, 1], [0, 1], color="0.4", linestyle="--", linewidth=1, label="right as often as sure")
-    above.set_title(f"{title}\nexpected calibration error {ece:.3f}", fontsize=11)
+    above.set_title(f"{plain(title)}\nexpected calibration error {ece:.3f}", fontsize=11)
     above.set(ylabel="share of right predictions", xlim=(0, 1), ylim=(0, 1))
     bars = below.bar(left, counts[filled] / counts.sum(), width, align="edge", color="0.6", edgecolor="white")
     below.bar_label(bars, [_short(count) for count in counts[filled].tolist()], fontsize=6, padding=1)

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pipelines.figures.text import plain
+
 # inches of a cell, and of a whole matrix at least and at most; smaller cells than the last hold no numbers
 CELL, SMALLEST, LARGEST, SMALLEST_WITH_TEXT = 0.6, 2.2, 15.0, 0.36
 
@@ -27,8 +29,8 @@ def draw_confusion_matrix(
     values = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0) if normalised else matrix
     largest = 1.0 if normalised else max(float(matrix.max()), 1.0)
     side = min(max(CELL * classes, SMALLEST), LARGEST)
-    name = 0.08 * max(len(name) for name in class_names)  # inches
-    figure = Figure(figsize=(max(side + name + 1.6, 4.6), side + 0.7 * name + 0.85), layout="constrained")
+    margin = 0.08 * max(len(name) for name in class_names)  # inches
+    figure = Figure(figsize=(max(side + margin + 1.6, 4.6), side + 0.7 * margin + 0.85), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(values, cmap="Blues", vmin=0, vmax=largest)
     if side / classes >= SMALLEST_WITH_TEXT:
@@ -38,11 +40,12 @@ def draw_confusion_matrix(
             text = f"{100 * values[row, column]:.0f}" if normalised else f"{matrix[row, column]:,}"
             colour = "white" if values[row, column] > 0.55 * largest else "black"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(classes), class_names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(classes), class_names)
+    names = [plain(name) for name in class_names]
+    axes.set_xticks(range(classes), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(classes), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.suptitle(title, fontsize=11)  # above the colour bar too, as a small matrix has no room
+    figure.suptitle(plain(title), fontsize=11)  # above the colour bar too, as a small matrix has no room
     axes.set(xlabel="predicted", ylabel="true")
     if normalised:
         figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.8, format=lambda value, _: f"{value:.0%}")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.figures.colours import class_colours
+from pipelines.figures.text import legend_entry, plain
 
 # inches: the axes with their labels, a line of the legend beside them, and a letter of it
 SIDE, LINE, LETTER = 4.6, 0.2, 0.075
@@ -68,11 +69,11 @@ def draw_precision_recall(curves: Mapping[str, Curve | None], title: str) -> Fig
 
 def _square(title: str, x: str, y: str, names: list[str]) -> tuple[Figure, Axes]:
     letters = max(LONGEST, *(len(name) + FIGURES for name in names))
-    size = (SIDE + 0.7 + LETTER * letters, max(SIDE, LINE * (len(names) + 5)))
+    size = (SIDE + 0.45 + LETTER * letters, max(SIDE, LINE * (len(names) + 5)))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=11)
-    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set_title(plain(title), fontsize=11)
+    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", anchor="W")
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.grid(alpha=0.25)
@@ -86,9 +87,16 @@ def _draw_classes(
     drawn = []
     for (name, curve), colour in list(zip(curves.items(), class_colours(len(curves)), strict=True))[skip:]:
         if curve is None:
-            axes.plot([], [], color=colour, linewidth=1.5, label=f"{name}  unknown")
+            axes.plot([], [], color=colour, linewidth=1.5, label=legend_entry(f"{name}  unknown"))
             continue
-        axes.plot(curve.x, curve.y, color=colour, linewidth=1.5, drawstyle=drawstyle, label=f"{name}  {curve.area:.3f}")
+        axes.plot(
+            curve.x,
+            curve.y,
+            color=colour,
+            linewidth=1.5,
+            drawstyle=drawstyle,
+            label=legend_entry(f"{name}  {curve.area:.3f}"),
+        )
         drawn.append(curve)
     return drawn
 

@@ -23,7 +23,7 @@ def test_the_version_is_printed(command: Command) -> None:
         (("demo",), ["--out", "--images", "--epochs", "--seed"]),
         (("train",), ["RECIPE", "--data", "--epochs", "--limit", "--seed", "--out", "--overwrite", "fer-small"]),
         (("compare",), ["RUN_OR_MODEL", "--data", "--out", "--steps", "--seed", "drawn faces", "exit status"]),
-        (("evaluate",), ["RUN", "--data", "--split"]),
+        (("evaluate",), ["RUN", "--data", "--split", "--out", "--json"]),
         (("predict",), ["MODEL", "IMAGES", "--json"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -70,6 +70,19 @@ def test_the_matrices_show_counts_and_shares_of_the_true_class() -> None:
     assert [text.get_text() for text in figure.axes[0].texts] == ["75", "25"], "of b there is nothing to share"
 
 
+def test_names_are_drawn_as_they_are() -> None:
+    names = ("_hidden", "$5 or $6^", "x^{2}")
+    said = random_predictions(3, classes=3, class_names=names)
+    figures = draw(said, "test-$a$")
+    for kind in ("confusion_matrix", "roc", "precision_recall", "calibration"):
+        assert is_whole(figures[kind]), kind
+    assert {"_hidden", r"\$5 or \$6^", "x^{2}"} <= set(texts(figures["confusion_matrix"]))
+    entries = [text.get_text().strip() for text in figures["roc"].axes[0].get_legend().get_texts()]
+    assert [entry.split("  ")[0] for entry in entries] == [
+        "chance", "_hidden", r"\$5 or \$6^", "x^{2}", "macro average",
+    ]  # fmt: skip
+
+
 def test_a_matrix_of_hundreds_of_classes_is_no_larger_than_a_page_and_has_no_numbers() -> None:
     figure = draw_confusion_matrix(np.eye(150, dtype=np.int64), [str(n) for n in range(150)], "title")
     assert max(figure.get_size_inches()) < 20
