@@ -18,9 +18,7 @@ DataOption = Annotated[
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result, bit for bit.")]
 RecipeArgument = Annotated[
     str | None,
-    typer.Argument(
-        metavar="RECIPE", help="The name of a recipe, such as fer-small; `scratchnet recipes` lists them."
-    ),
+    typer.Argument(metavar="RECIPE", help="The name of a recipe, such as fer-small; `scratchnet recipes` lists them."),
 ]
 RecipeFileOption = Annotated[
     Path | None, typer.Option("--recipe", metavar="PATH", help="A recipe of your own, a .toml file, instead of a name.")
