@@ -19,6 +19,7 @@ backup/                while training is under way: where it goes on after an in
 import csv
 import io
 import json
+import math
 import platform
 import re
 import shutil
@@ -195,9 +196,24 @@ class Run:
             raise UserError(f"{self.metrics_path} is damaged: {error}") from error
         return content
 
+    def history(self) -> dict[str, list[float]]:
+        """The figures of each epoch, by name; not a number where an epoch did not measure one."""
+        with self.history_path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = [name for name in rows[0] if name != "epoch"] if rows else []
+        return {name: [_figure(row[name]) for row in rows] for name in names}
+
     def add_metrics(self, **measured: Any) -> None:
         """Put more figures into metrics.json."""
         write_json(self.metrics_path, {**self.metrics(), **measured})
+
+
+def _figure(cell: str | None) -> float:
+    # CSVLogger writes NA for what it was not told, and a kill may cut its last line off
+    try:
+        return float(cell or "")
+    except ValueError:
+        return math.nan
 
 
 def describe_split(parts: Parts, class_names: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +63,7 @@ class FoldResult:
             seconds=training["seconds"],
             **{name: held_out[name] for name in ("images", *FIGURES)},
             matrix=np.array(held_out["confusion_matrix"], np.int64),
-            history=read_history(run),
+            history=run.history(),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -124,15 +123,6 @@ def summarize(folds: Sequence[FoldResult], class_names: tuple[str, ...]) -> Summ
         {name: float(np.std(figures, ddof=1)) for name, figures in values.items()},
         evaluate_predictions(true, predicted, class_names),
     )
-
-
-def read_history(run: Run) -> dict[str, list[float]]:
-    """The figures of each epoch of a run."""
-    with run.history_path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    names = [name for name in rows[0] if name != "epoch"] if rows else []
-    # CSVLogger writes NA where an epoch has not measured a figure
-    return {name: [math.nan if row[name] == "NA" else float(row[name]) for row in rows] for name in names}
 
 
 def results_csv(summary: Summary) -> str:

@@ -184,9 +184,8 @@ def _save(store: CrossvalFolder, summary: Summary, recipe: Recipe, inner: float 
     watched = "per fold" if inner is None else "per fold (images of the other folds)"
     mean = sum(published) / len(published) if published else None
     for name, title, reference in (("accuracy", "Validation accuracy", mean), ("loss", "Validation loss", None)):
-        if all(f"val_{name}" in history for history in histories):
-            figure = draw_fold_curves(histories, f"val_{name}", f"{title} {watched}", published=reference)
-            save_figure(figure, store.path / f"{name}_per_fold.png")
+        figure = draw_fold_curves(histories, f"val_{name}", f"{title} {watched}", published=reference)
+        save_figure(figure, store.path / f"{name}_per_fold.png")
     accuracies = [fold.accuracy for fold in summary.folds]
     bars = draw_fold_bars(accuracies, "Accuracy of the held-out folds", published)
     save_figure(bars, store.path / "fold_accuracies.png")

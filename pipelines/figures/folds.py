@@ -29,7 +29,7 @@ def mean_curve(curves: Sequence[Sequence[float]]) -> NDArray[np.float64]:
 def draw_fold_curves(histories: Sequence[History], name: str, title: str, *, published: float | None = None) -> Figure:
     """Draw a figure of every fold against epochs, and the mean of the folds as a bold line.
 
-    The mean ends with the first fold that stops; a fold that has not this figure is left out.
+    The mean ends with the first fold that stops.
 
     Args:
         histories: the figures by epoch of each fold.
@@ -39,19 +39,17 @@ def draw_fold_curves(histories: Sequence[History], name: str, title: str, *, pub
     """
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.add_subplot()
-    curves = {number: history[name] for number, history in enumerate(histories, 1) if history.get(name)}
-    colours = fold_colours(len(histories))
-    for number, curve in curves.items():
-        axes.plot(_epochs(curve), curve, color=colours[number - 1], linewidth=1.2, alpha=0.85, label=f"fold {number}")
-        axes.plot(len(curve), curve[-1], ".", color=colours[number - 1])
-    if curves:
-        mean = mean_curve(list(curves.values()))
-        axes.plot(_epochs(mean), mean, color="black", linewidth=2.6, label="mean", marker="." if len(mean) == 1 else "")
+    curves = [history[name] for history in histories]
+    for number, (curve, colour) in enumerate(zip(curves, fold_colours(len(curves)), strict=True), 1):
+        axes.plot(_epochs(curve), curve, color=colour, linewidth=1.2, alpha=0.85, label=f"fold {number}")
+        axes.plot(len(curve), curve[-1], ".", color=colour)
+    mean = mean_curve(curves)
+    axes.plot(_epochs(mean), mean, color="black", linewidth=2.6, label="mean", marker="." if len(mean) == 1 else "")
     if published is not None:
         axes.axhline(published, color=PUBLISHED, linestyle=":", linewidth=1.6, label="published mean")
     shown = name.removeprefix("val_").replace("_", " ")
     axes.set(title=title, xlabel="epoch", ylabel=f"validation {shown}" if name.startswith("val_") else shown)
-    axes.set_xlim(0.5, max([1, *map(len, curves.values())]) + 0.5)
+    axes.set_xlim(0.5, max(map(len, curves)) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if name.endswith("accuracy"):
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=_decimals(axes)))
