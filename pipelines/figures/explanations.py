@@ -74,7 +74,7 @@ def draw_explanations(explained: Sequence[Explained], title: str) -> Figure:
     groups = [explained[start : start + columns] for start in range(0, len(explained), columns)]
     caption = 0.32 if any(one.right is False for one in explained) else 0.18
     group_height = caption + 3 * (CELL * aspect + APART) + 0.12
-    head, foot = 0.42, 0.48
+    head, foot = 0.42, 0.4
     width = max(LEFT + columns * (cell + APART) + 0.15, text_width(title, 10) + 0.4)
     height = head + len(groups) * group_height + foot
     figure = Figure(figsize=(width, height))
@@ -113,7 +113,7 @@ def _draw_bars(figure: Figure, width: float, height: float) -> None:
     """What the colours mean."""
     for left, colours, words in ((LEFT, HEAT, "speaks for the class"), (None, "magma", "changes the score")):
         x = width - 0.2 - 1.3 if left is None else left
-        axes = figure.add_axes((x / width, 0.28 / height, 1.3 / width, 0.09 / height))
+        axes = figure.add_axes((x / width, 0.26 / height, 1.3 / width, 0.09 / height))
         bar = figure.colorbar(
             ScalarMappable(cmap=matplotlib.colormaps[colours]), cax=axes, orientation="horizontal", ticks=[]
         )
