@@ -104,6 +104,11 @@ def _draw(axes: Axes, one: Explained, row: int) -> None:
     show_image(axes, one.image)
     if row == 1:
         # where nothing speaks for the class the face is seen as it is
+        if not one.class_map.any():
+            axes.text(
+                0.5, 0.03, "nothing speaks for it", transform=axes.transAxes, ha="center", va="bottom",
+                fontsize=TEXT - 2, bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "linewidth": 0},
+            )  # fmt: skip
         axes.imshow(one.class_map, cmap=HEAT, vmin=0, vmax=1, alpha=0.65 * np.sqrt(one.class_map), aspect="auto")
     else:
         axes.set_title(one.caption, fontsize=TEXT, color=COLOURS[one.right], pad=3, parse_math=False)
@@ -111,9 +116,12 @@ def _draw(axes: Axes, one: Explained, row: int) -> None:
 
 def _draw_bars(figure: Figure, width: float, height: float) -> None:
     """What the colours mean."""
-    for left, colours, words in ((LEFT, HEAT, "speaks for the class"), (None, "magma", "changes the score")):
-        x = width - 0.2 - 1.3 if left is None else left
-        axes = figure.add_axes((x / width, 0.26 / height, 1.3 / width, 0.09 / height))
+    for left, colours, words in (
+        (LEFT, HEAT, "speaks for the class, none to most"),
+        (None, "magma", "changes the score, none to most"),
+    ):
+        x = width - 0.2 - 1.6 if left is None else left
+        axes = figure.add_axes((x / width, 0.26 / height, 1.6 / width, 0.09 / height))
         bar = figure.colorbar(
             ScalarMappable(cmap=matplotlib.colormaps[colours]), cax=axes, orientation="horizontal", ticks=[]
         )

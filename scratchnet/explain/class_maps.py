@@ -135,11 +135,8 @@ def _follower(graph: FlatGraph, place: Place) -> Place | None:
     if len(takers) != 1 or place in graph.outputs:
         return None
     before, after = graph.calls[place.call], graph.calls[takers[0]]
-    if not isinstance(after.layer, ACTIVATIONS + KEEPING + SHIFTING) or _size(after.shapes[0]) != _size(
-        before.shapes[place.result]
-    ):
-        return None
-    return Place(takers[0], 0)
+    same_size = after.shapes[0][1:3] == before.shapes[place.result][1:3]
+    return Place(takers[0], 0) if isinstance(after.layer, ACTIVATIONS + KEEPING + SHIFTING) and same_size else None
 
 
 def _maps_and_gradient(
