@@ -126,4 +126,4 @@ def _draw_bars(figure: Figure, width: float, height: float) -> None:
             ScalarMappable(cmap=matplotlib.colormaps[colours]), cax=axes, orientation="horizontal", ticks=[]
         )
         bar.outline.set_linewidth(0.5)
-        axes.set_xlabel(words, fontsize=TEXT - 1, labelpad=2)
+        axes.set_xlabel(f"{words}, none to most", fontsize=TEXT - 1, labelpad=2)
