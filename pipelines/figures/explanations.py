@@ -18,6 +18,7 @@ from scratchnet.arrays import FloatArray
 CELL = 1.05
 APART = 0.06
 LEFT = 0.75
+BAR = 1.8
 TEXT = 8.0
 MOST_COLUMNS = 8
 MOST_LETTERS = 16
@@ -75,7 +76,7 @@ def draw_explanations(explained: Sequence[Explained], title: str) -> Figure:
     caption = 0.32 if any(one.right is False for one in explained) else 0.18
     group_height = caption + 3 * (CELL * aspect + APART) + 0.12
     head, foot = 0.42, 0.4
-    width = max(LEFT + columns * (cell + APART) + 0.15, text_width(title, 10) + 0.4)
+    width = max(LEFT + columns * (cell + APART) + 0.15, text_width(title, 10) + 0.4, LEFT + 2 * BAR + 0.5)
     height = head + len(groups) * group_height + foot
     figure = Figure(figsize=(width, height))
     figure.suptitle(title, fontsize=10, y=1 - 0.12 / height, va="top")
@@ -116,12 +117,8 @@ def _draw(axes: Axes, one: Explained, row: int) -> None:
 
 def _draw_bars(figure: Figure, width: float, height: float) -> None:
     """What the colours mean."""
-    for left, colours, words in (
-        (LEFT, HEAT, "speaks for the class, none to most"),
-        (None, "magma", "changes the score, none to most"),
-    ):
-        x = width - 0.2 - 1.6 if left is None else left
-        axes = figure.add_axes((x / width, 0.26 / height, 1.6 / width, 0.09 / height))
+    for x, colours, words in ((LEFT, HEAT, "speaks for the class"), (width - 0.2 - BAR, "magma", "changes the score")):
+        axes = figure.add_axes((x / width, 0.26 / height, BAR / width, 0.09 / height))
         bar = figure.colorbar(
             ScalarMappable(cmap=matplotlib.colormaps[colours]), cax=axes, orientation="horizontal", ticks=[]
         )

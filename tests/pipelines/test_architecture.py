@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
+from figures_checked import assert_nothing_is_cut_off, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -187,17 +188,19 @@ def test_maps_of_one_size_touch_and_the_pool_ends_them() -> None:
     assert [block[0].name for block in blocks[6:]] == ["fc1", "fc2", "predictions"]
 
 
-def words_of(figure: Figure) -> set[str]:
-    return {text.get_text() for axes in figure.axes for text in axes.texts}
+def drawn_words(figure: Figure) -> set[str]:
+    return {text.get_text() for text in words_of(figure)}
 
 
-def boxes(figure: Figure) -> list[Any]:
-    """Where the words of a figure are, in pixels."""
+def lines_of(figure: Figure) -> list[list[Any]]:
+    """Where the words of a figure are, in pixels, line by line."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    renderer = canvas.get_renderer()
-    found = [text for axes in figure.axes for text in axes.texts if text.get_text()]
-    return [text.get_window_extent(renderer) for text in found]
+    found: dict[int, list[Any]] = {}
+    for text in words_of(figure):
+        box = text.get_window_extent(canvas.get_renderer())
+        found.setdefault(round(box.y0), []).append(box)
+    return [sorted(line, key=lambda box: box.x0) for line in found.values()]
 
 
 @pytest.mark.parametrize(
@@ -207,16 +210,12 @@ def boxes(figure: Figure) -> list[Any]:
 )
 def test_every_word_is_inside_the_figure_and_none_covers_another(build: Callable[[], sn.Model]) -> None:
     figure = architecture_figure(build())
-    found = boxes(figure)
-    assert len(found) > 20
-    size = figure.bbox
-    for box in found:
-        assert size.x0 <= box.x0 < box.x1 <= size.x1
-        assert size.y0 <= box.y0 < box.y1 <= size.y1
-    found.sort(key=lambda box: (round(box.y0), box.x0))
-    for one, another in pairwise(found):
-        on_one_line = round(one.y0) == round(another.y0)
-        assert not on_one_line or one.x1 <= another.x0 + 1, (one, another)
+    assert_nothing_is_cut_off(figure)
+    lines = lines_of(figure)
+    assert len(lines) > 5
+    for line in lines:
+        for one, another in pairwise(line):
+            assert one.x1 <= another.x0 + 1, (one, another)
 
 
 def long_names() -> sn.Model:
@@ -226,13 +225,13 @@ def long_names() -> sn.Model:
 
 
 def test_names_kinds_shapes_parameters_and_totals_are_drawn() -> None:
-    words = words_of(architecture_figure(nested()))
+    words = drawn_words(architecture_figure(nested()))
     for row in describe_architecture(nested()).rows:
         assert {row.name, row.kind, row.size} <= words
     assert {by((3, 5)), by((2, 1)), "184", "16", "shared", "eyes"} <= words
     total = describe_architecture(nested())
     assert f"6 layers, {total.parameters:,} parameters, {total.trainable:,} trainable, 8 not" in words
-    assert any("all trainable" in word for word in words_of(architecture_figure(vgg())))
+    assert any("all trainable" in word for word in drawn_words(architecture_figure(vgg())))
 
 
 def test_the_figure_is_written_as_png_and_svg_the_same_each_time(tmp_path: Path) -> None:
