@@ -98,19 +98,20 @@ def _draw(axes: Axes, one: Explained, row: int) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
+    class_map, saliency = np.nan_to_num(one.class_map), np.nan_to_num(one.saliency)
     if row == 2:
-        most = float(np.percentile(one.saliency, STRONGEST)) or float(one.saliency.max()) or 1.0
-        axes.imshow(one.saliency, cmap="magma", vmin=0, vmax=most, aspect="auto")
+        most = float(np.percentile(saliency, STRONGEST)) or float(saliency.max()) or 1.0
+        axes.imshow(saliency, cmap="magma", vmin=0, vmax=most, aspect="auto")
         return
     show_image(axes, one.image)
     if row == 1:
         # where nothing speaks for the class the face is seen as it is
-        if not one.class_map.any():
+        if not class_map.any():
             axes.text(
                 0.5, 0.03, "nothing speaks for it", transform=axes.transAxes, ha="center", va="bottom",
                 fontsize=TEXT - 2, bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "linewidth": 0},
             )  # fmt: skip
-        axes.imshow(one.class_map, cmap=HEAT, vmin=0, vmax=1, alpha=0.65 * np.sqrt(one.class_map), aspect="auto")
+        axes.imshow(class_map, cmap=HEAT, vmin=0, vmax=1, alpha=0.65 * np.sqrt(class_map), aspect="auto")
     else:
         axes.set_title(one.caption, fontsize=TEXT, color=COLOURS[one.right], pad=3, parse_math=False)
 

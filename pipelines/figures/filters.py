@@ -62,7 +62,7 @@ def draw_filters(kernel: FloatArray, layer: str) -> Figure:
     )  # fmt: skip
     panels = grid.subplots(squeeze=False)
     drawn = shown if channels in {1, 3} else shown.mean(axis=2, keepdims=True)
-    limit = float(np.abs(drawn).max()) or 1.0
+    limit = _largest(drawn)
     image: Any = None
     for number, axes in enumerate(panels.flat):
         _bare(axes)
@@ -70,7 +70,7 @@ def draw_filters(kernel: FloatArray, layer: str) -> Figure:
             axes.set_axis_off()
         elif channels == 3:
             tile = drawn[..., number]
-            axes.imshow(np.clip(0.5 + tile / (2 * float(np.abs(tile).max()) or 1.0), 0, 1))
+            axes.imshow(np.clip(0.5 + tile / (2 * _largest(tile)), 0, 1))
         else:
             image = axes.imshow(drawn[:, :, 0, number], cmap="RdBu_r", vmin=-limit, vmax=limit)
     if image is not None:
@@ -80,6 +80,11 @@ def draw_filters(kernel: FloatArray, layer: str) -> Figure:
         scale.locator = MaxNLocator(5)
         scale.update_ticks()
     return figure
+
+
+def _largest(weights: FloatArray) -> float:
+    """The largest absolute value; 1 where there is none but 0 or what is no number."""
+    return float(np.abs(weights[np.isfinite(weights)]).max(initial=0.0)) or 1.0
 
 
 def _channels(channels: int) -> str:
@@ -112,7 +117,8 @@ def draw_feature_maps(image: NDArray[np.uint8], layers: Sequence[LayerMaps], tit
     show_image(axes, image)
     _name(axes, f"image\n{by(image.shape)}")
     for row, (layer, name) in enumerate(zip(layers, names, strict=True), 1):
-        low, high = float(layer.maps.min()), float(layer.maps.max())
+        finite = layer.maps[np.isfinite(layer.maps)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
         for column, channel in enumerate(_liveliest(layer.maps, columns)):
             axes = figure.add_subplot(grid[row, column])
             _bare(axes)

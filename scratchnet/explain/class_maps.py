@@ -161,5 +161,5 @@ def _class_map(maps: FloatArray, gradient: FloatArray, size: tuple[int, int]) ->
     seen = np.maximum(np.einsum("nhwc,nc->nhw", maps, weights), 0)
     large = enlarged(seen, size)
     most = large.max(axis=(1, 2), keepdims=True)
-    result: FloatArray = np.divide(large, most, out=np.zeros_like(large), where=most > 0)
+    result: FloatArray = np.divide(large, most, out=np.zeros_like(large), where=most != 0)  # what is no number stays so
     return result

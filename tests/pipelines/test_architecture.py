@@ -234,6 +234,17 @@ def test_names_kinds_shapes_parameters_and_totals_are_drawn() -> None:
     assert any("all trainable" in word for word in drawn_words(architecture_figure(vgg())))
 
 
+def test_a_figure_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.figures.architecture.MOST_ROWS", 10)
+    figure, found = architecture_figure(residual(4)), describe_architecture(residual(4))
+    assert_nothing_is_cut_off(figure)
+    words = drawn_words(figure)
+    assert f"… and {len(found.rows) - 10} more" in words
+    assert found.rows[9].name in words
+    assert found.rows[10].name not in words
+    assert any(f"{found.parameters:,} parameters" in word for word in words)
+
+
 def test_the_figure_is_written_as_png_and_svg_the_same_each_time(tmp_path: Path) -> None:
     model = residual(2)
     for number in (1, 2):

@@ -198,3 +198,14 @@ def test_images_in_colour_are_drawn_in_colour() -> None:
     face = some_faces(1, channels=3)[0]
     drawn = pictures(explanation_figure(face_model(channels=3), [face]))
     np.testing.assert_array_equal(drawn[0], face.image)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_model_that_has_diverged_is_drawn_all_the_same(channels: int) -> None:
+    model, faces = face_model(channels=channels), some_faces(2, channels)
+    for weight in model.weights:
+        weight.assign(np.full(weight.shape, np.nan))
+    assert "nan%" in words(explanation_figure(model, faces))
+    for figure in (filters_figure(model), feature_maps_figure(model, faces[0])):
+        assert figure is not None
+        assert_nothing_is_cut_off(figure)
