@@ -1,5 +1,6 @@
 """A model's layers as a table: what each does, what it gives, and how many parameters it has."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,10 @@ def describe_architecture(model: sn.Model) -> Architecture:
         ValueError: the model has no graph yet, or computes by a `call` of its own.
     """
     graph = flatten(model)
-    rows = [LayerRow(tensor.name, MODEL_INPUT, None, None, "", tensor.shape[1:], 0, ()) for tensor in model.inputs]
+    rows = [
+        LayerRow(_input_name(model, number), MODEL_INPUT, None, None, "", tensor.shape[1:], 0, ())
+        for number, tensor in enumerate(model.inputs)
+    ]
     first = len(rows)
     seen: set[int] = set()
     for call in graph.calls:
@@ -92,6 +96,14 @@ def describe_architecture(model: sn.Model) -> Architecture:
         rows.append(LayerRow(call.name, type(layer).__name__, *about, parameters, sources, repeated))
     trainable = sum(weight.size for weight in model.trainable_weights)
     return Architecture(model.name, tuple(rows), model.count_params(), trainable)
+
+
+def _input_name(model: sn.Model, number: int) -> str:
+    """Its name, unless that was made up, with a number that means nothing."""
+    name = model.inputs[number].name
+    if re.fullmatch(r"input_layer(_\d+)?", name) is None:
+        return name
+    return "input" if len(model.inputs) == 1 else f"input {number + 1}"
 
 
 def _row(place: Place, first: int) -> int:

@@ -17,6 +17,7 @@ from pipelines.figures.architecture import draw_architecture
 from pipelines.figures.explanations import Explained, draw_explanations
 from pipelines.figures.filters import LayerMaps, draw_feature_maps, draw_filters
 from pipelines.figures.saving import save_figure
+from pipelines.figures.sizing import shortened
 from pipelines.probabilities import class_probabilities
 from pipelines.run import Run, check_run_model, open_model
 from scratchnet import explain, layers
@@ -59,7 +60,9 @@ def feature_maps_figure(model: sn.Model, face: Face) -> Figure | None:
         names = [names[round(place)] for place in np.linspace(0, len(names) - 1, MOST_LAYERS)]
     inputs = _inputs(model, [face])
     found = [LayerMaps(name, explain.feature_maps(model, inputs, name)[0]) for name in names]
-    return draw_feature_maps(face.image, found, f"{model.name}: what its convolutions make of {Path(face.name).name}")
+    return draw_feature_maps(
+        face.image, found, f"{model.name}: what its convolutions make of {shortened(face.name, 40)}"
+    )
 
 
 def explanation_figure(model: sn.Model, faces: Sequence[Face], layer: str | None = None, seed: int = 0) -> Figure:

@@ -1,5 +1,6 @@
 """A few images to show: some of each class, or files that the user names."""
 
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -52,23 +53,34 @@ def faces_of_dataset(dataset: Dataset, count: int, seed: int = 0) -> list[Face]:
 def faces_of_source(
     source: Source, samples: Sequence[Sample], preprocessing: Preprocessing, count: int, seed: int = 0
 ) -> list[Face]:
-    """Images of a source, the classes by turns; another takes the place of one that cannot be read.
+    """Images of a source, the classes by turns; another of its class takes the place of one that cannot be read.
 
     Raises:
         UserError: none can be read.
     """
-    found: list[Face] = []
+    waiting: dict[int, deque[Sample]] = {}
     for position in by_turns([sample.label for sample in samples], seed):
-        if len(found) == count:
-            break
-        sample = samples[position]
-        try:
-            found.append(Face(sample.name, preprocessing(source.read(sample)), sample.label))
-        except DataError as error:
-            errors.print(f"skipped {sample.name}: {str(error).removeprefix(f'{sample.name}: ')}")
+        waiting.setdefault(samples[position].label, deque()).append(samples[position])
+    found: list[Face] = []
+    while len(found) < count and any(waiting.values()):
+        for line in waiting.values():
+            face = _first_readable(source, line, preprocessing) if len(found) < count else None
+            if face is not None:
+                found.append(face)
     if not found:
         raise UserError(f"none of the {len(samples):,} images can be read")
     return found
+
+
+def _first_readable(source: Source, line: deque[Sample], preprocessing: Preprocessing) -> Face | None:
+    """Take samples from a line until one can be read; the others are named."""
+    while line:
+        sample = line.popleft()
+        try:
+            return Face(sample.name, preprocessing(source.read(sample)), sample.label)
+        except DataError as error:
+            errors.print(f"skipped {sample.name}: {str(error).removeprefix(f'{sample.name}: ')}")
+    return None
 
 
 def faces_of_files(paths: Sequence[Path], preprocessing: Preprocessing) -> list[Face]:

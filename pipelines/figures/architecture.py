@@ -24,7 +24,7 @@ MARGIN = 0.2
 SMALLEST_WIDTH = 6.5
 LONGEST_NAME = 44
 LONGEST_OPTIONS = 60
-MOST_ROWS = 1500  # more are higher than a picture may be
+MOST_ROWS = 1000  # a picture of more would be too high to be opened
 LINE_COLOUR = "#606060"
 STRIPE = "#f4f4f4"
 

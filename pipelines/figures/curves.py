@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipelines.figures.saving import save_figure
+from pipelines.figures.text import legend_entry
 
 History = Mapping[str, Sequence[float]]
 TITLES = {"loss": "Loss", "accuracy": "Accuracy"}
@@ -46,7 +47,7 @@ def draw_curves(histories: Mapping[str, History], name: str, best: Mapping[str, 
     palette = matplotlib.colormaps["tab10"]
     for number, (label, history) in enumerate(histories.items()):
         colour = palette(number % palette.N)
-        several = f"{label}, " if len(histories) > 1 else ""
+        several = legend_entry(f"{label}, ") if len(histories) > 1 else ""
         if name in history:
             axes.plot(
                 _epochs(history[name]), history[name], color=colour, linestyle="--", marker=".", linewidth=1.2,

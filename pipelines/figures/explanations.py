@@ -18,6 +18,7 @@ from scratchnet.arrays import FloatArray
 CELL = 1.05
 APART = 0.06
 LEFT = 0.75
+BAR = 1.8
 TEXT = 8.0
 MOST_COLUMNS = 8
 MOST_LETTERS = 16
@@ -74,8 +75,8 @@ def draw_explanations(explained: Sequence[Explained], title: str) -> Figure:
     groups = [explained[start : start + columns] for start in range(0, len(explained), columns)]
     caption = 0.32 if any(one.right is False for one in explained) else 0.18
     group_height = caption + 3 * (CELL * aspect + APART) + 0.12
-    head, foot = 0.42, 0.48
-    width = max(LEFT + columns * (cell + APART) + 0.15, text_width(title, 10) + 0.4)
+    head, foot = 0.42, 0.4
+    width = max(LEFT + columns * (cell + APART) + 0.15, text_width(title, 10) + 0.4, LEFT + 2 * BAR + 0.5)
     height = head + len(groups) * group_height + foot
     figure = Figure(figsize=(width, height))
     figure.suptitle(title, fontsize=10, y=1 - 0.12 / height, va="top")
@@ -97,25 +98,30 @@ def _draw(axes: Axes, one: Explained, row: int) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
+    class_map, saliency = np.nan_to_num(one.class_map), np.nan_to_num(one.saliency)
     if row == 2:
-        most = float(np.percentile(one.saliency, STRONGEST)) or float(one.saliency.max()) or 1.0
-        axes.imshow(one.saliency, cmap="magma", vmin=0, vmax=most, aspect="auto")
+        most = float(np.percentile(saliency, STRONGEST)) or float(saliency.max()) or 1.0
+        axes.imshow(saliency, cmap="magma", vmin=0, vmax=most, aspect="auto")
         return
     show_image(axes, one.image)
     if row == 1:
         # where nothing speaks for the class the face is seen as it is
-        axes.imshow(one.class_map, cmap=HEAT, vmin=0, vmax=1, alpha=0.65 * np.sqrt(one.class_map), aspect="auto")
+        if not class_map.any():
+            axes.text(
+                0.5, 0.03, "nothing speaks for it", transform=axes.transAxes, ha="center", va="bottom",
+                fontsize=TEXT - 2, bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "linewidth": 0},
+            )  # fmt: skip
+        axes.imshow(class_map, cmap=HEAT, vmin=0, vmax=1, alpha=0.65 * np.sqrt(class_map), aspect="auto")
     else:
         axes.set_title(one.caption, fontsize=TEXT, color=COLOURS[one.right], pad=3, parse_math=False)
 
 
 def _draw_bars(figure: Figure, width: float, height: float) -> None:
     """What the colours mean."""
-    for left, colours, words in ((LEFT, HEAT, "speaks for the class"), (None, "magma", "changes the score")):
-        x = width - 0.2 - 1.3 if left is None else left
-        axes = figure.add_axes((x / width, 0.28 / height, 1.3 / width, 0.09 / height))
+    for x, colours, words in ((LEFT, HEAT, "speaks for the class"), (width - 0.2 - BAR, "magma", "changes the score")):
+        axes = figure.add_axes((x / width, 0.26 / height, BAR / width, 0.09 / height))
         bar = figure.colorbar(
             ScalarMappable(cmap=matplotlib.colormaps[colours]), cax=axes, orientation="horizontal", ticks=[]
         )
         bar.outline.set_linewidth(0.5)
-        axes.set_xlabel(words, fontsize=TEXT - 1, labelpad=2)
+        axes.set_xlabel(f"{words}, none to most", fontsize=TEXT - 1, labelpad=2)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipelines.architecture import by
@@ -14,6 +15,7 @@ from scratchnet.arrays import FloatArray
 
 # lengths in inches, sizes of text in points
 TILE = 0.62
+APART = 0.06
 MAP = 0.8
 MOST_FILTERS = 64
 MOST_MAPS = 8
@@ -49,14 +51,18 @@ def draw_filters(kernel: FloatArray, layer: str) -> Figure:
     rows = -(-count // columns)
     of = f"{count} of {kernel.shape[3]}" if count < kernel.shape[3] else f"{count}"
     title = f"{of} filters {by((height, width))} of {shortened(layer, 40)}, {_channels(channels)}"
-    bar = 0 if channels == 3 else 0.75
-    size = (max(columns * TILE + bar + 0.3, text_width(title, 10) + 0.3), rows * TILE * height / width + 0.6)
-    figure = Figure(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)  # type: ignore[call-arg, union-attr]
-    figure.suptitle(title, fontsize=10)
-    panels = figure.subplots(rows, columns, squeeze=False)
+    bar = 0.2 if channels == 3 else 0.95
+    across, down = columns * (TILE + APART), rows * (TILE * height / width + APART)
+    size = (max(0.15 + across + bar, text_width(title, 10) + 0.3), down + 0.55)
+    figure = Figure(figsize=size)
+    figure.suptitle(title, fontsize=10, y=1 - 0.12 / size[1], va="top")
+    grid = figure.add_gridspec(
+        rows, columns, left=0.15 / size[0], right=(0.15 + across) / size[0], bottom=0.12 / size[1],
+        top=(0.12 + down) / size[1], wspace=APART / TILE, hspace=APART / (TILE * height / width),
+    )  # fmt: skip
+    panels = grid.subplots(squeeze=False)
     drawn = shown if channels in {1, 3} else shown.mean(axis=2, keepdims=True)
-    limit = float(np.abs(drawn).max()) or 1.0
+    limit = _largest(drawn)
     image: Any = None
     for number, axes in enumerate(panels.flat):
         _bare(axes)
@@ -64,13 +70,21 @@ def draw_filters(kernel: FloatArray, layer: str) -> Figure:
             axes.set_axis_off()
         elif channels == 3:
             tile = drawn[..., number]
-            axes.imshow(np.clip(0.5 + tile / (2 * float(np.abs(tile).max()) or 1.0), 0, 1))
+            axes.imshow(np.clip(0.5 + tile / (2 * _largest(tile)), 0, 1))
         else:
             image = axes.imshow(drawn[:, :, 0, number], cmap="RdBu_r", vmin=-limit, vmax=limit)
     if image is not None:
-        bar_axes = figure.colorbar(image, ax=panels, shrink=0.9, aspect=12, pad=0.03)
-        bar_axes.ax.tick_params(labelsize=TEXT)
+        place = ((0.3 + across) / size[0], 0.12 / size[1], 0.13 / size[0], (down - APART) / size[1])
+        scale = figure.colorbar(image, cax=figure.add_axes(place))
+        scale.ax.tick_params(labelsize=TEXT)
+        scale.locator = MaxNLocator(5)
+        scale.update_ticks()
     return figure
+
+
+def _largest(weights: FloatArray) -> float:
+    """The largest absolute value; 1 where there is none but 0 or what is no number."""
+    return float(np.abs(weights[np.isfinite(weights)]).max(initial=0.0)) or 1.0
 
 
 def _channels(channels: int) -> str:
@@ -103,7 +117,8 @@ def draw_feature_maps(image: NDArray[np.uint8], layers: Sequence[LayerMaps], tit
     show_image(axes, image)
     _name(axes, f"image\n{by(image.shape)}")
     for row, (layer, name) in enumerate(zip(layers, names, strict=True), 1):
-        low, high = float(layer.maps.min()), float(layer.maps.max())
+        finite = layer.maps[np.isfinite(layer.maps)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
         for column, channel in enumerate(_liveliest(layer.maps, columns)):
             axes = figure.add_subplot(grid[row, column])
             _bare(axes)

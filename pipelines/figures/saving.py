@@ -1,6 +1,7 @@
 """How figures are written: without a display, and whole or not at all."""
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
@@ -18,13 +19,25 @@ SOFTWARE = "scratchnet"
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG or SVG, as the extension says, whole or not at all; the same figure, the same bytes."""
+    write_whole(path, lambda temporary: draw_figure(figure, temporary, path.suffix.removeprefix(".")))
+
+
+def draw_figure(figure: Figure, target: Path | BytesIO, kind: str, dpi: int = DPI) -> None:
+    """Draw a figure into a file or into memory.
+
+    Args:
+        figure: not drawn yet.
+        target: what is filled.
+        kind: `png` or `svg`.
+        dpi: dots per inch of a PNG.
+    """
     FigureCanvasAgg(figure)
     choose_fonts(figure)
-    about = {"Creator": SOFTWARE, "Date": None} if path.suffix == ".svg" else {"Software": SOFTWARE}
+    about = {"Creator": SOFTWARE, "Date": None} if kind == "svg" else {"Software": SOFTWARE}
     with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": SOFTWARE}):
         # letters that no installed font has are drawn as boxes, and a name of a class is no reason to alarm anyone
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
-        write_whole(path, lambda temporary: figure.savefig(temporary, dpi=DPI, metadata=about))
+        figure.savefig(target, format=kind, dpi=dpi, metadata=about)
 
 
 def remove_figures(folder: Path) -> None:

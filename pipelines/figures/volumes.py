@@ -26,6 +26,7 @@ BAR = 0.09  # thickness of what is no maps
 GAP = 0.3
 LINE = 0.14
 TEXT = 7.5  # points
+MOST_COUNTS = 3  # of channels in one block, that are written below
 EDGE = "#404040"
 WORDS = {
     "Conv2D": "conv", "DepthwiseConv2D": "depthwise conv", "SeparableConv2D": "separable conv",
@@ -101,8 +102,7 @@ class _Drawn:
         scale = min(1.0, MOST_THICK / sum(thick))
         self.thick = [value * scale for value in thick]
         self.above = _what_it_does(block)
-        convolutions = [row for row in block if family_of(row.kind) != "pooling"]
-        self.below = (convolutions or block)[-1].size
+        self.below = _what_it_gives(block)
         deep = max(width * SLANT for width, _ in self.faces)
         body = sum(self.thick) + deep
         words = max(text_width(line, TEXT) for line in [*self.above, self.below])
@@ -166,6 +166,16 @@ def _thickness(row: LayerRow) -> float:
     if len(row.shape) == 3:
         return max(0.05, 0.032 * math.log2((row.shape[2] or 1) + 1))
     return BAR
+
+
+def _what_it_gives(block: Block) -> str:
+    """The size of a block's maps; where it is a pool that ends the block, of those before."""
+    rows = [row for row in block if family_of(row.kind) != "pooling"] or block
+    size = rows[-1].size
+    channels = list(dict.fromkeys(row.shape[-1] for row in rows))
+    if 1 < len(channels) <= MOST_COUNTS:
+        size = by([*rows[-1].shape[:-1], channels[0]]) + "".join(f", {count}" for count in channels[1:])
+    return size
 
 
 def _what_it_does(block: Block) -> list[str]:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -262,26 +261,10 @@ def _gather_run(folder: Path, label: str, fold: int | None = None) -> RunMateria
         list(map(str, config["classes"]))
         if config.get("engine", "scratch") not in ENGINES:
             raise UserError(f"{run.config_path} names the unknown engine {config['engine']!r}")
-        return RunMaterial(run, label, config, recipe, run.metrics(), _read_history(run), _read_split(run), fold)
+        history = run.history() if run.history_path.exists() else {}
+        return RunMaterial(run, label, config, recipe, run.metrics(), history, _read_split(run), fold)
     except KeyError as error:
         raise UserError(f"{run.config_path} is damaged: it lacks {error}") from error
-
-
-def _read_history(run: Run) -> dict[str, list[float]]:
-    if not run.history_path.exists():
-        return {}
-    with run.history_path.open(newline="", **TEXT) as file:
-        rows = list(csv.DictReader(file))
-    names = [name for name in (rows[0] if rows else {}) if name != "epoch"]
-    return {name: [_number(row[name]) for row in rows] for name in names}
-
-
-def _number(text: str | None) -> float:
-    # an epoch that was interrupted may have left a line without all its figures
-    try:
-        return float(text or math.nan)
-    except ValueError:
-        return math.nan
 
 
 def _read_split(run: Run) -> list[tuple[str, str, str]]:

@@ -2,16 +2,12 @@
 
 import base64
 import io
-import warnings
 from pathlib import Path
 
-import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipelines.figures.saving import DPI
+from pipelines.figures.saving import DPI, draw_figure
 from pipelines.report.blocks import Picture
 
 # CSS pixels of an inch of a figure: its writing of 8 to 10 points then has the size of small print
@@ -29,16 +25,8 @@ def embed(figure: Figure, alt: str, caption: str, *, photographs: bool = False) 
         caption: below it.
         photographs: whether it is made of images, which are smaller as PNG than as SVG.
     """
-    with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "scratchnet", "svg.fonttype": "path"}):
-        # a class may be called in a script that the font lacks; tables have the name
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing", category=UserWarning)
-        stream = io.BytesIO()
-        if photographs:
-            FigureCanvasAgg(figure)
-            figure.savefig(stream, format="png", dpi=PHOTOGRAPH_DPI)
-        else:
-            FigureCanvasSVG(figure)
-            figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    stream, kind = io.BytesIO(), "png" if photographs else "svg"
+    draw_figure(figure, stream, kind, PHOTOGRAPH_DPI)
     width, height = (round(PIXELS_PER_INCH * inches) for inches in figure.get_size_inches())
     uri = _uri("png" if photographs else "svg+xml", stream.getvalue())
     return Picture(uri, alt, caption, width, height)

@@ -1,11 +1,11 @@
 """Grad-CAM: where in the image a class was seen."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from scratchnet import layers
+from scratchnet.activations import linear
 from scratchnet.arrays import FloatArray, IntArray
 from scratchnet.explain.enlarging import enlarged
 from scratchnet.explain.layer_maps import is_spatial, spatial_place
@@ -18,7 +18,6 @@ from scratchnet.explain.scores import (
     chosen,
     in_batches,
 )
-from scratchnet.layers.symbolic import BatchShape
 from scratchnet.models.batches import checked_batch_size
 from scratchnet.models.flat import INPUTS, FlatGraph, Place, flatten, run_calls
 from scratchnet.models.model import Model
@@ -26,11 +25,12 @@ from scratchnet.tensor import Tensor, gradient_at, no_grad, reading
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 # what belongs to the convolution before it: each pixel of the result is made of the same pixel of what comes in
-POINTWISE = (
-    layers.Activation, layers.Add, layers.Average, layers.BatchNormalization, layers.Concatenate, layers.Dropout,
-    layers.ELU, layers.LeakyReLU, layers.Maximum, layers.Minimum, layers.Multiply, layers.Normalization, layers.ReLU,
-    layers.Rescaling, layers.Subtract,
+ACTIVATIONS = (layers.Activation, layers.ELU, layers.LeakyReLU, layers.ReLU)
+KEEPING = (
+    layers.Add, layers.Average, layers.Concatenate, layers.Dropout, layers.Maximum, layers.Minimum, layers.Multiply,
+    layers.Subtract,
 )  # fmt: skip
+SHIFTING = (layers.BatchNormalization, layers.Normalization, layers.Rescaling)
 
 
 def grad_cam(
@@ -84,8 +84,10 @@ def grad_cam_layer(model: Model) -> str:
 def convolution_layers(model: Model) -> list[str]:
     """For each convolution, the layer whose result are its maps, in order and each once.
 
-    It is the convolution itself, or the last of what belongs to it: normalisation, activation and merges behind it, as
-    long as they keep its height and width and nothing else takes what they are given; pooling no longer belongs to it.
+    What belongs to a convolution are the normalisation, activation and merges behind it, as long as they keep its
+    height and width and nothing else takes what they are given; pooling no longer does. Of these it is the last whose
+    results are activated, because there a pixel is zero where a feature is absent, which normalisation shifts; where
+    nothing is activated, it is the last.
 
     Raises:
         ValueError: the model has no graph yet, or computes by a `call` of its own.
@@ -107,11 +109,24 @@ def _convolutions(graph: FlatGraph) -> list[Place]:
     for number, call in enumerate(graph.calls):
         if not isinstance(call.layer, CONVOLUTIONS) or not is_spatial(call.shapes[0]):
             continue
-        place = Place(number, 0)
-        while (follower := _follower(graph, place)) is not None:
-            place = follower
-        found.append(place)
+        found.append(_activated(graph, Place(number, 0)))
     return found
+
+
+def _activated(graph: FlatGraph, convolution: Place) -> Place:
+    """The last activated result of what belongs to a convolution, or just the last."""
+    best, activated, place = None, False, convolution
+    while True:
+        layer = graph.calls[place.call].layer
+        if isinstance(layer, CONVOLUTIONS + ACTIVATIONS):
+            activated = getattr(layer, "activation", None) is not linear
+        elif isinstance(layer, SHIFTING):
+            activated = False
+        best = place if activated else best
+        follower = _follower(graph, place)
+        if follower is None:
+            return best or place
+        place = follower
 
 
 def _follower(graph: FlatGraph, place: Place) -> Place | None:
@@ -120,13 +135,8 @@ def _follower(graph: FlatGraph, place: Place) -> Place | None:
     if len(takers) != 1 or place in graph.outputs:
         return None
     before, after = graph.calls[place.call], graph.calls[takers[0]]
-    if not isinstance(after.layer, POINTWISE) or _size(after.shapes[0]) != _size(before.shapes[place.result]):
-        return None
-    return Place(takers[0], 0)
-
-
-def _size(shape: BatchShape) -> Sequence[int | None]:
-    return shape[1:3]
+    same_size = after.shapes[0][1:3] == before.shapes[place.result][1:3]
+    return Place(takers[0], 0) if isinstance(after.layer, ACTIVATIONS + KEEPING + SHIFTING) and same_size else None
 
 
 def _maps_and_gradient(
@@ -151,5 +161,5 @@ def _class_map(maps: FloatArray, gradient: FloatArray, size: tuple[int, int]) ->
     seen = np.maximum(np.einsum("nhwc,nc->nhw", maps, weights), 0)
     large = enlarged(seen, size)
     most = large.max(axis=(1, 2), keepdims=True)
-    result: FloatArray = np.divide(large, most, out=np.zeros_like(large), where=most > 0)
+    result: FloatArray = np.divide(large, most, out=np.zeros_like(large), where=most != 0)  # what is no number stays so
     return result

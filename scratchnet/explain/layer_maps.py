@@ -10,6 +10,8 @@ from scratchnet.models.flat import INPUTS, FlatGraph, Place, flatten, run_calls
 from scratchnet.models.model import Model
 from scratchnet.tensor import Tensor, no_grad, reading
 
+MOST_NAMES = 20  # in a message
+
 
 def spatial_layers(model: Model) -> list[str]:
     """The names of the layers whose result is maps over the image, (batch, height, width, channels), in order.
@@ -54,7 +56,8 @@ def spatial_place(model: Model, graph: FlatGraph, layer: str) -> Place:
         ValueError: there is no such layer, or its result is no maps.
     """
     maps = [call.name for call in graph.calls if is_spatial(call.shapes[0])]
-    told = f"layers with maps over the image are {', '.join(maps) or 'none'}"
+    more = f" and {len(maps) - MOST_NAMES:,} more" if len(maps) > MOST_NAMES else ""
+    told = f"layers with maps over the image are {', '.join(maps[:MOST_NAMES]) or 'none'}{more}"
     place = graph.named.get(layer)
     if place is None:
         raise ValueError(f"{model.name} has no layer {layer!r}; {told}")

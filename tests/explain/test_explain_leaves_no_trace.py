@@ -172,3 +172,18 @@ def test_models_of_float32_take_numbers_of_any_type() -> None:
     whole = np.random.default_rng(0).integers(0, 255, (2, 12, 10, 2), np.uint8)
     np.testing.assert_array_equal(saliency(model, whole), saliency(model, whole.astype(np.float64)))
     assert saliency(model, whole).dtype == np.float32
+
+
+def test_what_is_no_number_is_not_hidden() -> None:
+    model, x = face_net(), some_images(2)
+    x[1, 3, 3] = np.nan
+    class_maps = grad_cam(model, x, 1)
+    assert np.isfinite(class_maps[0]).all()
+    assert np.isnan(class_maps[1]).all()
+
+
+def test_a_message_does_not_list_hundreds_of_layers() -> None:
+    stack = [layers.ReLU(name=f"relu{number}") for number in range(50)]
+    model = sn.Sequential([layers.Input((4, 4, 1)), *stack, layers.Flatten(), layers.Dense(2)])
+    with pytest.raises(ValueError, match=r"relu19 and 30 more$"):
+        feature_maps(model, np.zeros((1, 4, 4, 1)), "nothing")

@@ -13,7 +13,7 @@ from random_models import models
 import scratchnet as sn
 from pipelines.compare.differences import ours_in_float64
 from scratchnet import layers
-from scratchnet.explain import feature_maps, grad_cam, grad_cam_layer, saliency, spatial_layers
+from scratchnet.explain import convolution_layers, feature_maps, grad_cam, grad_cam_layer, saliency, spatial_layers
 from scratchnet.explain.enlarging import enlarged
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-10}
@@ -179,6 +179,31 @@ def test_the_default_layer_ends_with_what_belongs_to_the_last_convolution() -> N
         ]
     )  # fmt: skip
     assert grad_cam_layer(pooled) == "conv"
+    # behind normalisation, the absence of a feature is no longer zero
+    shifted = sn.Sequential(
+        [
+            layers.Input((8, 8, 1)), layers.Conv2D(3, 3, activation="relu", name="conv"), layers.BatchNormalization(),
+            layers.Flatten(), layers.Dense(2),
+        ]
+    )  # fmt: skip
+    assert grad_cam_layer(shifted) == "conv"
+    never = sn.Sequential(
+        [layers.Input((8, 8, 1)), layers.Conv2D(3, 3), layers.BatchNormalization(name="norm"), layers.Flatten()]
+    )
+    assert grad_cam_layer(never) == "norm"
+
+
+def test_convolutions_that_are_joined_have_their_maps_in_one_layer() -> None:
+    image = layers.Input((8, 8, 4))
+    branches = [
+        layers.Conv2D(2, 1, activation="relu")(image),
+        layers.Conv2D(2, 3, padding="same", activation="relu")(layers.Conv2D(2, 1, name="reduce")(image)),
+    ]
+    joined = layers.Concatenate(name="joined")(branches)
+    model = sn.Model(image, layers.Dense(2)(layers.Flatten()(layers.MaxPooling2D()(joined))))
+    assert convolution_layers(model) == ["joined", "reduce"]
+    assert grad_cam_layer(model) == "joined"
+    assert convolution_layers(face_net()) == ["relu1", "relu2"]
 
 
 def test_layers_of_models_within_the_model_and_second_calls_have_names_of_their_own() -> None:

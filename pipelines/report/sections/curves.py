@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from pipelines.figures.curves import TITLES, draw_curves
-from pipelines.figures.fonts import literal
 from pipelines.report.blocks import Block, Gallery, Remark, Section, Table
 from pipelines.report.commands import train_command
 from pipelines.report.material import RunMaterial
@@ -33,8 +32,8 @@ def curves_section(runs: Sequence[RunMaterial]) -> Section | None:
 
 
 def _pictures(runs: Sequence[RunMaterial]) -> Gallery:
-    histories = {literal(run.label): run.history for run in runs}
-    best = {literal(run.label): run.best_epoch for run in runs if run.best_epoch}
+    histories = {run.label: run.history for run in runs}
+    best = {run.label: run.best_epoch for run in runs if run.best_epoch}
     pictures = []
     for name, title in TITLES.items():
         final = "; ".join(f"{run.label}: {_last(run, name)}" for run in runs)

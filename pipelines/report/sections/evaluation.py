@@ -12,7 +12,6 @@ from pipelines.crossval.results import HELD_OUT
 from pipelines.evaluation import draw_evaluation, evaluate_probabilities, load_predictions
 from pipelines.evaluation.predictions import predictions_name
 from pipelines.figures.confusion import draw_confusion_matrix
-from pipelines.figures.fonts import literal
 from pipelines.report.blocks import Block, Gallery, Picture, Remark, Section, Table, Text
 from pipelines.report.commands import evaluate_command
 from pipelines.report.material import PARTS, RunMaterial
@@ -115,7 +114,7 @@ def figures_of(figures: Mapping[str, Any]) -> list[Block]:
 
 def matrix_pictures(figures: Mapping[str, Any], title: str) -> list[Picture]:
     """The confusion matrix in images and in per cent of the true class."""
-    names = [literal(readable(name)) for name in figures["per_class"]]
+    names = [readable(name) for name in figures["per_class"]]
     matrix, heading = (
         np.array(figures["confusion_matrix"], np.int64),
         f"{title}: accuracy {percent(figures['accuracy'])}",
@@ -201,7 +200,7 @@ def _pictures(run: RunMaterial, part: str, figures: Mapping[str, Any]) -> list[B
             Gallery(matrix_pictures(figures, part)),
             *([Remark(said, evaluate_command(run, part))] if known else []),
         ]
-    names = tuple(literal(readable(name)) for name in figures["per_class"])
+    names = tuple(readable(name) for name in figures["per_class"])
     predictions = replace(load_predictions(run.run, part), class_names=names)
     drawn = draw_evaluation(predictions, evaluate_probabilities(predictions), part)
     return [Gallery([_embed(kind, figure, part, figures) for kind, figure in drawn.items()])]
