@@ -66,13 +66,21 @@ def made(recipes: dict[str, Path], faces: dict[str, Path], tmp_path_factory: pyt
 
 @pytest.fixture
 def figures_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made and not drawn, which takes most of the time, for tests of what a page says."""
+    """Figures are made of few images and not drawn, which takes most of the time, for tests of what a page says."""
     pixel = cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes()
 
     def save(self: Figure, target: io.BytesIO | Path, **options: object) -> None:
         target.write_bytes(pixel) if isinstance(target, Path) else target.write(pixel)
 
     monkeypatch.setattr(Figure, "savefig", save)
+    for name, number in (
+        ("report.illustrations.EXPLAINED", 1),
+        ("report.sections.samples.MISTAKES", 3),
+        ("report.sections.samples.RIGHT", 2),
+        ("figures.augmented.VARIED_COPIES", 1),
+        ("explaining.SMOOTH", 1),
+    ):
+        monkeypatch.setattr(f"pipelines.{name}", number)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def change_json(path: Path, **values: object) -> None:
 
 
 def test_a_run_that_was_not_evaluated_names_the_command_and_no_test_figure(runs: dict[str, Path]) -> None:
+    (runs["plain"] / "predictions_validation.csv").unlink()
     page = page_of(runs["plain"])
     assert (
         f"The test images have not been looked at. To measure on them: scratchnet evaluate {runs['plain']}" in page.text
@@ -114,7 +115,9 @@ def test_leaks_are_told_before_the_figures_they_spoil(
     assert any("equal pixels and different labels" in str(image["alt"]) for image in page.images)
 
 
-def test_a_cross_validation_shows_its_folds_and_what_all_held_out_images_say(runs: dict[str, Path]) -> None:
+def test_a_cross_validation_shows_its_folds_and_what_all_held_out_images_say(
+    runs: dict[str, Path], recipes: dict[str, Path]
+) -> None:
     found = json.loads((runs["folds"] / "crossval.json").read_text())
     page = page_of(runs["folds"])
     results = found["results"]
@@ -127,7 +130,7 @@ def test_a_cross_validation_shows_its_folds_and_what_all_held_out_images_say(run
     assert f"± {100 * results['standard_deviation']['accuracy']:.1f}%" in page.text
     assert "Each image is judged by the network of the fold that never saw it." in page.text
     assert any("Validation accuracy per fold" in str(image["alt"]) for image in page.images)
-    assert "scratchnet crossval --recipe" not in page.text, "the recipe was loaded by its path"
+    assert f"scratchnet crossval --recipe {recipes['tiny']} --folds 2 --data drawn:105:0" in page.text
 
 
 def test_a_cross_validation_that_was_interrupted_says_how_far_it_is(runs: dict[str, Path]) -> None:
