@@ -1,9 +1,11 @@
-"""Colours that mean the same in every figure."""
+"""The colours of the classes."""
 
 import matplotlib
 
+Colour = tuple[float, float, float, float]
 
-def class_colours(classes: int) -> list[tuple[float, float, float, float]]:
-    """A colour for each class, the same in every figure."""
+
+def class_colours(classes: int) -> list[Colour]:
+    """A colour for each class, RGBA from 0 to 1, the same in every figure."""
     palette = matplotlib.colormaps["tab10" if classes <= 10 else "tab20"]
     return [palette(label % palette.N) for label in range(classes)]
