@@ -17,7 +17,6 @@ from pipelines.data.drawn import DrawnFaces
 from pipelines.data.opening import drawn_name
 from pipelines.data.parts import divide
 from pipelines.demo_dataset import make_demo_dataset
-from pipelines.engines import predict
 from pipelines.errors import UserError
 from pipelines.files import write_whole
 from pipelines.predict import predict_images
@@ -41,11 +40,11 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     parts = divide(source, recipe.data.validation, recipe.data.test, seed)
     test = make_dataset(source, parts.test, recipe, "test", False, seed)
     model = load_run_model(folder)
-    result = evaluation.evaluate_model(model, test)
+    predictions = evaluation.predictions_of(model, test)
+    result = evaluation.evaluate_probabilities(predictions)
     console.print("\n2. Its best epoch on faces it has never seen")
     evaluation.print_evaluation(result, "test")
-    evaluation.save_matrix(run, "test", result)
-    run.add_metrics(test=result.to_json())
+    evaluation.save_evaluation(run, "test", predictions, result)
 
     console.print("\n3. The saved model on new images")
     _predict_new_faces(model, folder, seed)
@@ -92,10 +91,8 @@ def _compare_with_keras(
 ) -> None:
     folder = run.folder / "keras"
     other = train(recipe, source, data_name, folder, engine="keras", epochs=epochs, seed=seed, overwrite=True)
-    predicted = predict("keras", load_run_model(folder), test).argmax(axis=-1)
-    result = evaluation.evaluate_predictions(test.labels, predicted, test.class_names)
-    evaluation.save_matrix(other, "test", result)
-    other.add_metrics(test=result.to_json())
+    predictions = evaluation.predictions_of(load_run_model(folder), test, "keras")
+    evaluation.save_evaluation(other, "test", predictions, evaluation.evaluate_probabilities(predictions))
     histories = [_read_history(one) for one in (run, other)]
     measured = [one.metrics() for one in (run, other)]
     rows = [

@@ -1,10 +1,10 @@
 """The two engines that train and use a network: ours, and Keras on its twin."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import scratchnet as sn
-from pipelines.data.dataset import Dataset
+from pipelines.data.dataset import Batch, Dataset
 from pipelines.probabilities import class_probabilities
 from scratchnet.arrays import FloatArray
 from scratchnet.callbacks import Callback
@@ -54,13 +54,13 @@ def fit(
     ).history
 
 
-def predict(engine: Engine, model: sn.Model, dataset: Dataset) -> FloatArray:
-    """A probability for each class: float (samples, classes), in the dataset's order.
+def predict(engine: Engine, model: sn.Model, batches: Iterable[Batch]) -> FloatArray:
+    """A probability for each class: float (samples, classes), in the batches' order.
 
     Args:
         engine: asked; with Keras, on the model's twin.
         model: with as many outputs as there are classes, or one sigmoid unit for two classes.
-        dataset: the images.
+        batches: of a dataset, for example.
 
     Raises:
         UserError: Keras is asked for and not installed.
@@ -68,5 +68,5 @@ def predict(engine: Engine, model: sn.Model, dataset: Dataset) -> FloatArray:
     if engine == "keras":
         from pipelines.keras_engine import predict_keras
 
-        return class_probabilities(predict_keras(model, dataset))
-    return class_probabilities(model.predict(dataset))
+        return class_probabilities(predict_keras(model, batches))
+    return class_probabilities(model.predict(batches))

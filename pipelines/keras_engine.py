@@ -1,6 +1,6 @@
 """Training and using the Keras twin on the batches that our own engine gets, with our own callbacks."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -72,10 +72,10 @@ def fit_keras(
     return watchers.history.history
 
 
-def predict_keras(model: sn.Model, dataset: Dataset) -> FloatArray:
-    """The output of a model's Keras twin for every sample of a dataset, in its order."""
+def predict_keras(model: sn.Model, batches: Iterable[Batch]) -> FloatArray:
+    """The output of a model's Keras twin for every sample, in the batches' order."""
     twin = to_keras(model)
-    return np.concatenate([np.asarray(twin(x, training=False)) for x, _ in dataset])
+    return np.concatenate([np.asarray(twin(x, training=False)) for x, _ in batches])
 
 
 class _Watched:

@@ -7,7 +7,8 @@ curves.png             the same as a picture
 model.safetensors      the model that was kept, with its classes and preprocessing, whichever engine trained it
 model.keras            the same for Keras, where that was the engine
 metrics.json           what was measured, on which part
-confusion_matrix_*.png
+predictions_*.csv      what the model said of each image of a part
+confusion_matrix_*.png, roc_*.png, precision_recall_*.png, calibration_*.png
 explain/               what the model looks at, where `scratchnet explain` was asked
 compare/               the model beside its Keras twin, where `scratchnet compare` was asked
 backup/                while training is under way: where it goes on after an interruption
@@ -17,6 +18,7 @@ import csv
 import io
 import json
 import platform
+import re
 import shutil
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -33,10 +35,17 @@ from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
 from pipelines.recipe import Recipe
+from scratchnet.models.flat import flatten
 
 FORMAT = "scratchnet run"
 # a file name need not be valid UTF-8, and must come back as it was
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
+# a part of the run's own data, or of others: all-faces-0a1b2c3d
+_PART = r"(train|validation|test|all)(-.+-[0-9a-f]{8})?"
+# what evaluations leave behind
+_EVALUATED = re.compile(
+    rf"predictions_{_PART}\.csv|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
+)
 PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
 
 
@@ -108,8 +117,9 @@ class Run:
             self.metrics_path,
             self.folder / "curves.png",
         ]
+        evaluated = [path for path in self.folder.iterdir() if path.is_file() and _EVALUATED.fullmatch(path.name)]
         # the configuration last: until then an interrupted deletion can be repeated
-        for path in (*own, *self.folder.glob("confusion_matrix_*.png"), self.config_path):
+        for path in (*own, *evaluated, self.config_path):
             path.unlink(missing_ok=True)
 
     def _check_same(self, config: dict[str, Any], split: str) -> None:
@@ -250,8 +260,21 @@ def check_run_model(model: sn.Model, path: Path) -> None:
         output = model.compute_output_shape(shape)
     except ValueError as error:
         raise UserError(f"the preprocessing of {path} makes images of shape {shape[1:]}, but {error}") from error
-    if output != (None, classes) and not (classes == 2 and output == (None, 1)):
-        raise UserError(f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed")
+    single = classes == 2 and output == (None, 1) and _ends_with_sigmoid(model)
+    if output != (None, classes) and not single:
+        raise UserError(
+            f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed, or, "
+            "for two classes, one sigmoid unit"
+        )
+
+
+def _ends_with_sigmoid(model: sn.Model) -> bool:
+    try:
+        graph = flatten(model)
+    except ValueError:  # it computes by a call of its own, which cannot be looked into
+        return False
+    last = graph.outputs[0].call
+    return last >= 0 and getattr(graph.calls[last].layer, "activation", None) is sn.activations.sigmoid
 
 
 def versions() -> dict[str, str]:

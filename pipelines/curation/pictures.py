@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from pipelines.figures.colours import class_colours
 from pipelines.figures.saving import save_figure
 
 # inches of an image in a sheet
@@ -27,12 +27,6 @@ class Cell(NamedTuple):
 
     image: NDArray[np.uint8]
     caption: str = ""
-
-
-def class_colours(classes: int) -> list[tuple[float, float, float, float]]:
-    """A colour for each class, the same in every figure."""
-    palette = matplotlib.colormaps["tab10" if classes <= 10 else "tab20"]
-    return [palette(label % palette.N) for label in range(classes)]
 
 
 def save_class_bars(class_names: Sequence[str], counts: Mapping[str, NDArray[np.int64]], path: Path) -> None:

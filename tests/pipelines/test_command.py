@@ -24,7 +24,7 @@ def test_the_version_is_printed(command: Command) -> None:
         (("train",), ["RECIPE", "--data", "--epochs", "--limit", "--seed", "--out", "--overwrite", "fer-small"]),
         (("compare",), ["RUN_OR_MODEL", "--data", "--out", "--steps", "--seed", "drawn faces", "exit status"]),
         (("explain",), ["RUN_OR_MODEL", "IMAGES", "--data", "--out", "--count", "--layer", "--seed", "Grad-CAM"]),
-        (("evaluate",), ["RUN", "--data", "--split"]),
+        (("evaluate",), ["RUN", "--data", "--split", "--out", "--json"]),
         (("predict",), ["MODEL", "IMAGES", "--json"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
