@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare, evaluate, explain, recipes, train
+from pipelines.commands import compare, crossval, evaluate, explain, recipes, train
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors, table
@@ -118,7 +118,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, evaluate, explain, recipes, compare):
+for command in (train, evaluate, crossval, explain, recipes, compare):
     command.register(app)
 
 

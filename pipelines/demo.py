@@ -1,6 +1,5 @@
 """The whole way on drawn faces: train, evaluate, save, use; beside Keras where TensorFlow is installed."""
 
-import csv
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -93,7 +92,7 @@ def _compare_with_keras(
     other = train(recipe, source, data_name, folder, engine="keras", epochs=epochs, seed=seed, overwrite=True)
     predictions = evaluation.predictions_of(load_run_model(folder), test, "keras")
     evaluation.save_evaluation(other, "test", predictions, evaluation.evaluate_probabilities(predictions))
-    histories = [_read_history(one) for one in (run, other)]
+    histories = [one.history() for one in (run, other)]
     measured = [one.metrics() for one in (run, other)]
     rows = [
         [name, *(str_format.format(value) for value in values)]
@@ -107,9 +106,3 @@ def _compare_with_keras(
     ]
     console.print(table("side by side", ["", "scratchnet", "Keras"], rows))
     console.print("Both see the same batches; they differ by their dropout, which each draws for itself.")
-
-
-def _read_history(run: Run) -> dict[str, list[float]]:
-    with run.history_path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}

@@ -17,6 +17,7 @@ backup/                while training is under way: where it goes on after an in
 import csv
 import io
 import json
+import math
 import platform
 import re
 import shutil
@@ -88,10 +89,10 @@ class Run:
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; choose another --out")
         if self.folder.is_dir() and any(self.folder.iterdir()):
-            if not self._is_run():
+            if not self.is_run:
                 raise UserError(f"{self.folder} is not empty and is not a run; choose another --out")
             if overwrite:
-                self._clear()
+                self.clear()
             elif self.finished:
                 raise UserError(f"{self.folder} holds a finished run; choose another --out, or pass --overwrite")
             else:
@@ -101,11 +102,12 @@ class Run:
         write_text(self.split_path, split)
         return False
 
-    def _is_run(self) -> bool:
-        # other programs have a config.json too
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder is one of a run; other programs have a config.json too."""
         return self.config_path.exists() and self.config().get("format") == FORMAT
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Delete what a run writes, and nothing else."""
         for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare", self.folder / "explain"):
             shutil.rmtree(path, ignore_errors=True)
@@ -188,9 +190,24 @@ class Run:
             raise UserError(f"{self.metrics_path} is damaged: {error}") from error
         return content
 
+    def history(self) -> dict[str, list[float]]:
+        """The figures of each epoch, by name; not a number where an epoch did not measure one."""
+        with self.history_path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = [name for name in rows[0] if name != "epoch"] if rows else []
+        return {name: [_figure(row[name]) for row in rows] for name in names}
+
     def add_metrics(self, **measured: Any) -> None:
         """Put more figures into metrics.json."""
         write_json(self.metrics_path, {**self.metrics(), **measured})
+
+
+def _figure(cell: str | None) -> float:
+    # CSVLogger writes NA for what it was not told, and a kill may cut its last line off
+    try:
+        return float(cell or "")
+    except ValueError:
+        return math.nan
 
 
 def describe_split(parts: Parts, class_names: tuple[str, ...]) -> str:
