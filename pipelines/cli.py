@@ -89,7 +89,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, crossval, evaluate, recipes, predict, report, compare, explain):
+for command in (train, evaluate, crossval, explain, predict, report, recipes, compare):
     command.register(app)
 
 

@@ -70,6 +70,7 @@ class TrainingProgress(Callback):
         self.label = label
         self._bar: Progress | None = None
         self._seconds: list[float] = []
+        self._started = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._started = time.monotonic()

@@ -41,6 +41,7 @@ from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
 from pipelines.machine import available_cores, processor_name
 from pipelines.recipe import Recipe
+from scratchnet.models.flat import flatten
 
 FORMAT = "scratchnet run"
 # a file name need not be valid UTF-8, and must come back as it was
@@ -283,8 +284,21 @@ def check_run_model(model: sn.Model, path: Path) -> None:
         output = model.compute_output_shape(shape)
     except ValueError as error:
         raise UserError(f"the preprocessing of {path} makes images of shape {shape[1:]}, but {error}") from error
-    if output != (None, classes) and not (classes == 2 and output == (None, 1)):
-        raise UserError(f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed")
+    single = classes == 2 and output == (None, 1) and _ends_with_sigmoid(model)
+    if output != (None, classes) and not single:
+        raise UserError(
+            f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed, or, "
+            "for two classes, one sigmoid unit"
+        )
+
+
+def _ends_with_sigmoid(model: sn.Model) -> bool:
+    try:
+        graph = flatten(model)
+    except ValueError:  # it computes by a call of its own, which cannot be looked into
+        return False
+    last = graph.outputs[0].call
+    return last >= 0 and getattr(graph.calls[last].layer, "activation", None) is sn.activations.sigmoid
 
 
 def versions() -> dict[str, str]:

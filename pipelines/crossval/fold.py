@@ -40,7 +40,7 @@ class Task:
         parts: what the network learns from, and what validates it.
         held_out: what measures it.
         engine: that trains and is asked.
-        epochs: instead of the recipe's.
+        epochs: to train for.
         seed: as in `pipelines.training.train`.
         threads: that a worker process may use.
         main_process: id of the process that wants the result.
@@ -54,7 +54,7 @@ class Task:
     parts: Parts
     held_out: tuple[Sample, ...]
     engine: Engine
-    epochs: int | None
+    epochs: int
     seed: int
     threads: int
     main_process: int
@@ -118,7 +118,13 @@ def _run(task: Task) -> FoldResult:
 
 def _check_finished(run: Run, task: Task, source: Source) -> None:
     config, split = run.config(), describe_split(task.parts, source.class_names)
-    expected = {"recipe": task.recipe.model_dump(mode="json"), "engine": task.engine, "seed": task.seed}
+    expected = {
+        "recipe": task.recipe.model_dump(mode="json"),
+        "engine": task.engine,
+        "data": task.data,
+        "epochs": task.epochs,
+        "seed": task.seed,
+    }
     same = all(config.get(key) == value for key, value in json.loads(json.dumps(expected)).items())
     if not same or run.split_path.read_text(**TEXT) != split:
         raise UserError(f"{run.folder} holds a run of another kind; delete it to train this fold anew")

@@ -70,7 +70,7 @@ def told(runs: Sequence[Run], epochs: int) -> Iterator[None]:
         while not over.wait(LOOK_SECONDS):
             now = look(runs, epochs)
             due = time.monotonic() - at >= TELL_SECONDS and now.epochs > last.epochs
-            if now.folds > last.folds or due:
+            if (now.folds > last.folds or due) and now.folds < len(runs):
                 console.print(tell(now, begun, len(runs), epochs, time.monotonic() - began))
                 last, at = now, time.monotonic()
 

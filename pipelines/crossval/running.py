@@ -100,20 +100,20 @@ def run_crossval(
     at_once = min(effective_n_jobs(jobs), folds)
     tasks = [
         Task(
-            recipe,
-            name,
-            store.run(number).folder,
-            number,
-            folds,
-            parts[number - 1],
-            made.held_out[number - 1],
-            engine,
-            epochs,
-            seed,
-            max(processors() // at_once, 1),
-            os.getpid(),
+            recipe=recipe,
+            data=name,
+            folder=store.run(fold + 1).folder,
+            fold=fold + 1,
+            folds=folds,
+            parts=parts[fold],
+            held_out=made.held_out[fold],
+            engine=engine,
+            epochs=config["epochs"],
+            seed=seed,
+            threads=max(processors() // at_once, 1),
+            main_process=os.getpid(),
         )
-        for number in range(1, folds + 1)
+        for fold in range(folds)
     ]
     with told([store.run(task.fold) for task in tasks], config["epochs"]):
         results = _train_all(tasks, None if jobs is None else at_once, folder)

@@ -203,14 +203,14 @@ def test_what_is_published_stands_beside_our_figures(command: Command, run: Path
         "macro_f1": 0.388,
         "f1": {"Happy": 0.769, "surprised": 0.681},
         "recall": {"sad": 0.337},
-        "note": "on other images",
+        "note": "On other images.",
     }
     (run / "config.json").write_text(json.dumps(config))
     done = command("evaluate", run)
     assert done.status == 0, done.err
     for words in ("published F1", "published recall", "0.454", "0.388", "0.769", "0.681", "0.337"):
         assert words in done.out, words
-    assert "published: A system of others (on other images)" in done.out
+    assert "published: A system of others. On other images." in done.out
     done = command("evaluate", run, "--split", "validation")
     assert "0.654" in done.out
     assert "published F1" not in done.out, "the figures of classes are of the test"
