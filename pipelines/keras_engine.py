@@ -13,6 +13,7 @@ from pipelines.data.dataset import Batch, Dataset
 from pipelines.twin import copy_weights_back, import_keras, to_keras
 from scratchnet.arrays import AnyArray, FloatArray
 from scratchnet.callbacks import Callback, CallbackList
+from scratchnet.models.batches import class_weights
 
 
 def fit_keras(
@@ -54,7 +55,8 @@ def fit_keras(
     first = watchers.initial_epoch or 0
     assert watchers.history is not None
     if not twin.stop_training and first < epochs:
-        with _stream(training, first, epochs) as batches, _stream(validation, first, epochs) as held_back:
+        weighted = _stream(training, first, epochs, class_weight)
+        with weighted as batches, _stream(validation, first, epochs) as held_back:
             twin.fit(
                 batches,
                 steps_per_epoch=len(training),
@@ -63,7 +65,6 @@ def fit_keras(
                 validation_data=held_back,
                 validation_steps=len(validation),
                 callbacks=[Bridge()],
-                class_weight=dict(class_weight) if class_weight else None,
                 shuffle=False,  # the dataset has done so
                 verbose=0,
             )
@@ -130,19 +131,22 @@ class _Optimizer:
 
 
 @contextmanager
-def _stream(dataset: Dataset, first: int, epochs: int) -> Iterator[Iterator[Batch]]:
+def _stream(
+    dataset: Dataset, first: int, epochs: int, class_weight: Mapping[int, float] | None = None
+) -> Iterator[Iterator[tuple[Any, ...]]]:
     # all epochs' batches one after the other; Keras asks for len(dataset) of them per epoch. TensorFlow keeps its
     # generator when a training is over, and may be reading ahead then: the dataset's threads would wait for it for ever
     batches = _epochs(dataset, first, epochs)
     lock = Lock()  # a generator that is at work cannot be closed
 
-    def stream() -> Iterator[Batch]:
+    def stream() -> Iterator[tuple[Any, ...]]:
         while True:
             with lock:
                 batch = next(batches, None)
             if batch is None:
                 return
-            yield batch
+            # Keras takes class weights with arrays alone
+            yield (*batch, class_weights(batch[1], class_weight)) if class_weight else batch
 
     try:
         yield stream()

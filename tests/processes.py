@@ -20,6 +20,17 @@ def start_python(code: str, *arguments: str, **environment: str) -> subprocess.P
     )
 
 
+def start_command(*arguments: object, before: str = "") -> subprocess.Popen[str]:
+    """Start `scratchnet` with these arguments, after some code in the same process."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{before}\nfrom pipelines.main import main; main()", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """The exit code, the standard output and the standard error of a process that must end within minutes."""
     try:

@@ -2,24 +2,20 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from processes import finish, start_command
 from tiny import TINY, Command
 
 import scratchnet as sn
 from pipelines.console import TrainingProgress
 
-ROOT = Path(__file__).resolve().parents[2]
-START = "import sys; from pipelines.main import main; main()"
 # ends its own process in the second step of the third epoch, as a power cut would
 KILLED = """
 import os, signal
@@ -29,21 +25,6 @@ def kill(self, batch, logs=None):
         os.kill(os.getpid(), signal.SIGKILL)
 TrainingProgress.on_train_batch_end = kill
 """
-
-
-def start(code: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
 
 
 def weights_of(run: Path) -> list[np.ndarray]:
@@ -161,12 +142,12 @@ def test_a_killed_training_goes_on_to_the_same_model_and_history(
     def train(run: str) -> tuple[object, ...]:
         return ("train", long_recipe, "--data", faces["split"], "--out", tmp_path / run)
 
-    whole = start(START, *train("whole"))
-    killed = start(KILLED + START, *train("killed"))
+    whole = start_command(*train("whole"))
+    killed = start_command(*train("killed"), before=KILLED)
     assert finish(whole)[0] == 0
     assert finish(killed)[0] == -signal.SIGKILL
     assert not (tmp_path / "killed" / "metrics.json").exists()
-    status, out, err = finish(start(START, *train("killed")))
+    status, out, err = finish(start_command(*train("killed")))
     assert status == 0, err
     assert "going on with the interrupted run" in out
     assert "epoch 2/5" not in out
@@ -185,7 +166,7 @@ def test_a_killed_training_goes_on_to_the_same_model_and_history(
 def test_ctrl_c_ends_in_one_sentence_and_the_same_command_goes_on(faces: dict[str, Path], tmp_path: Path) -> None:
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TINY.replace("epochs = 2", "epochs = 100000"))
-    process = start(START, "train", recipe, "--data", faces["split"], "--out", tmp_path / "run")
+    process = start_command("train", recipe, "--data", faces["split"], "--out", tmp_path / "run")
     deadline = time.monotonic() + 60
     while not (tmp_path / "run" / "backup" / "backup.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
