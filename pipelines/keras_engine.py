@@ -1,6 +1,6 @@
 """Training and using the Keras twin on the batches that our own engine gets, with our own callbacks."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -72,7 +72,7 @@ def fit_keras(
     return watchers.history.history
 
 
-def predict_keras(model: sn.Model, dataset: Dataset) -> FloatArray:
+def predict_keras(model: sn.Model, dataset: Iterable[Batch]) -> FloatArray:
     """The output of a model's Keras twin for every sample of a dataset, in its order."""
     twin = to_keras(model)
     return np.concatenate([np.asarray(twin(x, training=False)) for x, _ in dataset])

@@ -199,3 +199,14 @@ def test_a_killed_training_of_keras_goes_on_to_the_same_model_and_history(
         assert mine == pytest.approx(other, rel=1e-4)
     for mine, other in zip(weights_of(tmp_path / "killed"), weights_of(tmp_path / "whole"), strict=True):
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_predicting_tells_how_far_it_is(engine: str) -> None:
+    source = DrawnFaces(20, size=8)
+    dataset = Dataset(source, source.samples, Preprocessing(8, 8, 1), batch_size=8)
+    model = sn.Sequential([sn.Input((8, 8, 1)), sn.layers.Flatten(), sn.layers.Dense(7, "softmax")])
+    told: list[tuple[int, int]] = []
+    found = predict(engine, model, dataset, lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    np.testing.assert_array_equal(found, predict(engine, model, dataset))
