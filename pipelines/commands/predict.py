@@ -12,7 +12,7 @@ from pipelines.errors import UserError
 
 if TYPE_CHECKING:  # so that other commands start without these
     from pipelines.predicting.command import Summary
-    from pipelines.predicting.faces import FaceFinder
+    from pipelines.predicting.faces import FaceSearch
 
 PRINTED = "-"
 
@@ -85,6 +85,7 @@ def predict(
     """
     from pipelines.predicting.command import predict_all
     from pipelines.predicting.copies import Copies
+    from pipelines.predicting.faces import FaceFinder
     from pipelines.predicting.inputs import find_pictures
     from pipelines.run import load_run_model
 
@@ -94,8 +95,9 @@ def predict(
             raise UserError(f"{option} names the file to write, which must end in {suffix}, got {path}")
     searching = {"detector": detector, "model": detector_model, "min_face": min_face, "min_score": min_score,
                  "crop": crop}  # fmt: skip
-    finder = _finder(model, faces, download, {name: value for name, value in searching.items() if value is not None})
+    search = _search(model, faces, download, {name: value for name, value in searching.items() if value is not None})
     loaded = load_run_model(model)
+    finder = None if search is None else FaceFinder(search)
     listing = find_pictures(images, aside=annotate)
     printed = json_path is None and csv is None
     with progress("predicting", errors) as advance:
@@ -114,7 +116,7 @@ def predict(
         if written is not None and written.exists():
             errors.print(f"written to {written}")
     if listing.ignored:
-        errors.print(f"{listing.ignored:,} other files were passed over")
+        errors.print(f"files that are no images, passed over: {listing.ignored:,}")
     for image, reason in summary.failed:
         errors.print(f"{image}: {reason}")
     if summary.failed:
@@ -126,15 +128,15 @@ def register(app: typer.Typer) -> None:
     app.command(cls=_Command)(predict)
 
 
-def _finder(model: Path, wanted: bool, download: bool, given: dict[str, Any]) -> "FaceFinder | None":
-    from pipelines.predicting.faces import FaceFinder, FaceSearch, crop_of
+def _search(model: Path, wanted: bool, download: bool, given: dict[str, Any]) -> "FaceSearch | None":
+    from pipelines.predicting.faces import FaceSearch, crop_of
 
     if not wanted:
         if given:
             option = "detector-model" if "model" in given else next(iter(given)).replace("_", "-")
             raise UserError(f"--{option} says how faces are found; add --faces")
         return None
-    return FaceFinder(FaceSearch(**{"crop": crop_of(model), **given}, download=download))
+    return FaceSearch(**{"crop": crop_of(model), **given}, download=download)
 
 
 def _tell(summary: "Summary", class_names: tuple[str, ...], as_json: bool, as_text: bool) -> None:

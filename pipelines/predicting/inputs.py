@@ -57,13 +57,11 @@ def find_pictures(paths: Sequence[Path], aside: Path | None = None) -> Listing:
         aside: A folder below one of them that is not looked into, because results are written to it.
 
     Raises:
-        UserError: `aside` is one of the folders.
+        UserError: Results would be written into one of the folders.
     """
     listing = Listing()
     seen: set[Identity] = set()
     if aside is not None and aside.is_dir():
-        if any(_is_folder(path) and path.samefile(aside) for path in paths):
-            raise UserError(f"the copies cannot go to {aside}, where the images are read from; give another folder")
         seen.add(_identity(aside))
     given: set[str] = set()
     roots: set[str] = set()
@@ -71,14 +69,16 @@ def find_pictures(paths: Sequence[Path], aside: Path | None = None) -> Listing:
         if os.path.abspath(path) in given:  # noqa: PTH100  # resolve() would take a link for what it leads to
             continue
         given.add(os.path.abspath(path))  # noqa: PTH100
-        name = path.name if path.name not in {"", ".."} else path.resolve().name
-        root = _unlike(name or "images", roots)
+        name = (path.name if path.name not in {"", ".."} else path.resolve().name) or "images"
         if _is_folder(path):
+            root = _unlike(name, roots)
+            if aside is not None and any(_is_same(path, place) for place in (aside, aside / root)):
+                raise UserError(f"copies in {aside} would lie among the images that are read; give another folder")
             _add_folder(listing, path, root, seen)
         elif path.suffix.lower() == ".zip" and os.path.isfile(path):  # noqa: PTH113
-            _add_archive(listing, path, root)
+            _add_archive(listing, path, _unlike(path.stem, roots))
         else:
-            listing.pictures.append(Picture(str(path), PurePosixPath(root), partial(_read_file, path)))
+            listing.pictures.append(Picture(str(path), PurePosixPath(_unlike(name, roots)), partial(_read_file, path)))
     return listing
 
 
@@ -157,6 +157,10 @@ def _walk(top: Path, seen: set[Identity]) -> Iterator[tuple[Path, str | None]]:
 
 def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises where a folder above must not be read
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
 
 
 def _is_special(path: Path) -> bool:

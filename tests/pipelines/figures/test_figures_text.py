@@ -1,6 +1,7 @@
 """Names in any script and of any length are drawn, and none leaves the picture."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -29,25 +30,24 @@ COUNTS = {part: np.arange(1, 8) * 1_000_000 for part in ("train", "validation", 
 IMAGE = np.zeros((8, 8), np.uint8)
 
 
-def figures() -> dict[str, Figure]:
-    return {
-        "bars": draw_class_bars(HARD, COUNTS),
-        "bars of one": draw_class_bars(HARD[:2], {"all": np.array([0, 9])}),
-        "pies": draw_class_pies(HARD, COUNTS),
-        "pie of one": draw_class_pies(HARD, {"all": np.arange(7)}),
-        "copies": draw_augmented([Original(name, IMAGE, n) for n, name in enumerate(HARD)], USUAL),
-        "samples": draw_prediction_samples(
-            [IMAGE] * 7, [(n + 1) % 7 for n in range(7)], range(7), [1.0] * 7, HARD, "t"
-        ),
-        "one sample": draw_prediction_samples([IMAGE], [0], [1], [0.5], HARD, "a title that is longer than the sheet"),
-        "sheet": draw_sheet([("", [Cell(IMAGE)])], f"{HARD[0]}: 1 of 1,000 images"),
-        "groups": draw_groups([[Cell(IMAGE, "train\nsad")]], "Near duplicates: up to 4 of 64 bits differ"),
-    }
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "bars": lambda: draw_class_bars(HARD, COUNTS),
+    "bars of one": lambda: draw_class_bars(HARD[:2], {"all": np.array([0, 9])}),
+    "pies": lambda: draw_class_pies(HARD, COUNTS),
+    "pie of one": lambda: draw_class_pies(HARD, {"all": np.arange(7)}),
+    "copies": lambda: draw_augmented([Original(name, IMAGE, n) for n, name in enumerate(HARD)], USUAL),
+    "samples": lambda: draw_prediction_samples(
+        [IMAGE] * 7, [(n + 1) % 7 for n in range(7)], range(7), [1.0] * 7, HARD, "t"
+    ),
+    "one sample": lambda: draw_prediction_samples([IMAGE], [0], [1], [0.5], HARD, "a title longer than the sheet"),
+    "sheet": lambda: draw_sheet([("", [Cell(IMAGE)])], f"{HARD[0]}: 1 of 1,000 images"),
+    "groups": lambda: draw_groups([[Cell(IMAGE, "train\nsad")]], "Near duplicates: up to 4 of 64 bits differ"),
+}
 
 
-@pytest.mark.parametrize("name", figures())
+@pytest.mark.parametrize("name", FIGURES)
 def test_no_text_leaves_the_figure_whatever_the_classes_are_called(name: str, tmp_path: Path) -> None:
-    figure = figures()[name]
+    figure = FIGURES[name]()
     save_figure(figure, tmp_path / "x.png")  # warnings are errors here
     assert cv2.imread(str(tmp_path / "x.png")) is not None
     renderer = FigureCanvasAgg(figure).get_renderer()

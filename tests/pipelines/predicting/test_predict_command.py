@@ -47,7 +47,7 @@ def test_a_folder_is_answered_image_by_image(command: Command, model: Path, phot
     assert [answer.get("class") for answer in answers] == ["dark", "bright", None]
     assert answers[0]["probabilities"]["bright"] == pytest.approx(bright_probability(20), abs=1e-4)
     assert f"{names[2]}: not a readable image" in done.err
-    assert "1 other files were passed over" in done.err
+    assert "files that are no images, passed over: 1" in done.err
     assert contents(photos) == before
 
 
@@ -98,9 +98,12 @@ def test_annotated_copies_keep_the_folders_and_touch_no_original(command: Comman
         copies = {"marked/photos/dark.png", "marked/photos/sub/bright.jpg"}
         assert found.keys() - before.keys() == copies
     assert all(max(cv2.imread(str(photos / name)).shape) >= 320 for name in copies)
-    done = command("predict", model, photos, "--annotate", photos)
-    assert done.status == 1
-    assert "cannot go to" in done.err
+    before = contents(photos)
+    for among in (photos, photos.parent):  # copies go to DIR/photos
+        done = command("predict", model, photos, "--annotate", among)
+        assert done.status == 1
+        assert "would lie among the images that are read; give another folder" in done.err
+    assert contents(photos) == before
 
 
 def test_faces_are_found_and_asked_about_one_by_one(command: Command, model: Path, tmp_path: Path) -> None:
