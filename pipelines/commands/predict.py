@@ -93,28 +93,35 @@ def predict(
     for option, path, suffix in (("--csv", csv, ".csv"), ("--json", json_path, ".json")):
         if path is not None and path.suffix.lower() != suffix:
             raise UserError(f"{option} names the file to write, which must end in {suffix}, got {path}")
+        if path is not None and path.is_dir():
+            raise UserError(f"{option} names the file to write, but {path} is a folder")
+    if annotate is not None and annotate.exists() and not annotate.is_dir():
+        raise UserError(f"--annotate names a folder for the copies, but {annotate} is a file")
     searching = {"detector": detector, "model": detector_model, "min_face": min_face, "min_score": min_score,
                  "crop": crop}  # fmt: skip
     search = _search(model, faces, download, {name: value for name, value in searching.items() if value is not None})
     loaded = load_run_model(model)
     finder = None if search is None else FaceFinder(search)
     listing = find_pictures(images, aside=annotate)
+    copies = None if annotate is None else Copies(annotate)
     printed = json_path is None and csv is None
     with progress("predicting", errors) as advance:
         summary = predict_all(
             loaded,
             listing,
             finder,
-            copies=None if annotate is None else Copies(annotate),
+            copies=copies,
             csv=csv,
             json=json_path,
             keep=printed or as_json == PRINTED,
             progress=advance,
         )
     _tell(summary, tuple(loaded.class_names or ()), as_json == PRINTED, printed)
-    for written in (csv, json_path, annotate):
-        if written is not None and written.exists():
+    for written in (csv, json_path):
+        if written is not None:
             errors.print(f"written to {written}")
+    if copies is not None:
+        errors.print(f"annotated copies in {annotate}: {copies.count:,}")
     if listing.ignored:
         errors.print(f"files that are no images, passed over: {listing.ignored:,}")
     for image, reason in summary.failed:

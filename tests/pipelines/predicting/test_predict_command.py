@@ -92,6 +92,7 @@ def test_annotated_copies_keep_the_folders_and_touch_no_original(command: Comman
     before = contents(photos)
     for _ in range(2):  # the second time, what the first has written is not asked about
         done = command("predict", model, photos, "--annotate", photos / "marked", "--json")
+        assert f"annotated copies in {photos / 'marked'}: 2" in done.err
         assert len(json.loads(done.out)) == 3
         found = contents(photos)
         assert {name: found[name] for name in before} == before
@@ -163,7 +164,11 @@ def test_a_photograph_is_turned_as_its_camera_says_before_faces_are_looked_for(
         assert 0x0112 not in copy.getexif(), "a program must not turn it again"
 
 
-def test_what_makes_no_sense_is_refused_in_one_sentence(command: Command, model: Path, photos: Path) -> None:
+def test_what_makes_no_sense_is_refused_in_one_sentence(
+    command: Command, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder.json"
+    folder.mkdir()
     for arguments, message in (
         (("--detector", "yunet"), "--detector says how faces are found; add --faces"),
         (("--detector-model", "x.onnx"), "--detector-model says how faces are found; add --faces"),
@@ -171,6 +176,8 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(command: Command, model:
         (("--faces", "--detector", "eyes"), "detector must be one of haar, yunet, got 'eyes'"),
         (("--faces", "--crop", "round"), "crop must be one of square, film, got 'round'"),
         (("--faces", "--detector", "yunet", "--detector-model", photos / "none"), "cannot be read"),
+        (("--json", folder), "--json names the file to write, but"),
+        (("--annotate", photos / "notes.txt"), "--annotate names a folder for the copies, but"),
     ):
         done = command("predict", model, photos, *arguments)
         assert done.status == 1, arguments

@@ -41,9 +41,12 @@ def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> 
         listing.pictures[1].load()
 
 
-def test_the_same_path_is_listed_once(tmp_path: Path) -> None:
-    path = write_grey(tmp_path / "face.png", 9)
-    assert len(find_pictures([path, tmp_path / "x" / ".." / "face.png", path]).pictures) == 1
+def test_an_image_is_listed_once_however_often_it_is_asked_about(tmp_path: Path) -> None:
+    path = write_grey(tmp_path / "sub" / "face.png", 9)
+    assert below(tmp_path, path, tmp_path / "x" / ".." / "sub" / "face.png", path) == ["sub/face.png"]
+    folders = (path.parent, tmp_path)
+    for given in ((path, *folders), (*folders, path), (*reversed(folders), path), (*folders, *folders)):
+        assert below(tmp_path, *given) == ["sub/face.png"]
 
 
 def test_links_that_lead_back_do_no_harm(tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ def test_answers_come_in_order_and_the_unreadable_stop_nothing() -> None:
     pictures[3] = picture("broken.png", b"no image")
     pictures[100] = picture("gone.png", FileNotFoundError(2, "No such file or directory", "gone.png"))
     pictures[101] = picture("odd.png", DataError("odd.png: is odd"))
-    answers = list(predict_pictures(brightness_model(), pictures))
+    told: list[tuple[int, int]] = []
+    answers = list(predict_pictures(brightness_model(), pictures, progress=lambda *now: told.append(now)))
+    assert told == [(n + 1, len(pictures)) for n in range(len(pictures))]
     assert [answer.picture for answer in answers] == pictures
     for n, answer in enumerate(answers):
         said = answer.prediction
