@@ -59,15 +59,35 @@ def load_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
         UserError: there is no such recipe, or something in it or in `changes` is wrong; the message says where.
     """
     source = Path(name_or_path) if name_or_path.endswith(".toml") else _find(name_or_path)
-    try:
-        content = tomllib.loads(source.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"recipe {name_or_path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"recipe {name_or_path} is not valid TOML: {error}") from error
+    content = _read(source, name_or_path)
     for change in changes:
         _apply(content, change)
     return parse_recipe(content, name_or_path).with_origin(name_or_path, tuple(changes))
+
+
+def _read(source: Traversable | Path, origin: str) -> dict[str, Any]:
+    """The parsed TOML, with what it takes from the recipe that it extends."""
+    try:
+        content = tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"recipe {origin} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"recipe {origin} is not valid TOML: {error}") from error
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    if not isinstance(base, str) or base == origin:
+        raise UserError(f"recipe {origin} must extend the name of another recipe, got extends = {base!r}")
+    return _merged(_read(_find(base), base), content)
+
+
+def _merged(base: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    # tables field by field; everything else, lists of layers too, as a whole
+    merged = dict(base)
+    for key, value in changed.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
@@ -124,7 +144,8 @@ def parse_recipe(content: dict[str, Any], origin: str) -> Recipe:
 
 def describe_fields() -> list[list[str]]:
     """What a recipe may say: field, kind of value, value if left out, and meaning of each."""
-    return _describe(Recipe, "")
+    extends = "The name of a recipe that comes with the program; what is not said here is as it is there."
+    return [["extends", _WORDS[str], "none", extends], *_describe(Recipe, "")]
 
 
 def _describe(section: type[BaseModel], prefix: str) -> list[list[str]]:

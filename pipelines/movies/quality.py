@@ -62,13 +62,13 @@ class Thresholds:
     """
 
     score: float
-    size: int = 60
-    inside: float = 0.9
-    frontal: float = 0.35
-    dark: float = 30.0
-    bright: float = 225.0
-    contrast: float = 12.0
-    sharpness: float = 4.0
+    size: int
+    inside: float
+    frontal: float
+    dark: float
+    bright: float
+    contrast: float
+    sharpness: float
 
     def __post_init__(self) -> None:
         """Check the values."""

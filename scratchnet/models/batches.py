@@ -1,5 +1,6 @@
 """What `fit`, `evaluate` and `predict` accept, turned into batches."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -181,6 +182,57 @@ def class_weights(y: Any, class_weight: Mapping[int, float]) -> AnyArray:
     weights = np.array([class_weight.get(int(label), 1.0) for label in known], np.float32)
     result: AnyArray = weights[np.searchsorted(known, labels)]
     return result
+
+
+def weighted(batch: Batch, class_weight: Mapping[int, float] | None) -> Batch:
+    """The batch with the weights of its classes, multiplied by those of its samples if it has any."""
+    if class_weight is None:
+        return batch
+    weights = class_weights(batch.y, class_weight)
+    if batch.sample_weight is not None:
+        weights = weights * batch.sample_weight
+    return batch._replace(sample_weight=weights)
+
+
+def hold_back(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any]:
+    """The first part of the arrays for training, the rest as validation data.
+
+    Raises:
+        ValueError: `share` is out of range, a part would be empty, or `x` is not arrays.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"validation_split must lie between 0 and 1, got {share!r}")
+    if not (isinstance(x, list | tuple) or hasattr(x, "__array__")):
+        raise ValueError("validation_split needs arrays; for an iterable of batches pass validation_data")
+    samples = ArrayBatches(x, y, sample_weight).samples
+    cut = math.floor(samples * (1 - share))
+    if cut == 0 or cut == samples:
+        raise ValueError(f"validation_split={share} of {samples} samples leaves one part empty")
+
+    def part(value: Any, chosen: slice) -> Any:
+        if isinstance(value, list | tuple) and value is x:
+            return [np.asarray(array)[chosen] for array in value]
+        return None if value is None else np.asarray(value)[chosen]
+
+    training, held = (
+        tuple(part(value, chosen) for value in (x, y, sample_weight)) for chosen in (slice(cut), slice(cut, None))
+    )
+    return training, held
+
+
+def validation_batches(data: Any, batch_size: int | None) -> Batches | None:
+    """What `fit` takes as `validation_data`: `(x, y)`, `(x, y, sample_weight)`, an iterable of batches, or None.
+
+    Raises:
+        ValueError: it is a tuple of another length.
+    """
+    if data is None:
+        return None
+    if isinstance(data, list | tuple):
+        if not 2 <= len(data) <= 3:
+            raise ValueError(f"validation_data must be (x, y) or (x, y, sample_weight), got {len(data)} elements")
+        return make_batches(data[0], data[1], data[2] if len(data) == 3 else None, batch_size)
+    return make_batches(data, None, None, None)
 
 
 def _array(value: Any) -> AnyArray:

@@ -1,117 +1,36 @@
-"""Compile, fit, evaluate and predict: what a model does with data."""
+"""Fit, evaluate and predict: what a model does with data."""
 
-import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-from scratchnet import losses, optimizers
 from scratchnet import metrics as metric_classes
 from scratchnet.arrays import AnyArray
 from scratchnet.callbacks import Callback, CallbackList, History
-from scratchnet.layers.base import Layer
 from scratchnet.models.batches import (
     ArrayBatches,
     Batch,
     Batches,
     as_batch,
     checked_batch_size,
-    class_weights,
+    hold_back,
     make_batches,
+    validation_batches,
+    weighted,
 )
+from scratchnet.models.compiling import Compiled, Logs
 from scratchnet.random import next_seed
-from scratchnet.tensor import Tensor, no_grad, reading
-
-Logs: TypeAlias = dict[str, Any]
-MetricLike: TypeAlias = metric_classes.Metric | str | Mapping[str, Any]
+from scratchnet.tensor import no_grad, reading
 
 
-class Trainer(Layer):
-    """The part of `Model` that trains it."""
+class Trainer(Compiled):
+    """The part of `Model` that goes through data: to train, to measure, to predict."""
 
     stop_training = False
     history: History | None = None
-    _optimizer: optimizers.Optimizer | None = None
-    _loss: losses.Loss | None = None
-    _metrics_wanted: tuple[list[MetricLike], list[MetricLike]] = ([], [])
-    _metrics: tuple[list[metric_classes.Metric], list[metric_classes.Metric]] | None = None
     _shuffle_seed: int | None = None
-
-    def compile(
-        self,
-        optimizer: optimizers.Optimizer | str | Mapping[str, Any] = "rmsprop",
-        loss: Any = None,
-        *,
-        metrics: Sequence[MetricLike] | None = None,
-        weighted_metrics: Sequence[MetricLike] | None = None,
-    ) -> None:
-        """Say how the model is trained.
-
-        Args:
-            optimizer: by name, object or config.
-            loss: a name, a `Loss`, a config, or a function `(y_true, y_pred) -> Tensor`.
-            metrics: names or `Metric` objects, computed without sample weights.
-            weighted_metrics: the same, computed with sample weights.
-
-        Raises:
-            ValueError: a name is unknown.
-        """
-        new_optimizer, new_loss = optimizers.get(optimizer), None if loss is None else losses.get(loss)
-        for role, value in {"metrics": metrics, "weighted_metrics": weighted_metrics}.items():
-            if isinstance(value, str):
-                raise ValueError(f"{role} must be a list of metrics, got the string {value!r}")
-        for wanted in (*(metrics or ()), *(weighted_metrics or ())):
-            _known_metric(wanted)
-        self._optimizer, self._loss = new_optimizer, new_loss  # all or, after an error, nothing
-        self._metrics_wanted = (list(metrics or []), list(weighted_metrics or []))
-        self._metrics = None
-
-    @property
-    def optimizer(self) -> optimizers.Optimizer:
-        """The optimiser of `compile`.
-
-        Raises:
-            RuntimeError: the model is not compiled.
-        """
-        if self._optimizer is None:
-            raise RuntimeError(f"{self.name} is not compiled: call compile(optimizer, loss) first")
-        return self._optimizer
-
-    @property
-    def loss(self) -> losses.Loss:
-        """The loss of `compile`.
-
-        Raises:
-            RuntimeError: the model is not compiled, or without a loss.
-        """
-        if self._loss is None:
-            raise RuntimeError(f"{self.name} has no loss: call compile(optimizer, loss) first")
-        return self._loss
-
-    @property
-    def metrics(self) -> list[metric_classes.Metric]:
-        """The metrics of `compile`, known once the first data have come."""
-        plain, weighted = self._metrics or ([], [])
-        return [*plain, *weighted]
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """What `compile` was told, as JSON can hold it; None without `compile`, or if the loss is a user's function."""
-        loss = None if self._loss is None else losses.serialize(self._loss)
-        if loss is None:
-            return None
-        plain, weighted = (
-            [wanted if isinstance(wanted, str) else _described(wanted) for wanted in group]
-            for group in self._metrics_wanted
-        )
-        optimizer = optimizers.serialize(self.optimizer)
-        return {"optimizer": optimizer, "loss": loss, "metrics": plain, "weighted_metrics": weighted}
-
-    @property
-    def compiled(self) -> bool:
-        """Whether `compile` was called with a loss."""
-        return self._loss is not None
 
     def fit(
         self,
@@ -162,10 +81,10 @@ class Trainer(Layer):
         if validation_split:
             if validation_data is not None:
                 raise ValueError("validation_split and validation_data cannot be given together")
-            (x, y, sample_weight), validation_data = _hold_back(x, y, sample_weight, validation_split)
+            (x, y, sample_weight), validation_data = hold_back(x, y, sample_weight, validation_split)
         self._shuffle_seed = next_seed() if shuffle else None
         batches = make_batches(x, y, sample_weight, batch_size)
-        held_back = _validation_batches(validation_data, batch_size)
+        held_back = validation_batches(validation_data, batch_size)
         if not self.built:  # only the data can tell the input's shape
             self._prepare(next(batches.epoch(initial_epoch)))
         self._build_optimizer()
@@ -273,7 +192,7 @@ class Trainer(Layer):
         batch = _one_batch(x, y, sample_weight)
         self._prepare(batch)
         self._reset_metrics()
-        loss = self._train_step(_weighted(batch, class_weight))
+        loss = self._train_step(weighted(batch, class_weight))
         logs = {"loss": loss, **self._results()}
         return logs if return_dict else _flat(logs)
 
@@ -285,29 +204,6 @@ class Trainer(Layer):
         logs = {"loss": self._test_step(batch), **self._results()}
         return logs if return_dict else _flat(logs)
 
-    def _prepare(self, batch: Batch) -> None:
-        """Create what the first data decide: weights, the optimiser's slots, the kind of accuracy."""
-        if not self.built:
-            part = np.asarray(batch.x[0] if isinstance(batch.x, list) else batch.x)
-            self.build((None, *part.shape[1:]))
-        if batch.y is None:
-            raise ValueError("there are no targets: pass y, or an iterable of (x, y) batches")
-        self._build_optimizer()
-        if self._metrics is None:
-            shape = getattr(self, "output_shape", ())
-            if isinstance(shape, list):
-                raise ValueError(f"{self.name} has {len(shape)} outputs; training needs a model of one")
-            plain, weighted = (
-                [metric_classes.resolve(wanted, shape, np.shape(batch.y), self.loss.name) for wanted in group]
-                for group in self._metrics_wanted
-            )
-            _make_unique([*plain, *weighted])
-            self._metrics = (plain, weighted)
-
-    def _build_optimizer(self) -> None:
-        if self._optimizer is not None and not self._optimizer.built:
-            self._optimizer.build([weight for weight in self.weights if weight.learned])
-
     def _train_epoch(
         self, batches: Batches, epoch: int, class_weight: Mapping[int, float] | None, watchers: CallbackList
     ) -> Logs:
@@ -317,7 +213,7 @@ class Trainer(Layer):
         for number, batch in enumerate(batches.epoch(epoch)):
             self._prepare(batch)
             watchers.on_train_batch_begin(number)
-            mean_loss.update_state(self._train_step(_weighted(batch, class_weight)), batch.size)
+            mean_loss.update_state(self._train_step(weighted(batch, class_weight)), batch.size)
             logs = {"loss": mean_loss.result(), **self._results()}
             watchers.on_train_batch_end(number, logs)
             if self.stop_training:
@@ -372,82 +268,10 @@ class Trainer(Layer):
                     weight.grad = gradient if weight.grad is None else weight.grad + gradient
         return total
 
-    def _update_metrics(self, batch: Batch, output: Tensor) -> None:
-        plain, weighted = self._metrics or ([], [])
-        for metric in plain:
-            metric.update_state(batch.y, output.data)
-        for metric in weighted:
-            metric.update_state(batch.y, output.data, batch.sample_weight)
-
-    def _reset_metrics(self) -> None:
-        for metric in self.metrics:
-            metric.reset_state()
-
-    def _results(self) -> Logs:
-        return {metric.name: metric.result() for metric in self.metrics}
-
-
-def _make_unique(found: list[metric_classes.Metric]) -> None:
-    """Number the second and later metrics of one name, so that none hides another in the logs."""
-    count: dict[str, int] = {}
-    for metric in found:
-        base = metric.name
-        count[base] = count.get(base, -1) + 1
-        metric.name = f"{base}_{count[base]}" if count[base] else base
-
-
-def _described(wanted: metric_classes.Metric | Mapping[str, Any]) -> Mapping[str, Any] | None:
-    return metric_classes.serialize(wanted) if isinstance(wanted, metric_classes.Metric) else wanted
-
-
-def _known_metric(wanted: MetricLike) -> None:
-    metric_classes.resolve(wanted, (None, 1))
-
 
 def _one_batch(x: Any, y: Any, sample_weight: Any) -> Batch:
     batch = as_batch((x, y, sample_weight))
     return batch._replace(x=list(x) if isinstance(x, list | tuple) else x)
-
-
-def _weighted(batch: Batch, class_weight: Mapping[int, float] | None) -> Batch:
-    if class_weight is None:
-        return batch
-    weights = class_weights(batch.y, class_weight)
-    if batch.sample_weight is not None:
-        weights = weights * batch.sample_weight
-    return batch._replace(sample_weight=weights)
-
-
-def _hold_back(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, Any]:
-    """The first part of the arrays for training, the rest as validation data."""
-    if not 0 < share < 1:
-        raise ValueError(f"validation_split must lie between 0 and 1, got {share!r}")
-    if not (isinstance(x, list | tuple) or hasattr(x, "__array__")):
-        raise ValueError("validation_split needs arrays; for an iterable of batches pass validation_data")
-    samples = ArrayBatches(x, y, sample_weight).samples
-    cut = math.floor(samples * (1 - share))
-    if cut == 0 or cut == samples:
-        raise ValueError(f"validation_split={share} of {samples} samples leaves one part empty")
-
-    def part(value: Any, chosen: slice) -> Any:
-        if isinstance(value, list | tuple) and value is x:
-            return [np.asarray(array)[chosen] for array in value]
-        return None if value is None else np.asarray(value)[chosen]
-
-    training, held = (
-        tuple(part(value, chosen) for value in (x, y, sample_weight)) for chosen in (slice(cut), slice(cut, None))
-    )
-    return training, held
-
-
-def _validation_batches(data: Any, batch_size: int | None) -> Batches | None:
-    if data is None:
-        return None
-    if isinstance(data, list | tuple):
-        if not 2 <= len(data) <= 3:
-            raise ValueError(f"validation_data must be (x, y) or (x, y, sample_weight), got {len(data)} elements")
-        return make_batches(data[0], data[1], data[2] if len(data) == 3 else None, batch_size)
-    return make_batches(data, None, None, None)
 
 
 def _values(logs: Logs) -> str:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from face_sets import classes_of, make_dataset
+from filelock import FileLock, Timeout
 
 from pipelines.curation import manifest as manifests
 from pipelines.curation.journal import Journal, Label, Mark, has_pending
-from pipelines.curation.lock import LockedError, dataset_lock
+from pipelines.curation.lock import LOCK_NAME, LockedError, dataset_lock
 from pipelines.curation.manifest import Manifest, settle
 from pipelines.errors import UserError
 
@@ -179,6 +180,12 @@ def test_a_locked_dataset_is_read_as_it_stands(folder: Path) -> None:
         assert Manifest.read(folder).rows[0].class_name == "unlabelled"
 
 
-def test_the_lock_may_be_taken_again_by_its_holder(folder: Path) -> None:
-    with dataset_lock(folder), dataset_lock(folder):
-        pass
+def test_the_lock_may_be_taken_again_by_its_holder_and_ends_with_the_first(folder: Path) -> None:
+    other = FileLock(folder / LOCK_NAME)
+    with dataset_lock(folder):
+        with dataset_lock(folder):
+            pass
+        with pytest.raises(Timeout):
+            other.acquire(timeout=0)
+    with other.acquire(timeout=0):
+        assert other.is_locked

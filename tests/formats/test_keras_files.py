@@ -86,29 +86,28 @@ def test_weights_alone_go_into_the_same_network(name: str, tmp_path: Path) -> No
             assert relative(mine, other) < 1e-4
 
 
-def test_weights_of_another_network_leave_the_model_as_it_was(tmp_path: Path) -> None:
-    randomise(SMALL["misleading_names"]()).save(tmp_path / "a.keras")
-    randomise(SMALL["all_kinds"]()).save_weights(tmp_path / "b.weights.h5")
-    model = sn.load_model(tmp_path / "a.keras")
+def refused_weights(folder: Path, first: Any, second: Any, message: str) -> None:
+    """Save one Keras model and another's weights; loading the latter into the former fails and changes nothing."""
+    first.save(folder / "a.keras")
+    second.save_weights(folder / "b.weights.h5")
+    model = sn.load_model(folder / "a.keras")
     before = model.get_weights()
-    with pytest.raises(sn.ModelFileError, match=r"b\.weights\.h5 .* it lacks weights .*is it of another model\?"):
-        model.load_weights(tmp_path / "b.weights.h5")
+    with pytest.raises(sn.ModelFileError, match=message):
+        model.load_weights(folder / "b.weights.h5")
     for mine, old in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, old)
+
+
+def test_weights_of_another_network_leave_the_model_as_it_was(tmp_path: Path) -> None:
+    models = [randomise(SMALL[name]()) for name in ("misleading_names", "all_kinds")]
+    refused_weights(tmp_path, *models, r"b\.weights\.h5 .* it lacks weights .*is it of another model\?")
 
 
 def test_one_weight_of_another_shape_leaves_the_model_as_it_was(tmp_path: Path) -> None:
-    first, second = (
+    models = [
         keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(units)]) for units in (2, 5)
-    )
-    first.save(tmp_path / "a.keras")
-    second.save_weights(tmp_path / "b.weights.h5")
-    model = sn.load_model(tmp_path / "a.keras")
-    before = model.get_weights()
-    with pytest.raises(sn.ModelFileError, match=r"/layers/dense_1/vars/0 is float32 of shape \(4, 5\), but kernel of"):
-        model.load_weights(tmp_path / "b.weights.h5")
-    for mine, old in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(mine, old)
+    ]
+    refused_weights(tmp_path, *models, r"/layers/dense_1/vars/0 is float32 of shape \(4, 5\), but kernel of")
 
 
 def test_the_kind_of_a_file_is_told_by_its_contents(tmp_path: Path) -> None:

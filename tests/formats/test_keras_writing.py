@@ -345,8 +345,9 @@ def test_without_h5py_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, path = small(), tmp_path / "model.keras"
+@pytest.mark.parametrize("name", ["model.safetensors", "model.keras", "model.onnx"])
+def test_a_full_disk_leaves_the_old_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, path = small(), tmp_path / name
     model.save(path)
     before = path.read_bytes()
 
@@ -358,7 +359,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="No space left"):
         model.save(path)
     assert path.read_bytes() == before
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model.keras"]
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
 def test_writing_imports_neither_keras_nor_tensorflow(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """A model written as ONNX computes in ONNX Runtime what it computes here."""
 
-import errno
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -216,20 +214,3 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(sn.ModelFileError, match=r'model\.onnx needs onnx, .* pip install -e "\.\[onnx\]"'):
         alone(layers.Dense(2), 3).save(tmp_path / "model.onnx")
-
-
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = alone(layers.Dense(2), 3)
-    path = tmp_path / "model.onnx"
-    model.save(path)
-    before = path.read_bytes()
-
-    def fail(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    model.set_weights([weight + 1 for weight in model.get_weights()])
-    with pytest.raises(OSError, match="No space left"):
-        model.save(path)
-    assert path.read_bytes() == before
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]

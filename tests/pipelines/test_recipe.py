@@ -168,6 +168,26 @@ def test_a_change_that_cannot_be_made_is_named(change: str, message: str, tiny_r
         load_recipe(str(tiny_recipe), [change])
 
 
+def test_a_recipe_takes_from_another_what_it_does_not_say_itself(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('extends = "fer-small"\nname = "own"\n[training]\nepochs = 2\n[training.optimizer]\nname = "sgd"\n')
+    recipe, base = load_recipe(str(own)), load_recipe("fer-small")
+    assert (recipe.name, recipe.training.epochs, recipe.training.optimizer.name) == ("own", 2, "sgd")
+    assert recipe.training.optimizer.learning_rate == base.training.optimizer.learning_rate
+    assert recipe.network == base.network
+    assert recipe.augmentation == base.augmentation
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [('"fer"', "there is no recipe 'fer'; choose one of"), ("3", "must extend the name of another")],
+)
+def test_a_recipe_extends_only_one_that_comes_with_the_program(base: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(f'extends = {base}\nname = "own"\n')
+    with pytest.raises(UserError, match=message):
+        load_recipe(str(tmp_path / "own.toml"))
+
+
 def test_every_field_is_described() -> None:
     rows = describe_fields()
     assert {"training.batch_size", "augmentation.rotation", "[training.early_stopping]", "published.folds"} <= {

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ MAX_DEPTH = 64  # of groups in groups, and of a group's tree
 MAX_OBJECTS = 1 << 17
 MAX_NAME = 1 << 12
 SOFT_LINK = 2
+Kind = TypeVar("Kind", bound="_Object")
 LAYOUTS = ("compact", "contiguous", "chunked", "virtual")
 
 
@@ -210,10 +211,7 @@ class Group(_Object):
         Raises:
             Hdf5Error: there is none.
         """
-        found = self.find(path)
-        if not isinstance(found, Group):
-            raise Hdf5Error(f"{self.path.rstrip('/')}/{path} is missing, or not a group")
-        return found
+        return self._require(path, Group, "group")
 
     def dataset(self, path: str) -> Dataset:
         """The dataset at a path.
@@ -221,9 +219,12 @@ class Group(_Object):
         Raises:
             Hdf5Error: there is none.
         """
+        return self._require(path, Dataset, "dataset")
+
+    def _require(self, path: str, kind: type[Kind], what: str) -> Kind:
         found = self.find(path)
-        if not isinstance(found, Dataset):
-            raise Hdf5Error(f"{self.path.rstrip('/')}/{path} is missing, or not a dataset")
+        if not isinstance(found, kind):
+            raise Hdf5Error(f"{self.path.rstrip('/')}/{path} is missing, or not a {what}")
         return found
 
     def datasets(self) -> dict[str, Dataset]:

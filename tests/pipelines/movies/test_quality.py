@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from pipelines.errors import UserError
 from pipelines.movies.detectors import Face
 from pipelines.movies.drawn_film import DrawnFilm
-from pipelines.movies.quality import REASONS, Measures, Thresholds, measure
+from pipelines.movies.quality import REASONS, Measures, measure
+from pipelines.movies.settings import Settings
 
 FACE = Face(140, 90, 180, 180, 56.0, 1.0)
+USUAL = Settings(min_score=50, min_face=60).thresholds((360, 640))
 GOOD = Measures(score=56, size=100, inside=1.0, frontal=1.0, light=120, contrast=40, sharpness=12)
 
 
@@ -69,12 +71,12 @@ def test_a_box_beyond_the_edge_is_measured_as_far_as_it_is_shown(frame: NDArray[
     ],
 )
 def test_each_threshold_refuses_for_its_own_reason(reason: str | None, change: dict[str, float]) -> None:
-    assert Thresholds(score=50).refuse(replace(GOOD, **change)) == reason
+    assert USUAL.refuse(replace(GOOD, **change)) == reason
 
 
 def test_every_reason_can_occur_and_the_first_one_counts() -> None:
     worst = Measures(score=0, size=1, inside=0, frontal=0, light=0, contrast=0, sharpness=0)
-    thresholds = Thresholds(score=50)
+    thresholds = USUAL
     assert thresholds.refuse(worst) == REASONS[0]
     assert thresholds.refuse(replace(worst, score=56, size=100)) == "off-centre"
 
@@ -85,4 +87,4 @@ def test_every_reason_can_occur_and_the_first_one_counts() -> None:
 )  # fmt: skip
 def test_thresholds_out_of_range_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(UserError):
-        Thresholds(**{"score": 50, **change})
+        replace(USUAL, **change)
