@@ -242,8 +242,17 @@ def _check_fit(model: sn.Model, path: Path) -> None:
         output = model.compute_output_shape(shape)
     except ValueError as error:
         raise UserError(f"the preprocessing of {path} makes images of shape {shape[1:]}, but {error}") from error
-    if output != (None, classes) and not (classes == 2 and output == (None, 1)):
-        raise UserError(f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed")
+    if output != (None, classes) and not (classes == 2 and output == (None, 1) and _ends_in_sigmoid(model)):
+        raise UserError(
+            f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed, or for two "
+            "classes one sigmoid unit"
+        )
+
+
+def _ends_in_sigmoid(model: sn.Model) -> bool:
+    # a layer that names no activation may still be one, such as a model within the model
+    node = model.outputs[0].node
+    return node is None or node.layer.get_config().get("activation", "sigmoid") == "sigmoid"
 
 
 def versions() -> dict[str, str]:

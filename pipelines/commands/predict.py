@@ -90,13 +90,7 @@ def predict(
     from pipelines.run import load_run_model
 
     json_path = None if as_json in {None, PRINTED} else Path(str(as_json))
-    for option, path, suffix in (("--csv", csv, ".csv"), ("--json", json_path, ".json")):
-        if path is not None and path.suffix.lower() != suffix:
-            raise UserError(f"{option} names the file to write, which must end in {suffix}, got {path}")
-        if path is not None and path.is_dir():
-            raise UserError(f"{option} names the file to write, but {path} is a folder")
-    if annotate is not None and annotate.exists() and not annotate.is_dir():
-        raise UserError(f"--annotate names a folder for the copies, but {annotate} is a file")
+    _check_results(csv, json_path, annotate)
     searching = {"detector": detector, "model": detector_model, "min_face": min_face, "min_score": min_score,
                  "crop": crop}  # fmt: skip
     search = _search(model, faces, download, {name: value for name, value in searching.items() if value is not None})
@@ -133,6 +127,17 @@ def predict(
 def register(app: typer.Typer) -> None:
     """Add the subcommand."""
     app.command(cls=_Command)(predict)
+
+
+def _check_results(csv: Path | None, json_path: Path | None, annotate: Path | None) -> None:
+    """Refuse results that could not be written, or would take the place of something else."""
+    for option, path, suffix in (("--csv", csv, ".csv"), ("--json", json_path, ".json")):
+        if path is not None and path.suffix.lower() != suffix:
+            raise UserError(f"{option} names the file to write, which must end in {suffix}, got {path}")
+        if path is not None and path.is_dir():
+            raise UserError(f"{option} names the file to write, but {path} is a folder")
+    if annotate is not None and annotate.exists() and not annotate.is_dir():
+        raise UserError(f"--annotate names a folder for the copies, but {annotate} is a file")
 
 
 def _search(model: Path, wanted: bool, download: bool, given: dict[str, Any]) -> "FaceSearch | None":
