@@ -1,7 +1,6 @@
 """The `scratchnet` command: what each subcommand takes, and how mistakes end."""
 
 import sys
-import zlib
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +8,10 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare, predict, recipes, train
+from pipelines.commands import compare, crossval, evaluate, explain, predict, recipes, train
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
-from pipelines.console import console, errors, progress, report_skipped
-from pipelines.data.dataset import Dataset
-from pipelines.data.opening import open_data, resolve_name
-from pipelines.data.preprocessing import Preprocessing
+from pipelines.console import console, errors
 from pipelines.errors import TrainingInterruptedError, UserError
 
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
@@ -62,46 +58,6 @@ def demo(
 
 
 @app.command()
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or a model file (.safetensors, .keras or .h5).")],
-    data: Annotated[str | None, typer.Option(help="Labelled images as in train; the run's own by default.")] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(help="train, validation, test or all; by default the test images, or all if none are set aside."),
-    ] = None,
-) -> None:
-    """Print accuracy, macro F1 and the figures of each class."""
-    from pipelines import engines, evaluation
-    from pipelines.run import Run, load_run_model
-
-    model = load_run_model(run)
-    folder = Run(run) if run.is_dir() else None
-    if data is None:
-        if folder is None:
-            raise UserError(f"{run} is a model file, which does not say its data; pass --data")
-        data = str(folder.config()["data"])
-    preprocessing = Preprocessing.from_config(model.preprocessing or {})
-    source = folder.open_data(data) if folder else open_data(data, preprocessing, model.class_names)
-    name = resolve_name(data)
-    same_data = folder is not None and name == folder.config()["data"]
-    samples, part = evaluation.choose_samples(source, split, folder if same_data else None)
-    with progress("reading images") as advance:
-        dataset = Dataset(source, samples, preprocessing, progress=advance)
-    report_skipped(source, [dataset])
-    predicted = engines.predict(folder.engine if folder else "scratch", model, dataset).argmax(axis=-1)
-    result = evaluation.evaluate_predictions(dataset.labels, predicted, dataset.class_names)
-    evaluation.print_evaluation(result, f"{run} on {data}, {part}")
-    if folder is not None:
-        seen = evaluation.seen_in_training(samples, folder) if same_data else 0
-        if seen:
-            errors.print(f"{seen:,} of these images were trained on, so the figures are too good")
-        # other data are told apart by their path, of which the file's name is not enough
-        key = part if same_data else f"{part}-{Path(name).stem}-{zlib.crc32(name.encode(errors='replace')):08x}"
-        folder.add_metrics(**{key: {"data": name, **result.to_json()}})
-        evaluation.save_matrix(folder, key, result)
-
-
-@app.command()
 def bench(
     nets: Annotated[str, typer.Option(help="Which networks, by letter.")] = "ABCD",
     only: Annotated[
@@ -133,7 +89,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, recipes, predict, compare):
+for command in (train, evaluate, predict, crossval, explain, recipes, compare):
     command.register(app)
 
 

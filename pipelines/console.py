@@ -23,6 +23,13 @@ if not console.is_terminal:
     console.width = 250  # a file has no edge at which a table would have to be cut
 
 SHOWN_SKIPPED = 10
+_bars = True
+
+
+def no_bars() -> None:
+    """Print lines alone from now on, because other processes print to the same terminal."""
+    global _bars
+    _bars = False
 
 
 def _bar(screen: Console = console) -> Progress:
@@ -34,7 +41,7 @@ def _bar(screen: Console = console) -> Progress:
         TextColumn("{task.fields[note]}"),
         console=screen,
         transient=True,
-        disable=not screen.is_terminal,  # in a log file a bar would be noise
+        disable=not (_bars and screen.is_terminal),  # in a log file a bar would be noise
     )
 
 
@@ -63,6 +70,7 @@ class TrainingProgress(Callback):
         self.label = label
         self._bar: Progress | None = None
         self._seconds: list[float] = []
+        self._started = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._started = time.monotonic()
@@ -80,7 +88,7 @@ class TrainingProgress(Callback):
         figures = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items() if np.ndim(value) == 0)
         self._seconds.append(time.monotonic() - self._started)
         left = self.params["epochs"] - epoch - 1
-        rest = f"  left {_duration(left * float(np.median(self._seconds)))}" if left else ""
+        rest = f"  left {duration(left * float(np.median(self._seconds)))}" if left else ""
         console.print(f"{self.label}epoch {epoch + 1}/{self.params['epochs']}  {figures}{rest}")
 
     def close(self) -> None:
@@ -90,7 +98,8 @@ class TrainingProgress(Callback):
             self._bar = None
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as it is told: 40 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,6 +1,5 @@
 """The whole way on drawn faces: train, evaluate, save, use; beside Keras where TensorFlow is installed."""
 
-import csv
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +16,6 @@ from pipelines.data.drawn import DrawnFaces
 from pipelines.data.opening import drawn_name
 from pipelines.data.parts import divide
 from pipelines.demo_dataset import make_demo_dataset
-from pipelines.engines import predict
 from pipelines.errors import UserError
 from pipelines.files import write_whole
 from pipelines.predicting.stream import predict_images
@@ -41,11 +39,11 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     parts = divide(source, recipe.data.validation, recipe.data.test, seed)
     test = make_dataset(source, parts.test, recipe, "test", False, seed)
     model = load_run_model(folder)
-    result = evaluation.evaluate_model(model, test)
+    predictions = evaluation.predictions_of(model, test)
+    result = evaluation.evaluate_probabilities(predictions)
     console.print("\n2. Its best epoch on faces it has never seen")
     evaluation.print_evaluation(result, "test")
-    evaluation.save_matrix(run, "test", result)
-    run.add_metrics(test=result.to_json())
+    evaluation.save_evaluation(run, "test", predictions, result)
 
     console.print("\n3. The saved model on new images")
     _predict_new_faces(model, folder, seed)
@@ -92,11 +90,9 @@ def _compare_with_keras(
 ) -> None:
     folder = run.folder / "keras"
     other = train(recipe, source, data_name, folder, engine="keras", epochs=epochs, seed=seed, overwrite=True)
-    predicted = predict("keras", load_run_model(folder), test).argmax(axis=-1)
-    result = evaluation.evaluate_predictions(test.labels, predicted, test.class_names)
-    evaluation.save_matrix(other, "test", result)
-    other.add_metrics(test=result.to_json())
-    histories = [_read_history(one) for one in (run, other)]
+    predictions = evaluation.predictions_of(load_run_model(folder), test, "keras")
+    evaluation.save_evaluation(other, "test", predictions, evaluation.evaluate_probabilities(predictions))
+    histories = [one.history() for one in (run, other)]
     measured = [one.metrics() for one in (run, other)]
     rows = [
         [name, *(str_format.format(value) for value in values)]
@@ -110,9 +106,3 @@ def _compare_with_keras(
     ]
     console.print(table("side by side", ["", "scratchnet", "Keras"], rows))
     console.print("Both see the same batches; they differ by their dropout, which each draws for itself.")
-
-
-def _read_history(run: Run) -> dict[str, list[float]]:
-    with run.history_path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}

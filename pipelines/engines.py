@@ -1,7 +1,6 @@
 """The two engines that train and use a network: ours, and Keras on its twin."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import scratchnet as sn
@@ -55,36 +54,19 @@ def fit(
     ).history
 
 
-def predict(
-    engine: Engine, model: sn.Model, dataset: Dataset, progress: Callable[[int, int], None] | None = None
-) -> FloatArray:
-    """A probability for each class: float (samples, classes), in the dataset's order.
+def predict(engine: Engine, model: sn.Model, batches: Iterable[Batch]) -> FloatArray:
+    """A probability for each class: float (samples, classes), in the batches' order.
 
     Args:
         engine: asked; with Keras, on the model's twin.
         model: with as many outputs as there are classes, or one sigmoid unit for two classes.
-        dataset: the images.
-        progress: called with (done, total) batches.
+        batches: of a dataset, for example.
 
     Raises:
         UserError: Keras is asked for and not installed.
     """
-    batches = dataset if progress is None else _Counted(dataset, progress)
     if engine == "keras":
         from pipelines.keras_engine import predict_keras
 
         return class_probabilities(predict_keras(model, batches))
     return class_probabilities(model.predict(batches))
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """A dataset that tells how many of its batches have been dealt with."""
-
-    dataset: Dataset
-    progress: Callable[[int, int], None]
-
-    def __iter__(self) -> Iterator[Batch]:
-        for done, batch in enumerate(self.dataset, 1):
-            yield batch
-            self.progress(done, len(self.dataset))

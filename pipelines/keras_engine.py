@@ -49,21 +49,22 @@ def fit_keras(
             watchers.on_train_batch_end(batch, logs)
 
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-            watchers.on_epoch_end(epoch, logs)
+            # given validation data, Keras begins anew on one generator at each epoch, and what TensorFlow had read
+            # ahead of the last batch would be missing from the next epoch's figures
+            with _stream(validation, epoch, epoch + 1) as held_back:
+                measured = twin.evaluate(held_back, steps=len(validation), return_dict=True, verbose=0)
+            watchers.on_epoch_end(epoch, {**(logs or {}), **{f"val_{name}": value for name, value in measured.items()}})
 
     watchers.on_train_begin()
     first = watchers.initial_epoch or 0
     assert watchers.history is not None
     if not twin.stop_training and first < epochs:
-        weighted = _stream(training, first, epochs, class_weight)
-        with weighted as batches, _stream(validation, first, epochs) as held_back:
+        with _stream(training, first, epochs, class_weight) as batches:
             twin.fit(
                 batches,
                 steps_per_epoch=len(training),
                 initial_epoch=first,
                 epochs=epochs,
-                validation_data=held_back,
-                validation_steps=len(validation),
                 callbacks=[Bridge()],
                 shuffle=False,  # the dataset has done so
                 verbose=0,
@@ -72,10 +73,10 @@ def fit_keras(
     return watchers.history.history
 
 
-def predict_keras(model: sn.Model, dataset: Iterable[Batch]) -> FloatArray:
-    """The output of a model's Keras twin for every sample of a dataset, in its order."""
+def predict_keras(model: sn.Model, batches: Iterable[Batch]) -> FloatArray:
+    """The output of a model's Keras twin for every sample, in the batches' order."""
     twin = to_keras(model)
-    return np.concatenate([np.asarray(twin(x, training=False)) for x, _ in dataset])
+    return np.concatenate([np.asarray(twin(x, training=False)) for x, _ in batches])
 
 
 class _Watched:

@@ -7,7 +7,9 @@ curves.png             the same as a picture
 model.safetensors      the model that was kept, with its classes and preprocessing, whichever engine trained it
 model.keras            the same for Keras, where that was the engine
 metrics.json           what was measured, on which part
-confusion_matrix_*.png
+predictions_*.csv      what the model said of each image of a part
+confusion_matrix_*.png, roc_*.png, precision_recall_*.png, calibration_*.png
+explain/               what the model looks at, where `scratchnet explain` was asked
 compare/               the model beside its Keras twin, where `scratchnet compare` was asked
 backup/                while training is under way: where it goes on after an interruption
 """
@@ -15,7 +17,9 @@ backup/                while training is under way: where it goes on after an in
 import csv
 import io
 import json
+import math
 import platform
+import re
 import shutil
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -32,10 +36,17 @@ from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
 from pipelines.recipe import Recipe
+from scratchnet.models.flat import flatten
 
 FORMAT = "scratchnet run"
 # a file name need not be valid UTF-8, and must come back as it was
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
+# a part of the run's own data, or of others: all-faces-0a1b2c3d
+_PART = r"(train|validation|test|all)(-.+-[0-9a-f]{8})?"
+# what evaluations leave behind
+_EVALUATED = re.compile(
+    rf"predictions_{_PART}\.csv|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
+)
 PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
 
 
@@ -78,10 +89,10 @@ class Run:
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; choose another --out")
         if self.folder.is_dir() and any(self.folder.iterdir()):
-            if not self._is_run():
+            if not self.is_run:
                 raise UserError(f"{self.folder} is not empty and is not a run; choose another --out")
             if overwrite:
-                self._clear()
+                self.clear()
             elif self.finished:
                 raise UserError(f"{self.folder} holds a finished run; choose another --out, or pass --overwrite")
             else:
@@ -91,13 +102,14 @@ class Run:
         write_text(self.split_path, split)
         return False
 
-    def _is_run(self) -> bool:
-        # other programs have a config.json too
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder is one of a run; other programs have a config.json too."""
         return self.config_path.exists() and self.config().get("format") == FORMAT
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Delete what a run writes, and nothing else."""
-        for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare"):
+        for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare", self.folder / "explain"):
             shutil.rmtree(path, ignore_errors=True)
         own = [
             self.model_path,
@@ -107,8 +119,9 @@ class Run:
             self.metrics_path,
             self.folder / "curves.png",
         ]
+        evaluated = [path for path in self.folder.iterdir() if path.is_file() and _EVALUATED.fullmatch(path.name)]
         # the configuration last: until then an interrupted deletion can be repeated
-        for path in (*own, *self.folder.glob("confusion_matrix_*.png"), self.config_path):
+        for path in (*own, *evaluated, self.config_path):
             path.unlink(missing_ok=True)
 
     def _check_same(self, config: dict[str, Any], split: str) -> None:
@@ -177,9 +190,24 @@ class Run:
             raise UserError(f"{self.metrics_path} is damaged: {error}") from error
         return content
 
+    def history(self) -> dict[str, list[float]]:
+        """The figures of each epoch, by name; not a number where an epoch did not measure one."""
+        with self.history_path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = [name for name in rows[0] if name != "epoch"] if rows else []
+        return {name: [_figure(row[name]) for row in rows] for name in names}
+
     def add_metrics(self, **measured: Any) -> None:
         """Put more figures into metrics.json."""
         write_json(self.metrics_path, {**self.metrics(), **measured})
+
+
+def _figure(cell: str | None) -> float:
+    # CSVLogger writes NA for what it was not told, and a kill may cut its last line off
+    try:
+        return float(cell or "")
+    except ValueError:
+        return math.nan
 
 
 def describe_split(parts: Parts, class_names: tuple[str, ...]) -> str:
@@ -223,17 +251,24 @@ def load_run_model(path: Path) -> sn.Model:
         ModelFileError: the file cannot be used.
     """
     model = open_model(path)
+    check_run_model(model, path)
+    return model
+
+
+def check_run_model(model: sn.Model, path: Path) -> None:
+    """Raise a UserError unless a model can be asked about images.
+
+    That is: it says its classes and its preprocessing, takes the images of that, and gives a number for each class.
+
+    Args:
+        model: loaded from there.
+        path: that messages name.
+    """
     if not model.class_names or not model.preprocessing:
         raise UserError(
             f"{path} does not say its classes and preprocessing; train it with `scratchnet train`, or load it in "
             "Python, set class_names and preprocessing, and save it again"
         )
-    _check_fit(model, path)
-    return model
-
-
-def _check_fit(model: sn.Model, path: Path) -> None:
-    """Raise a UserError unless the model takes the images of its preprocessing, and gives a number for each class."""
     made = Preprocessing.from_config(model.preprocessing or {})
     shape, classes = (None, made.height, made.width, made.channels), len(model.class_names or ())
     if not model.built or len(model.inputs) > 1 or isinstance(model.output_shape, list):
@@ -242,17 +277,21 @@ def _check_fit(model: sn.Model, path: Path) -> None:
         output = model.compute_output_shape(shape)
     except ValueError as error:
         raise UserError(f"the preprocessing of {path} makes images of shape {shape[1:]}, but {error}") from error
-    if output != (None, classes) and not (classes == 2 and output == (None, 1) and _ends_in_sigmoid(model)):
+    single = classes == 2 and output == (None, 1) and _ends_with_sigmoid(model)
+    if output != (None, classes) and not single:
         raise UserError(
-            f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed, or for two "
-            "classes one sigmoid unit"
+            f"{path} gives results of shape {output[1:]} for its {classes} class names; one each is needed, or, "
+            "for two classes, one sigmoid unit"
         )
 
 
-def _ends_in_sigmoid(model: sn.Model) -> bool:
-    # a layer that names no activation may still be one, such as a model within the model
-    node = model.outputs[0].node
-    return node is None or node.layer.get_config().get("activation", "sigmoid") == "sigmoid"
+def _ends_with_sigmoid(model: sn.Model) -> bool:
+    try:
+        graph = flatten(model)
+    except ValueError:  # it computes by a call of its own, which cannot be looked into
+        return False
+    last = graph.outputs[0].call
+    return last >= 0 and getattr(graph.calls[last].layer, "activation", None) is sn.activations.sigmoid
 
 
 def versions() -> dict[str, str]:

@@ -14,9 +14,9 @@ from pipelines.console import TrainingProgress, console, errors, progress, repor
 from pipelines.data.dataset import Dataset
 from pipelines.data.parts import Parts, divide
 from pipelines.data.sample import Sample, Source
-from pipelines.engines import Engine, fit, predict
+from pipelines.engines import Engine, fit
 from pipelines.errors import TrainingInterruptedError, UserError
-from pipelines.evaluation import evaluate_predictions, save_matrix
+from pipelines.evaluation import evaluate_probabilities, predictions_of, save_matrix, save_predictions
 from pipelines.figures.curves import save_curves
 from pipelines.files import write_whole
 from pipelines.recipe import Recipe
@@ -192,8 +192,9 @@ def _finish(run: Run, engine: Engine, validation: Dataset, history: dict[str, li
     model = sn.load_model(run.model_path)
     if engine == "keras":
         write_whole(run.keras_model_path, to_keras(model).save)
-    predicted = predict(engine, model, validation).argmax(axis=-1)
-    evaluation = evaluate_predictions(validation.labels, predicted, validation.class_names)
+    predictions = predictions_of(model, validation, engine)
+    evaluation = evaluate_probabilities(predictions)
+    save_predictions(run, "validation", predictions)
     save_matrix(run, "validation", evaluation)
     seconds = {"seconds": round(sum(history["seconds"]), 2), "seconds_per_epoch": float(np.median(history["seconds"]))}
     run.add_metrics(

@@ -13,6 +13,7 @@
 from scratchnet import (
     activations,
     callbacks,
+    explain,
     initializers,
     layers,
     losses,
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "activations",
     "callbacks",
+    "explain",
     "initializers",
     "layers",
     "load_model",

@@ -16,6 +16,7 @@ Backward: TypeAlias = Callable[[FloatArray], Sequence[FloatArray | None]]
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
+_constant: ContextVar[bool] = ContextVar("constant", default=False)
 _versions = itertools.count()  # of all parameters: no two changes get one number, whichever threads make them
 
 
@@ -283,7 +284,7 @@ class Parameter(Tensor):
             change a value.
     """
 
-    __slots__ = ("_value", "learned", "name", "regularizer", "version")
+    __slots__ = ("_requires_grad", "_value", "learned", "name", "regularizer", "version")
 
     def __init__(self, data: Any, name: str, trainable: bool = True) -> None:
         super().__init__(data, requires_grad=trainable)
@@ -304,9 +305,18 @@ class Parameter(Tensor):
         self.version = next(_versions)
 
     @property
+    def requires_grad(self) -> bool:
+        """Whether operations are recorded for its sake; never within `gradient_at`."""
+        return self._requires_grad and not _constant.get()
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self._requires_grad = value
+
+    @property
     def trainable(self) -> bool:
         """Whether training may change it."""
-        return self.requires_grad
+        return self._requires_grad
 
     def assign(self, value: Any) -> None:
         """Overwrite the value in place.
@@ -341,6 +351,20 @@ def gradients(
     finally:
         for parameter, gradient in zip(parameters, earlier, strict=True):
             parameter.grad = gradient
+
+
+def gradient_at(value: FloatArray, compute: Callable[[Tensor], Tensor]) -> FloatArray | None:
+    """The gradient by an array of the sum of what `compute` makes of it, all parameters being constants.
+
+    Nothing is left behind: neither gradients nor versions of parameters change, so any number of threads may
+    differentiate one model at once. None if the result does not depend on the array.
+    """
+    leaf = Tensor(value, requires_grad=True)
+    with _Setting(_recording, True), _Setting(_reading, True), _Setting(_constant, True):
+        result = compute(leaf)
+        if result.requires_grad:
+            result.backward(np.ones(result.shape))
+    return leaf.grad
 
 
 def as_tensor(value: Any, like: Any = None) -> Tensor:

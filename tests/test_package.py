@@ -35,12 +35,14 @@ SURFACES = {
     "resolve serialize",
     "callbacks": "BackupAndRestore CSVLogger Callback CallbackList EarlyStopping History LambdaCallback "
     "LearningRateScheduler ModelCheckpoint ReduceLROnPlateau TerminateOnNaN",
+    "explain": "convolution_layers feature_maps grad_cam grad_cam_layer saliency spatial_layers",
 }
 
 # Each module may import those of its own part and of parts further down.
 FLOORS = (
     ("pipelines",),
     ("startup",),
+    ("explain",),
     (  # files of other programs, each a way into or out of a model
         "formats.saving",
         "formats.loading",
@@ -101,8 +103,8 @@ def test_the_surface_is_curated_sorted_and_importable() -> None:
     assert sn.__all__ == sorted(sn.__all__)
     assert set(sn.__all__) == {
         "Input", "Model", "ModelFileError", "Parameter", "Sequential", "Tensor", "__version__", "activations",
-        "callbacks", "initializers", "layers", "load_model", "losses", "metrics", "no_grad", "ops", "optimizers",
-        "regularizers", "schedules", "set_exact", "set_random_seed", "warmup",
+        "callbacks", "explain", "initializers", "layers", "load_model", "losses", "metrics", "no_grad", "ops",
+        "optimizers", "regularizers", "schedules", "set_exact", "set_random_seed", "warmup",
     }  # fmt: skip
     assert all(hasattr(sn, name) for name in sn.__all__)
 

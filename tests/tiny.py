@@ -51,6 +51,9 @@ factor = 0.5
 patience = 1
 """
 
+# the same, where nothing is chosen by validation images
+PLAIN = TINY[: TINY.index("[training.reduce")] + '[training.checkpoint]\nkeep = "last"\n'
+
 
 class Done(NamedTuple):
     """How a command ended."""

@@ -1,6 +1,5 @@
 """`scratchnet dataset extract`: faces out of films."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from pipelines.console import console, errors, progress, table
 from pipelines.errors import UserError
 from pipelines.movies.quality import REASONS
 from pipelines.movies.settings import Settings
+from pipelines.workers import processors
 
 if TYPE_CHECKING:
     from pipelines.movies.extract import Extraction, Progress
@@ -131,7 +131,7 @@ def extract(
             contributor=contributor,
             model=detector_model,
             download=download,
-            jobs=jobs or min(len(movies), _processors()),
+            jobs=jobs or min(len(movies), processors()),
             watch=watch,
         )
     print_extraction(result, out)
@@ -139,11 +139,6 @@ def extract(
         console.print(f"next: scratchnet dataset label {out}")
     if result.failed:
         raise typer.Exit(1)
-
-
-def _processors() -> int:
-    available = getattr(os, "sched_getaffinity", None)
-    return len(available(0)) if available else os.cpu_count() or 1
 
 
 def print_extraction(result: "Extraction", out: Path) -> None:

@@ -1,9 +1,9 @@
 """How far our numbers are from the twin's: the results of each layer, and the gradient of each weight."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import scratchnet as sn
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.keras_description import every_layer
 from scratchnet.models.building import build_layer, custom_layers
+from scratchnet.models.flat import INPUTS, Place, flatten
 from scratchnet.models.model import describe
 from scratchnet.tensor import Parameter, Tensor
 
@@ -80,36 +81,25 @@ def compare_activations(model: sn.Model, twin: Any, x: list[AnyArray]) -> list[D
         x: the inputs.
     """
     found: list[Difference] = []
+    graph = flatten(model)
+    values: dict[Place, tuple[Tensor, Any]] = {
+        Place(INPUTS, number): (Tensor(array), array) for number, array in enumerate(x)
+    }
     with sn.no_grad():
-        _walk(model, twin, [Tensor(array) for array in x], list(x), "", found)
-        ours = model.predict(x if len(x) > 1 else x[0], batch_size=len(x[0]))
-    theirs = twin(x if len(x) > 1 else x[0], training=False)
-    results = zip(_listed(ours), _listed(theirs), strict=True)
-    for number, (mine, other) in enumerate(results, 1):
-        found.append(difference(f"output {number}", "predict", mine, other))
+        for number, call in enumerate(graph.calls):
+            ours, theirs = (list(side) for side in zip(*(values[place] for place in call.inputs), strict=True))
+            mine = call.node.run(ours, training=False)
+            other = reduce(lambda part, name: part.get_layer(name), call.path, twin)
+            result = _listed(other(theirs if call.node.as_list else theirs[0], training=False))
+            pairs = list(zip(mine, result, strict=True))
+            found += [difference(call.name, type(call.layer).__name__, *pair) for pair in pairs]
+            values.update({Place(number, index): pair for index, pair in enumerate(pairs)})
+        predicted = model.predict(x if len(x) > 1 else x[0], batch_size=len(x[0]))
+    expected = twin(x if len(x) > 1 else x[0], training=False)
+    results = zip(_listed(predicted), _listed(expected), strict=True)
+    for number, (one, another) in enumerate(results, 1):
+        found.append(difference(f"output {number}", "predict", one, another))
     return found
-
-
-def _walk(
-    model: sn.Model, twin: Any, ours: list[Tensor], theirs: list[Any], prefix: str, found: list[Difference]
-) -> tuple[list[Tensor], list[Any]]:
-    """Run both graphs call by call; their results."""
-    values = {id(symbol): pair for symbol, *pair in zip(model.inputs, ours, theirs, strict=True)}
-    calls: Counter[str] = Counter()
-    for node in model.nodes:
-        layer, other = node.layer, twin.get_layer(node.layer.name)
-        mine_in, other_in = (list(side) for side in zip(*(values[id(tensor)] for tensor in node.inputs), strict=True))
-        calls[layer.name] += 1
-        name = f"{prefix}{layer.name}" + (f" (call {calls[layer.name]})" if calls[layer.name] > 1 else "")
-        if isinstance(layer, sn.Model):
-            mine, result = _walk(layer, other, mine_in, other_in, f"{name}/", found)
-        else:
-            mine = node.run(mine_in, training=False)
-            result = _listed(other(other_in if node.as_list else other_in[0], training=False))
-            found += [difference(name, type(layer).__name__, *pair) for pair in zip(mine, result, strict=True)]
-        values.update({id(symbol): pair for symbol, *pair in zip(node.outputs, mine, result, strict=True)})
-    mine, result = (list(side) for side in zip(*(values[id(tensor)] for tensor in model.outputs), strict=True))
-    return mine, result
 
 
 def compare_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray | None) -> list[Difference]:
@@ -124,7 +114,7 @@ def compare_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray
         x: the inputs.
         y: the targets of the loss that both are compiled with; None to weight the outputs with random numbers instead.
     """
-    ours = _our_gradients(_ours_in_float64(model, y is not None), x, y)
+    ours = _our_gradients(ours_in_float64(model, y is not None), x, y)
     theirs = _their_gradients(model, _theirs_in_float64(twin), None if y is None else _loss_in_float64(twin), x, y)
     least = SMALLEST_SHARE * max(float(np.abs(gradient).max(initial=0.0)) for gradient in theirs.values())
     return [
@@ -133,7 +123,8 @@ def compare_gradients(model: sn.Model, twin: Any, x: list[AnyArray], y: AnyArray
     ]
 
 
-def _ours_in_float64(model: sn.Model, compiled: bool) -> sn.Model:
+def ours_in_float64(model: sn.Model, compiled: bool = False) -> sn.Model:
+    """A copy that computes in float64, compiled with the same loss on request."""
     description = json.loads(json.dumps(describe(model)), object_hook=_in_float64)
     with custom_layers({type(layer).__name__: type(layer) for layer in every_layer(model)}):
         copy = build_layer(description)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +22,8 @@ from pipelines.data.sample import Sample, Source
 THREADS = min(4, os.cpu_count() or 1)
 # images per task: handing out tasks costs nothing, and the bar still moves
 CHUNK = 64
+
+T = TypeVar("T")
 
 
 class Look(NamedTuple):
@@ -96,7 +98,33 @@ def scan(
     else:
         rows = {row.file: row for row in recorded.rows}
         examine = partial(_recall, recorded.folder, {sample.name: _hashes(rows[sample.name]) for sample in samples})
-    results: list[Look | str] = [""] * len(samples)
+    results = examine_all(samples, examine, progress)
+    paired = list(zip(samples, results, strict=True))
+    good = [(sample, look) for sample, look in paired if isinstance(look, Look)]
+    broken = [(sample, reason) for sample, reason in paired if isinstance(reason, str)]
+    if not good:
+        raise DataError(
+            f"no image can be read; {broken[0][0].name}: {broken[0][1]}" if broken else "there are no images"
+        )
+    return Scan(
+        tuple(source.class_names), [sample for sample, _ in good], [look for _, look in good], broken, [*source.skipped]
+    )
+
+
+def examine_all(
+    samples: Sequence[Sample], examine: Callable[[Sample], T], progress: Callable[[int, int], None] | None = None
+) -> list[T | str]:
+    """Ask something of every sample, in threads; what cannot be read does not stop the others.
+
+    Args:
+        samples: Of one source.
+        examine: Called with a sample, several at a time; a `DataError` of it is a sample that cannot be read.
+        progress: Called with (done, total) from the calling thread.
+
+    Returns:
+        For each sample the answer, or the reason why there is none.
+    """
+    results: list[T | str] = [""] * len(samples)
     done = 0
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="scan")
     try:
@@ -110,20 +138,11 @@ def scan(
                 progress(done, len(samples))
     finally:
         pool.shutdown(cancel_futures=True)
-    paired = list(zip(samples, results, strict=True))
-    good = [(sample, look) for sample, look in paired if isinstance(look, Look)]
-    broken = [(sample, reason) for sample, reason in paired if isinstance(reason, str)]
-    if not good:
-        raise DataError(
-            f"no image can be read; {broken[0][0].name}: {broken[0][1]}" if broken else "there are no images"
-        )
-    return Scan(
-        tuple(source.class_names), [sample for sample, _ in good], [look for _, look in good], broken, [*source.skipped]
-    )
+    return results
 
 
-def _examine(examine: Callable[[Sample], Look], samples: Sequence[Sample], rows: range) -> list[Look | str]:
-    results: list[Look | str] = []
+def _examine(examine: Callable[[Sample], T], samples: Sequence[Sample], rows: range) -> list[T | str]:
+    results: list[T | str] = []
     for row in rows:
         try:
             results.append(examine(samples[row]))

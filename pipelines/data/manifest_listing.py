@@ -64,8 +64,8 @@ def list_manifest(
 ) -> Listing:
     """Classes in label order, and the labelled images ordered by part, label and name.
 
-    Where rows say their part, those that do not are skipped: they were labelled after the dataset was divided. Where
-    something remains to be held back, samples know which of them belong together.
+    Where rows say their part, those that do not are skipped: they were labelled after the dataset was divided. Samples
+    know which of them belong together, for whoever divides them anew.
 
     Args:
         rows: Of the manifest.
@@ -85,9 +85,7 @@ def list_manifest(
     divided = any(row.split for row in labelled)
     used = [row for row in labelled if row.split or not divided]
     left = [row for row in labelled if divided and not row.split]
-    groups: Sequence[int | None] = [None] * len(used)
-    if not any(row.split == "validation" for row in used):
-        groups = find_groups(used, NEAR, origins).tolist()
+    groups: list[int] = find_groups(used, NEAR, origins).tolist()
     samples = [
         Sample(prefix + row.file, labels[class_key(row.class_name)], row.split or "all", group)
         for row, group in zip(used, groups, strict=True)

@@ -35,21 +35,17 @@ def divide(source: Source, validation: float, test: float, seed: int, limit: int
     Raises:
         DataError: a class has no sample to train on, or nothing is left to validate with.
     """
-    by_split: dict[str, list[Sample]] = {}
-    for sample in source.samples:
-        by_split.setdefault(sample.split, []).append(sample)
-    held_for_test = by_split.get("test", [])
-    training = by_split.get("train", [])
-    if "all" in by_split:
-        training, held_for_test = _hold_back(by_split["all"], test, seed)
+    rest, held_for_test = set_test_aside(source, test, seed)
+    training = [sample for sample in rest if sample.split != "validation"]
+    held = [sample for sample in rest if sample.split == "validation"]
     if not training:
-        raise DataError(f"there is nothing to train on: the data have only {', '.join(sorted(by_split))} images")
-    held = by_split.get("validation", [])
+        found = sorted({sample.split for sample in source.samples})
+        raise DataError(f"there is nothing to train on: the data have only {', '.join(found)} images")
     if limit is not None:
-        training = _pick(training, limit_per_class(_labels(training), limit, seed))
-        held = _pick(held, limit_per_class(_labels(held), limit, seed)) if held else held
+        training = limit_samples(training, limit, seed)
+        held = limit_samples(held, limit, seed) if held else held
     if not held:
-        training, held = _hold_back(training, validation, seed)
+        training, held = hold_back(training, validation, seed)
     counts = np.bincount(_labels(training), minlength=len(source.class_names))
     if not counts.all() or not held:
         lacking = [name for name, count in zip(source.class_names, counts, strict=True) if not count]
@@ -57,6 +53,25 @@ def divide(source: Source, validation: float, test: float, seed: int, limit: int
         remedy = f"raise the limit of {limit}" if limit is not None else "add some"
         raise DataError(f"there is {what}; {remedy}")
     return Parts(training, held, held_for_test)
+
+
+def set_test_aside(source: Source, share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """The samples to learn from, and those that only measure: a source's own test split, or a share of it by lot.
+
+    Args:
+        source: where the samples come from.
+        share: what is held back for the test where the source has no splits at all.
+        seed: decides the lots.
+    """
+    if any(sample.split == "all" for sample in source.samples):
+        return hold_back([sample for sample in source.samples if sample.split == "all"], share, seed)
+    rest = [sample for sample in source.samples if sample.split != "test"]
+    return rest, [sample for sample in source.samples if sample.split == "test"]
+
+
+def limit_samples(samples: Sequence[Sample], limit: int, seed: int) -> list[Sample]:
+    """At most `limit` samples, in the proportions of the classes; see `limit_per_class`."""
+    return _pick(samples, limit_per_class(_labels(samples), limit, seed))
 
 
 def _labels(samples: Sequence[Sample]) -> list[int]:
@@ -67,7 +82,12 @@ def _pick(samples: Sequence[Sample], indices: Sequence[int] | np.ndarray) -> lis
     return [samples[int(index)] for index in indices]
 
 
-def _hold_back(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+def hold_back(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Divide samples into those kept and those held back, class by class; samples of one group stay together.
+
+    Raises:
+        DataError: there are no samples, or none can be held back without dividing a group.
+    """
     if any(sample.group is not None for sample in samples):
         return _hold_back_groups(samples, share, seed)
     kept, held = stratified_split(_labels(samples), share, seed)

@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -16,13 +17,14 @@ SOFTWARE = "scratchnet"
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG or SVG, as the extension says, whole or not at all; the same figure, the same bytes."""
     FigureCanvasAgg(figure)
     choose_fonts(figure)
-    with warnings.catch_warnings():
+    about = {"Creator": SOFTWARE, "Date": None} if path.suffix == ".svg" else {"Software": SOFTWARE}
+    with matplotlib.rc_context({"svg.hashsalt": SOFTWARE}), warnings.catch_warnings():
         # letters that no installed font has are drawn as boxes, and a name of a class is no reason to alarm anyone
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
-        write_whole(path, lambda temporary: figure.savefig(temporary, dpi=DPI, metadata={"Software": SOFTWARE}))
+        write_whole(path, lambda temporary: figure.savefig(temporary, dpi=DPI, metadata=about))
 
 
 def remove_figures(folder: Path) -> None:

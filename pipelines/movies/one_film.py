@@ -5,9 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -24,6 +23,7 @@ from pipelines.movies.quality import Measures, measure
 from pipelines.movies.scenes import Position, Sampler
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Counts, Found, Piece, Work, write_picture
+from pipelines.workers import end_with_parent
 
 # a piece ends early when so many faces passed, which bounds the memory it needs
 FACES_PER_PIECE = 48
@@ -80,7 +80,7 @@ def extract_film(job: Job) -> Done:
         OSError: The work cannot be written; what was committed stays.
     """
     if os.getpid() != job.main_process:
-        _end_with(os.getppid())
+        end_with_parent(job.main_process)
     work = Work(job.work)
     pieces = work.pieces()
     if pieces and pieces[-1].end:
@@ -221,18 +221,6 @@ class _Watch:
             return
         self._next = now + TELL_SECONDS
         self._work.tell(frame.number + 1, frame.seconds)
-
-
-@cache
-def _end_with(parent: int) -> None:
-    """End this process when its parent has ended, so that it does not go on beside the worker of the next run."""
-
-    def look() -> None:
-        while os.getppid() == parent:
-            time.sleep(TELL_SECONDS)
-        os._exit(1)  # whatever it is doing: the work is committed so that this does no harm
-
-    Thread(target=look, daemon=True).start()
 
 
 def _file(job: Job) -> Path:

@@ -29,6 +29,12 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return run
 
 
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations are not drawn, which takes seconds."""
+    monkeypatch.setattr("pipelines.evaluation.saving.save_evaluation_figures", lambda *_: [])
+
+
 @pytest.fixture(scope="session")
 def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe that trains in an instant."""

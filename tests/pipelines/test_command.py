@@ -23,7 +23,8 @@ def test_the_version_is_printed(command: Command) -> None:
         (("demo",), ["--out", "--images", "--epochs", "--seed"]),
         (("train",), ["RECIPE", "--data", "--epochs", "--limit", "--seed", "--out", "--overwrite", "fer-small"]),
         (("compare",), ["RUN_OR_MODEL", "--data", "--out", "--steps", "--seed", "drawn faces", "exit status"]),
-        (("evaluate",), ["RUN", "--data", "--split"]),
+        (("explain",), ["RUN_OR_MODEL", "IMAGES", "--data", "--out", "--count", "--layer", "--seed", "Grad-CAM"]),
+        (("evaluate",), ["RUN", "--data", "--split", "--out", "--json"]),
         (("predict",), ["MODEL", "IMAGES", "--json"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -49,6 +50,7 @@ def test_help_mentions_every_option(command: Command, subcommand: tuple[str, ...
         (("train", "fer-small", "--speed", "fast"), "--speed"),
         (("demo", "--images", "10"), "--images"),
         (("compare", "runs/x", "--steps", "0"), "--steps"),
+        (("explain", "runs/x", "--count", "0"), "--count"),
         (("predict", "model.safetensors"), "images"),
     ],
 )

@@ -80,6 +80,16 @@ def test_both_engines_train_alike(command: Command, faces: dict[str, Path], tmp_
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-4)
 
 
+def test_every_epoch_of_keras_is_validated_by_every_image(
+    command: Command, faces: dict[str, Path], tmp_path: Path
+) -> None:
+    recipe = written(TINY.replace("batch_size = 16", "batch_size = 4").replace("epochs = 2", "epochs = 4"), tmp_path)
+    done = command("train", recipe, "--data", faces["split"], "--engine", "keras", "--out", tmp_path / "run")
+    assert done.status == 0, done.err
+    right = [17 * row["val_accuracy"] for row in history_of(tmp_path / "run")]
+    np.testing.assert_allclose(right, np.round(right), rtol=0, atol=1e-4)
+
+
 def test_a_run_of_keras_can_be_used_as_any_other(command: Command, faces: dict[str, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = command("train", written(TINY, tmp_path), "--data", faces["split"], "--engine", "keras", "--out", run)
@@ -199,14 +209,3 @@ def test_a_killed_training_of_keras_goes_on_to_the_same_model_and_history(
         assert mine == pytest.approx(other, rel=1e-4)
     for mine, other in zip(weights_of(tmp_path / "killed"), weights_of(tmp_path / "whole"), strict=True):
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_predicting_tells_how_far_it_is(engine: str) -> None:
-    source = DrawnFaces(20, size=8)
-    dataset = Dataset(source, source.samples, Preprocessing(8, 8, 1), batch_size=8)
-    model = sn.Sequential([sn.Input((8, 8, 1)), sn.layers.Flatten(), sn.layers.Dense(7, "softmax")])
-    told: list[tuple[int, int]] = []
-    found = predict(engine, model, dataset, lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
-    np.testing.assert_array_equal(found, predict(engine, model, dataset))

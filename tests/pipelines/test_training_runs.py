@@ -41,7 +41,7 @@ def test_a_run_leaves_everything_behind(
     assert str(run) in done.out
     assert sorted(path.name for path in run.iterdir()) == [
         "config.json", "confusion_matrix_validation.png", "curves.png", "history.csv", "metrics.json",
-        "model.safetensors", "split.csv",
+        "model.safetensors", "predictions_validation.csv", "split.csv",
     ]  # fmt: skip
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"]["name"] == "tiny"

@@ -17,10 +17,11 @@ from pipelines.data.augmentation import USUAL
 from pipelines.figures import fonts
 from pipelines.figures.augmented import Original, draw_augmented
 from pipelines.figures.classes import draw_class_bars, draw_class_pies
-from pipelines.figures.fonts import choose_fonts, font_file, literal, shorten, text_width, wrap
+from pipelines.figures.fonts import choose_fonts, font_file, shorten, text_width, wrap
 from pipelines.figures.samples import draw_prediction_samples
 from pipelines.figures.saving import is_own, save_figure
 from pipelines.figures.sheets import Cell, draw_groups, draw_sheet
+from pipelines.figures.text import plain
 
 HARD = (
     "Happiness beyond all measure, as it is seen in the films of that time", "快乐" * 14, "سعيد", "_$x$ and $y",
@@ -115,7 +116,7 @@ def test_a_font_is_chosen_that_has_the_letters(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_dollars_are_dollars_and_what_cannot_be_printed_is_a_question_mark() -> None:
-    assert literal("$x$\t\udcff\n") == "\\$x\\$??\n"
+    assert plain("$x$\t\udcff\n") == "\\$x\\$??\n"
 
 
 def test_only_what_the_program_drew_is_its_own(tmp_path: Path) -> None:

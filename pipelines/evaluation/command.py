@@ -1,0 +1,133 @@
+"""What `scratchnet evaluate` does."""
+
+import json
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.console import console, errors, progress, report_skipped
+from pipelines.data.dataset import Dataset
+from pipelines.data.opening import open_data, resolve_name
+from pipelines.data.preprocessing import Preprocessing
+from pipelines.data.sample import Source
+from pipelines.errors import UserError
+from pipelines.evaluation.copies import Copies, find_copies, judge_copies
+from pipelines.evaluation.predictions import Predictions, predictions_of
+from pipelines.evaluation.printing import print_evaluation
+from pipelines.evaluation.published import published_figures
+from pipelines.evaluation.result import evaluate_probabilities
+from pipelines.evaluation.saving import save_evaluation
+from pipelines.evaluation.selection import choose_samples, seen_in_training
+from pipelines.run import Run, load_run_model
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is asked about what.
+
+    Attributes:
+        source: of the images.
+        dataset: the images.
+        data: the name of the source, which means the same anywhere.
+        part: `test`, for example.
+        trained: the run, if these are the data of its training; None otherwise.
+    """
+
+    source: Source
+    dataset: Dataset
+    data: str
+    part: str
+    trained: Run | None
+
+    @property
+    def key(self) -> str:
+        """The name of the figures; other data are told apart by their path, of which the file's name is not enough."""
+        if self.trained is not None:
+            return self.part
+        stem = re.sub(r"[^\w.-]+", "-", Path(self.data).stem)[:40]
+        return f"{self.part}-{stem}-{zlib.crc32(self.data.encode(errors='surrogateescape')):08x}"
+
+
+def run_evaluate(path: Path, data: str | None, split: str | None, out: Path | None, as_json: bool) -> None:
+    """Evaluate, print, draw and write.
+
+    Args:
+        path: a run's folder or a model file.
+        data: labelled images; the run's own by default.
+        split: which part of them; by default the test, or everything if no test is set aside.
+        out: folder for everything written; the run's own by default. Without it, nothing is written of a model file.
+        as_json: print JSON instead of tables.
+
+    Raises:
+        UserError: the model, the data or the folder cannot be used.
+    """
+    run = Run(path) if path.is_dir() else None
+    model = load_run_model(path)
+    place = _place(run, out)
+    subject = _subject(path, run, data, split, Preprocessing.from_config(model.preprocessing or {}), model.class_names)
+    with progress("asking the model") as advance:
+        predictions = predictions_of(model, subject.dataset, "scratch" if run is None else run.engine, advance)
+    evaluation = evaluate_probabilities(predictions)
+    seen = seen_in_training(subject.dataset.samples, subject.trained)
+    copies = _look_for_copies(subject, predictions) if not seen else None
+    published = published_figures(subject.trained, subject.part) if subject.trained is not None else None
+    if seen:
+        errors.print(f"{seen:,} of these images were trained on, so the figures are too good")
+    copied = None if copies is None else copies.to_json()
+    about = {"data": subject.data, "trained_on": seen, "copies_of_training_images": copied}
+    if as_json:
+        others = None if published is None else published.to_json()
+        asked = {"model": str(path), "part": subject.part, **about, "published": others}
+        print(json.dumps({**asked, **evaluation.to_json()}, indent=2, ensure_ascii=False))
+    else:
+        print_evaluation(evaluation, f"{path} on {data or subject.data}, {subject.part}", published)
+        if copies is not None:
+            console.print(str(copies))
+    if place is not None:
+        written = save_evaluation(place, subject.key, predictions, evaluation, **about)
+        if not as_json:
+            console.print(f"everything is in {place.folder}: {', '.join(written)}")
+
+
+def _place(run: Run | None, out: Path | None) -> Run | None:
+    """Where files go; None for nowhere."""
+    if out is None or (run is not None and out.resolve() == run.folder.resolve()):
+        return run
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; choose another --out")
+    if Run(out).config_path.exists():
+        raise UserError(f"{out} is another run's folder; choose another --out")
+    return Run(out)
+
+
+def _subject(
+    path: Path,
+    run: Run | None,
+    data: str | None,
+    split: str | None,
+    preprocessing: Preprocessing,
+    class_names: tuple[str, ...] | None,
+) -> _Subject:
+    if data is None:
+        if run is None:
+            raise UserError(f"{path} is a model file, which does not say its data; pass --data")
+        data = str(run.config()["data"])
+    source = open_data(data, preprocessing, class_names) if run is None else run.open_data(data)
+    name = resolve_name(data)
+    trained = run if run is not None and name == run.config()["data"] else None
+    samples, part = choose_samples(source, split, trained)
+    with progress("reading images") as advance:
+        dataset = Dataset(source, samples, preprocessing, progress=advance)
+    report_skipped(source, [dataset])
+    return _Subject(source, dataset, name, part, trained)
+
+
+def _look_for_copies(subject: _Subject, predictions: Predictions) -> Copies | None:
+    """Judge copies of training images; None where the training images are not known."""
+    names = subject.trained.part_of("train") if subject.trained is not None else set()
+    if not names:
+        return None
+    with progress("looking for copies of training images") as advance:
+        copied = find_copies(subject.source, subject.dataset.samples, names, advance)
+    return judge_copies(predictions, copied)

@@ -1,0 +1,61 @@
+"""The figures that the authors of a recipe's system have published, beside which ours are shown."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipelines.data.class_names import match_class
+from pipelines.recipe import Recipe
+from pipelines.run import Run
+
+
+@dataclass(frozen=True)
+class PublishedFigures:
+    """What is published of one part of the data; None or empty where nothing is.
+
+    Attributes:
+        system: the title of the work.
+        accuracy: the share of right predictions.
+        macro_f1: the mean over classes of F1.
+        f1: by class, under the names of the run.
+        recall: by class, under the names of the run.
+        note: what one must know to compare.
+    """
+
+    system: str
+    accuracy: float | None
+    macro_f1: float | None
+    f1: dict[str, float]
+    recall: dict[str, float]
+    note: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON can hold it."""
+        return asdict(self)
+
+
+def published_figures(run: Run, part: str) -> PublishedFigures | None:
+    """What the recipe of a run says to be published of `train`, `validation` or `test`; None if that is nothing.
+
+    Figures of which the recipe names no part are of the test.
+    """
+    config = run.config()
+    published = Recipe.model_validate(config["recipe"]).published
+    if published is None:
+        return None
+    tested = part == "test"
+    found = PublishedFigures(
+        published.system,
+        next((value for name, value in published.accuracy.items() if name == part), None),
+        published.macro_f1 if tested else None,
+        _by_class(published.f1, config["classes"]) if tested else {},
+        _by_class(published.recall, config["classes"]) if tested else {},
+        published.note,
+    )
+    return found if found.accuracy is not None or found.macro_f1 is not None or found.f1 or found.recall else None
+
+
+def _by_class(figures: dict[str, float], class_names: Sequence[str]) -> dict[str, float]:
+    # the data may write the classes in another way than the recipe
+    named = {match_class(name, class_names): value for name, value in figures.items()}
+    return {name: named[name] for name in class_names if name in named}

@@ -1,0 +1,336 @@
+"""`scratchnet evaluate`: what it prints, what it leaves in the run folder, and what it finds out about copies."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from tiny import TINY, Command
+
+import scratchnet as sn
+from pipelines.data.dataset import Dataset
+from pipelines.data.preprocessing import Preprocessing
+from pipelines.data.source import open_source
+from pipelines.evaluation import evaluate_probabilities, load_predictions, predictions_of
+from pipelines.recipe_files import load_recipe
+from pipelines.run import Run
+from pipelines.training import train
+
+FIGURES = (
+    "confusion_matrix_test.png", "confusion_matrix_test_normalised.png", "roc_test.png", "precision_recall_test.png",
+    "calibration_test.png",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(faces: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn faces, of which three test images are copies of training images: one under another label."""
+    folder = Path(shutil.copytree(faces["split"], tmp_path_factory.mktemp("data") / "faces"))
+    happy, sad = (sorted((folder / "train" / name).iterdir())[0] for name in ("happy", "sad"))
+    shutil.copy(happy, folder / "test" / "happy" / "copy.png")
+    shutil.copy(sad, folder / "test" / "fear" / "copy.png")
+    # the same pixels in another file
+    cv2.imwrite(str(folder / "test" / "sad" / "copy.bmp"), cv2.imread(str(sad), cv2.IMREAD_GRAYSCALE))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_recipe: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on these faces."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train(load_recipe(str(tiny_recipe)), open_source(data), str(data), folder, epochs=4)
+    return folder
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy, which a test may change."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    return content
+
+
+def test_everything_lands_in_the_run_folder(command: Command, run: Path) -> None:
+    before = {path.name for path in run.iterdir()}
+    done = command("evaluate", run)
+    assert done.status == 0, done.err
+    assert {path.name for path in run.iterdir()} - before == {*FIGURES, "predictions_test.csv"}
+    for name in FIGURES:
+        picture = cv2.imread(str(run / name))
+        assert picture is not None, name
+        assert picture.std() > 5, f"{name} is blank"
+        assert name in done.out
+    measured = metrics(run)["test"]
+    for words in (
+        "balanced accuracy", "Cohen's kappa", "top-2 accuracy", "mean log loss", "Brier score", "ROC AUC",
+        "expected calibration error", "95% interval", "weighted average", " taken for ",
+        f"accuracy {measured['accuracy']:.4f}   macro F1 {measured['macro_f1']:.4f}   images 24",
+    ):  # fmt: skip
+        assert words in done.out, words
+    assert {"training", "validation"} < set(metrics(run)), "earlier figures stay"
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_the_predictions_are_the_models_and_give_every_figure_again(command: Command, run: Path) -> None:
+    assert command("evaluate", run).status == 0
+    said = load_predictions(Run(run), "test")
+    again = evaluate_probabilities(said).to_json()
+    measured = metrics(run)["test"]
+    assert {name: measured[name] for name in again} == again
+    model = sn.load_model(run / "model.safetensors")
+    source = open_source(Run(run).config()["data"])
+    for sample in (sample for sample in source.samples if sample.split == "test"):
+        row = said.names.index(sample.name)
+        assert said.labels[row] == sample.label
+        pixels = source.read(sample)[None, :, :, None].astype(np.float32) / 255
+        np.testing.assert_allclose(said.probabilities[row], model.predict(pixels)[0], rtol=1e-4, atol=1e-6)
+
+
+def test_asking_the_model_tells_how_far_it_is(run: Path) -> None:
+    source = open_source(Run(run).config()["data"])
+    model = sn.load_model(run / "model.safetensors")
+    dataset = Dataset(source, source.samples, Preprocessing.from_config(model.preprocessing or {}), batch_size=50)
+    told: list[tuple[int, int]] = []
+    said = predictions_of(model, dataset, progress=lambda *done: told.append(done))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    np.testing.assert_array_equal(said.probabilities, predictions_of(model, dataset).probabilities)
+
+
+def test_training_leaves_the_predictions_of_the_validation_part(run: Path) -> None:
+    said = load_predictions(Run(run), "validation")
+    measured = metrics(run)["validation"]
+    assert evaluate_probabilities(said).to_json() == measured
+    assert set(said.names) == Run(run).part_of("validation")
+
+
+def test_json_holds_everything_and_nothing_else_is_printed(command: Command, run: Path) -> None:
+    done = command("evaluate", run, "--json")
+    assert done.status == 0, done.err
+    printed = json.loads(done.out)
+    measured = metrics(run)["test"]
+    assert {name: printed[name] for name in measured} == measured
+    assert (printed["model"], printed["part"], printed["published"]) == (str(run), "test", None)
+    assert (run / "roc_test.png").exists()
+
+
+def copies_in_training(run: Path, *names: str) -> list[bool]:
+    trained = Run(run).part_of("train")
+    source = open_source(Run(run).config()["data"])
+    pixels = {source.read(sample).tobytes() for sample in source.samples if sample.name in trained}
+    return [
+        source.read(next(sample for sample in source.samples if sample.name == name)).tobytes() in pixels
+        for name in names
+    ]
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_copies_of_training_images_are_counted_and_left_out_of_a_second_accuracy(command: Command, run: Path) -> None:
+    copied = copies_in_training(run, "test/happy/copy.png", "test/fear/copy.png", "test/sad/copy.bmp")
+    assert any(copied), "the lot has held all of them back for validation"
+    done = command("evaluate", run)
+    found = metrics(run)["test"]["copies_of_training_images"]
+    assert (found["images"], found["of"]) == (sum(copied), 24)
+    assert f"{sum(copied)} of 24 images are, pixel by pixel, copies of training images" in done.out
+    said = load_predictions(Run(run), "test")
+    right = said.predicted == said.labels
+    kept = [not (name.rsplit("/")[-1].startswith("copy") and copies_in_training(run, name)[0]) for name in said.names]
+    assert found["accuracy"] == pytest.approx(right.mean())
+    assert found["accuracy_without_copies"] == pytest.approx(right[kept].mean())
+    assert found["accuracy_of_copies"] == pytest.approx(right[~np.array(kept)].mean())
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_copies_are_not_looked_for_where_they_mean_nothing(command: Command, run: Path, faces: dict[str, Path]) -> None:
+    done = command("evaluate", run, "--split", "train")
+    assert "of these images were trained on, so the figures are too good" in done.err
+    assert "copies of training images" not in done.out
+    assert metrics(run)["train"]["copies_of_training_images"] is None
+    assert metrics(run)["train"]["trained_on"] == metrics(run)["train"]["images"]
+    done = command("evaluate", run, "--data", faces["csv"])
+    assert done.status == 0, done.err
+    assert "copies of training images" not in done.out
+
+
+def test_a_model_file_leaves_files_only_where_it_is_told_to(
+    command: Command, run: Path, faces: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    model = shutil.copy(run / "model.safetensors", tmp_path / "here" / "m.safetensors")
+    done = command("evaluate", model, "--data", faces["csv"], "--split", "test")
+    assert done.status == 0, done.err
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["m.safetensors"]
+    out = tmp_path / "figures"
+    done = command("evaluate", model, "--data", faces["csv"], "--split", "test", "--out", out)
+    assert done.status == 0, done.err
+    (key,) = metrics(out)
+    assert key.startswith("test-faces-")
+    names = {f"{name.removesuffix('.png')}.png".replace("_test", f"_{key}") for name in FIGURES}
+    assert {path.name for path in out.iterdir()} == {*names, f"predictions_{key}.csv", "metrics.json"}
+    assert len(load_predictions(Run(out), key).names) == 21
+
+
+def test_a_runs_figures_may_go_elsewhere_but_not_into_another_run(command: Command, run: Path, tmp_path: Path) -> None:
+    before = sorted(run.iterdir())
+    done = command("evaluate", run, "--out", tmp_path / "elsewhere")
+    assert done.status == 0, done.err
+    assert sorted(run.iterdir()) == before
+    assert "test" not in metrics(run)
+    assert (tmp_path / "elsewhere" / "roc_test.png").exists()
+    other = shutil.copytree(run, tmp_path / "other")
+    done = command("evaluate", run, "--out", other)
+    assert done.status == 1
+    assert "other is another run's folder; choose another --out" in done.err
+    (tmp_path / "file").write_text("")
+    done = command("evaluate", run, "--out", tmp_path / "file")
+    assert done.status == 1
+    assert "file is a file; choose another --out" in done.err
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_what_is_published_stands_beside_our_figures(command: Command, run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["recipe"]["published"] = {
+        "system": "A system of others",
+        "accuracy": {"test": 0.454, "validation": 0.654},
+        "macro_f1": 0.388,
+        "f1": {"Happy": 0.769, "surprised": 0.681},
+        "recall": {"sad": 0.337},
+        "note": "On other images.",
+    }
+    (run / "config.json").write_text(json.dumps(config))
+    done = command("evaluate", run)
+    assert done.status == 0, done.err
+    for words in ("published F1", "published recall", "0.454", "0.388", "0.769", "0.681", "0.337"):
+        assert words in done.out, words
+    assert "published: A system of others. On other images." in done.out
+    done = command("evaluate", run, "--split", "validation")
+    assert "0.654" in done.out
+    assert "published F1" not in done.out, "the figures of classes are of the test"
+    others = json.loads(command("evaluate", run, "--json").out)["published"]
+    assert others["f1"] == {"happy": 0.769, "surprise": 0.681}
+    assert "published:" not in command("evaluate", run, "--split", "train").out
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_classes_without_images_are_named(command: Command, run: Path, data: Path, tmp_path: Path) -> None:
+    fewer = shutil.copytree(data, tmp_path / "fewer")
+    shutil.rmtree(fewer / "test" / "disgust")
+    done = command("evaluate", run, "--data", fewer, "--split", "test")
+    assert done.status == 0, done.err
+    assert "without images, and in no average: disgust" in done.out
+    (measured,) = (value for key, value in metrics(run).items() if key.startswith("test-"))
+    assert measured["absent_classes"] == ["disgust"]
+    assert measured["per_class"]["disgust"]["f1"] is None
+    assert "NaN" not in (run / "metrics.json").read_text()
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_names_of_data_that_no_file_can_have_are_shortened(
+    command: Command, run: Path, data: Path, tmp_path: Path
+) -> None:
+    odd = shutil.copytree(data, tmp_path / ("caf\udce9 : " + "x" * 200))
+    done = command("evaluate", run, "--data", odd)
+    assert done.status == 0, done.err
+    (name,) = (path.name for path in run.glob("predictions_test-*.csv"))
+    assert name.startswith("predictions_test-caf-")
+    assert len(name) < 80
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_model_with_one_sigmoid_unit_is_evaluated_as_two_classes(
+    command: Command, faces: dict[str, Path], tmp_path: Path
+) -> None:
+    for split in ("train", "test"):
+        for name in ("happy", "sad"):
+            shutil.copytree(faces["split"] / split / name, tmp_path / "faces" / split / name)
+    recipe = tmp_path / "two.toml"
+    recipe.write_text(
+        TINY.replace('units = "classes"\nactivation = "softmax"', 'units = 1\nactivation = "sigmoid"').replace(
+            "batch_size = 16", 'batch_size = 16\nloss = "binary_crossentropy"'
+        )
+    )
+    run = tmp_path / "run"
+    assert command("train", "--recipe", recipe, "--data", tmp_path / "faces", "--out", run).status == 0
+    done = command("evaluate", run)
+    assert done.status == 0, done.err
+    with (run / "predictions_test.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["name", "class", "happy", "sad"]
+    assert all(float(row["happy"]) + float(row["sad"]) == pytest.approx(1) for row in rows)
+    measured = metrics(run)["test"]
+    assert measured["top2_accuracy"] is None
+    assert np.shape(measured["confusion_matrix"]) == (2, 2)
+    assert "top-2" not in done.out
+
+
+# Keras asks TensorFlow's tensors for a copy in NumPy's old way
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+@pytest.mark.usefixtures("without_figures")
+def test_a_run_of_keras_is_asked_through_keras(
+    command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorflow")
+    assert command("evaluate", run).status == 0
+    ours = load_predictions(Run(run), "test")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "engine": "keras"}))
+    asked = []
+    from pipelines import keras_engine
+
+    def predict_keras(*arguments: Any) -> Any:
+        asked.append(arguments)
+        return original(*arguments)
+
+    original = keras_engine.predict_keras
+    monkeypatch.setattr(keras_engine, "predict_keras", predict_keras)
+    done = command("evaluate", run)
+    assert done.status == 0, done.err
+    assert len(asked) == 1
+    np.testing.assert_allclose(load_predictions(Run(run), "test").probabilities, ours.probabilities, atol=1e-5)
+
+
+def test_a_run_that_is_overwritten_takes_its_evaluations_along_and_nothing_else(
+    command: Command, tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.evaluation.drawing.save_figure", lambda _, path: path.write_bytes(b"drawn"))
+    run = tmp_path / "run"
+    training = ("train", "--recipe", tiny_recipe, "--data", "drawn:70", "--epochs", 1, "--out", run)
+    assert command(*training).status == 0
+    assert command("evaluate", run).status == 0
+    assert command("evaluate", run, "--data", "drawn:70:5").status == 0
+    mine = ("roc_paper.png", "predictions_mine.csv", "confusion_matrix_old.png", "calibration_test.txt")
+    for name in mine:
+        (run / name).write_text("mine")
+    assert len(list(run.glob("*_test-drawn-70-5-*"))) == 6
+    assert command(*training, "--overwrite").status == 0
+    assert {path.name for path in run.iterdir()} == {
+        "config.json", "split.csv", "history.csv", "metrics.json", "curves.png", "model.safetensors",
+        "confusion_matrix_validation.png", "predictions_validation.csv", *mine,
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_figures_place_may_be_the_runs_own(command: Command, run: Path) -> None:
+    assert command("evaluate", run, "--out", run).status == 0
+    assert "test" in metrics(run)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_model_that_says_nothing_finite_is_named_and_nothing_is_written(command: Command, run: Path) -> None:
+    model = sn.load_model(run / "model.safetensors")
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    model.save(run / "model.safetensors")
+    before = sorted(run.iterdir())
+    done = command("evaluate", run)
+    assert done.status == 1
+    assert "its training has diverged, so train it again" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert sorted(run.iterdir()) == before
