@@ -89,7 +89,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, evaluate, crossval, explain, predict, report, recipes, compare):
+for command in (train, evaluate, predict, crossval, explain, report, recipes, compare):
     command.register(app)
 
 

@@ -12,7 +12,7 @@ from pipelines.errors import UserError
 
 if TYPE_CHECKING:  # so that other commands start without these
     from pipelines.predicting.command import Summary
-    from pipelines.predicting.faces import FaceFinder
+    from pipelines.predicting.faces import FaceSearch
 
 PRINTED = "-"
 
@@ -85,36 +85,39 @@ def predict(
     """
     from pipelines.predicting.command import predict_all
     from pipelines.predicting.copies import Copies
+    from pipelines.predicting.faces import FaceFinder
     from pipelines.predicting.inputs import find_pictures
     from pipelines.run import load_run_model
 
     json_path = None if as_json in {None, PRINTED} else Path(str(as_json))
-    for option, path, suffix in (("--csv", csv, ".csv"), ("--json", json_path, ".json")):
-        if path is not None and path.suffix.lower() != suffix:
-            raise UserError(f"{option} names the file to write, which must end in {suffix}, got {path}")
+    _check_results(csv, json_path, annotate)
     searching = {"detector": detector, "model": detector_model, "min_face": min_face, "min_score": min_score,
                  "crop": crop}  # fmt: skip
-    finder = _finder(model, faces, download, {name: value for name, value in searching.items() if value is not None})
+    search = _search(model, faces, download, {name: value for name, value in searching.items() if value is not None})
     loaded = load_run_model(model)
+    finder = None if search is None else FaceFinder(search)
     listing = find_pictures(images, aside=annotate)
+    copies = None if annotate is None else Copies(annotate)
     printed = json_path is None and csv is None
     with progress("predicting", errors) as advance:
         summary = predict_all(
             loaded,
             listing,
             finder,
-            copies=None if annotate is None else Copies(annotate),
+            copies=copies,
             csv=csv,
             json=json_path,
             keep=printed or as_json == PRINTED,
             progress=advance,
         )
     _tell(summary, tuple(loaded.class_names or ()), as_json == PRINTED, printed)
-    for written in (csv, json_path, annotate):
-        if written is not None and written.exists():
+    for written in (csv, json_path):
+        if written is not None:
             errors.print(f"written to {written}")
+    if copies is not None:
+        errors.print(f"annotated copies in {annotate}: {copies.count:,}")
     if listing.ignored:
-        errors.print(f"{listing.ignored:,} other files were passed over")
+        errors.print(f"files that are no images, passed over: {listing.ignored:,}")
     for image, reason in summary.failed:
         errors.print(f"{image}: {reason}")
     if summary.failed:
@@ -126,15 +129,26 @@ def register(app: typer.Typer) -> None:
     app.command(cls=_Command)(predict)
 
 
-def _finder(model: Path, wanted: bool, download: bool, given: dict[str, Any]) -> "FaceFinder | None":
-    from pipelines.predicting.faces import FaceFinder, FaceSearch, crop_of
+def _check_results(csv: Path | None, json_path: Path | None, annotate: Path | None) -> None:
+    """Refuse results that could not be written, or would take the place of something else."""
+    for option, path, suffix in (("--csv", csv, ".csv"), ("--json", json_path, ".json")):
+        if path is not None and path.suffix.lower() != suffix:
+            raise UserError(f"{option} names the file to write, which must end in {suffix}, got {path}")
+        if path is not None and path.is_dir():
+            raise UserError(f"{option} names the file to write, but {path} is a folder")
+    if annotate is not None and annotate.exists() and not annotate.is_dir():
+        raise UserError(f"--annotate names a folder for the copies, but {annotate} is a file")
+
+
+def _search(model: Path, wanted: bool, download: bool, given: dict[str, Any]) -> "FaceSearch | None":
+    from pipelines.predicting.faces import FaceSearch, crop_of
 
     if not wanted:
         if given:
             option = "detector-model" if "model" in given else next(iter(given)).replace("_", "-")
             raise UserError(f"--{option} says how faces are found; add --faces")
         return None
-    return FaceFinder(FaceSearch(**{"crop": crop_of(model), **given}, download=download))
+    return FaceSearch(**{"crop": crop_of(model), **given}, download=download)
 
 
 def _tell(summary: "Summary", class_names: tuple[str, ...], as_json: bool, as_text: bool) -> None:

@@ -9,7 +9,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from pipelines.figures.colours import class_colours
-from pipelines.figures.fonts import literal, text_width, wrap
+from pipelines.figures.fonts import text_width, wrap
+from pipelines.figures.text import legend_entry, plain
 
 # inches of a letter at 8 and at 10 points, roughly
 LETTER, BIG_LETTER = 0.075, 0.09
@@ -26,7 +27,7 @@ def draw_class_bars(class_names: Sequence[str], counts: Mapping[str, NDArray[np.
         class_names: In label order.
         counts: (classes,) of each part.
     """
-    names = [literal(wrap(name, LONGEST_NAME)) for name in class_names]
+    names = [plain(wrap(name, LONGEST_NAME)) for name in class_names]
     margin = LETTER * _longest(names) + 0.3
     lines = max(name.count("\n") + 1 for name in names)
     size = (margin + PANEL * len(counts) + 0.2, 0.9 + (0.2 + 0.14 * lines) * len(names))
@@ -44,7 +45,7 @@ def draw_class_bars(class_names: Sequence[str], counts: Mapping[str, NDArray[np.
 
 def draw_class_pies(class_names: Sequence[str], counts: Mapping[str, NDArray[np.int64]]) -> Figure:
     """The shares of the classes as a pie for each part; arguments as in `draw_class_bars`."""
-    names = [literal(wrap(name, LONGEST_NAME)) for name in class_names]
+    names = [wrap(name, LONGEST_NAME) for name in class_names]
     width = max(4.2, 3.4 * len(counts))
     columns = max(1, min(len(names), 7, int(width / (LETTER * _longest(names) + 0.6))))
     rows = -(-len(names) // columns)
@@ -66,8 +67,7 @@ def draw_class_pies(class_names: Sequence[str], counts: Mapping[str, NDArray[np.
         )
         axes.set_title(_heading(part, numbers), fontsize=10, pad=0)
     handles = [Patch(color=colour) for colour in colours]
-    # a legend leaves out what begins with an underscore
-    labels = [f" {name}" if name.startswith("_") else name for name in names]
+    labels = [legend_entry(name) for name in names]
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8)
     return figure
 

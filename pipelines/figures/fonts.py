@@ -17,11 +17,6 @@ _BOXES = "Last Resort"
 _PLAIN = {"400", "normal", "regular", "book"}
 
 
-def literal(text: str) -> str:
-    """A text as matplotlib shall draw it, not read it: `$` begins no formula; lines break where the text does."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text).replace("$", r"\$")
-
-
 def text_width(text: str) -> int:
     """How wide a text is, in letters of usual width: Chinese, Japanese and Korean ones count twice, accents not."""
     return sum(

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipelines.figures.fonts import literal, text_width, wrap
+from pipelines.figures.fonts import text_width, wrap
+from pipelines.figures.text import plain
 
 # inches of an image in a sheet
 CELL = 0.85
@@ -48,7 +49,7 @@ def draw_groups(groups: Sequence[Sequence[Cell]], title: str, columns: int = 3) 
     widths = ([1.0] * width + [0.5]) * columns
     size = (max(sum(widths) * CELL + 0.3, _title_width(title)), rows * height + 0.75)
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(literal(title), fontsize=10)
+    figure.suptitle(plain(title), fontsize=10)
     grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
     for number, group in enumerate(groups):
         row, column = divmod(number, columns)
@@ -82,16 +83,16 @@ def draw_sheet(
     # frames of neighbours must not touch
     pad = 0.05 if any(cell.colour for _, cells in rows for cell in cells) else 0.02
     figure.get_layout_engine().set(w_pad=pad, h_pad=0.025, wspace=0, hspace=0)  # type: ignore[call-arg, union-attr]
-    figure.suptitle(literal(title), fontsize=10)
+    figure.suptitle(plain(title), fontsize=10)
     panels = figure.subplots(len(rows), columns, squeeze=False)
     for name, (_, cells), line in zip(names, rows, panels, strict=True):
         for axes in line[len(cells) :]:
             axes.set_axis_off()
         for axes, cell in zip(line, cells, strict=False):
             _draw(axes, cell)
-        line[0].set_ylabel(literal(name), rotation=0, ha="right", va="center", fontsize=8)
+        line[0].set_ylabel(plain(name), rotation=0, ha="right", va="center", fontsize=8)
     for axes, heading in zip(panels[0], headings, strict=False):
-        axes.set_title(literal(heading), fontsize=7, pad=2)
+        axes.set_title(plain(heading), fontsize=7, pad=2)
     return figure
 
 
@@ -107,7 +108,7 @@ def _draw(axes: Axes, cell: Cell) -> None:
         axes.spines[:].set(color=cell.colour, linewidth=2)
     if cell.caption:
         colour = cell.colour or "black"
-        axes.set_xlabel(literal(cell.caption), fontsize=7, labelpad=3, color=colour, linespacing=1.15)
+        axes.set_xlabel(plain(cell.caption), fontsize=7, labelpad=3, color=colour, linespacing=1.15)
 
 
 def _title_width(title: str) -> float:

@@ -75,7 +75,8 @@ class Guesser(threading.Thread):
                 continue  # the page shows that the image is missing, and verify says why
         if not images:
             return {}
-        predicted = class_probabilities(self._model.predict(self._preprocessing.scaled(np.stack(list(images.values())))))
+        outputs = self._model.predict(self._preprocessing.scaled(np.stack(list(images.values()))))
+        predicted = class_probabilities(outputs)
         return {key: self._by_class(row) for key, row in zip(images, predicted, strict=True)}
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipelines.figures.colours import class_colours
 from pipelines.figures.fonts import font_file
-from pipelines.predicting.prediction import Prediction, Probabilities, best_class
+from pipelines.predicting.prediction import NO_FACE, Prediction, Probabilities, best_class
 
 Colour = tuple[int, int, int]
 Saying = tuple[str, str]  # a name, of which the end may be cut, and what always stands behind it
@@ -25,7 +25,6 @@ LETTER_PART, SMALLEST_LETTER, LARGEST_LETTER = 0.035, 14, 96
 READABLE = 11
 # a strip above a narrow image is wider than the image
 LEAST_STRIP = 240
-NO_FACE = "no face found"
 GREY: Colour = (90, 90, 90)
 
 

@@ -83,14 +83,12 @@ def predict_all(
             tellers.append(files.enter_context(json_file(json)))
         if keep:
             tellers.append(summary.predictions.append)
-        answers = predict_pictures(model, listing.pictures, finder, keep_pixels=copies is not None)
-        for done, answer in enumerate(answers, 1):
+        pictures, drawing = listing.pictures, copies is not None
+        for answer in predict_pictures(model, pictures, finder, keep_pixels=drawing, progress=progress):
             if copies is not None:
                 _draw(answer, copies, names)
             for tell in tellers:
                 tell(answer.prediction)
-            if progress is not None:
-                progress(done, len(listing.pictures))
     return summary
 
 

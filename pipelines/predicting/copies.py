@@ -33,6 +33,11 @@ class Copies:
         self.folder = folder
         self._written: set[str] = set()
 
+    @property
+    def count(self) -> int:
+        """How many copies were written."""
+        return len(self._written)
+
     def write(self, place: PurePosixPath, pixels: NDArray[np.uint8]) -> Path:
         """Write a copy, whole or not at all.
 
@@ -47,8 +52,8 @@ class Copies:
             OSError: It cannot be written.
         """
         path = self._free(place)
-        self._written.add(str(path).casefold())
         write_whole(path, partial(_save, Image.fromarray(pixels)))
+        self._written.add(str(path).casefold())
         return path
 
     def _free(self, place: PurePosixPath) -> Path:
@@ -57,7 +62,7 @@ class Copies:
         name = _cut(name)
         number = 1
         while True:
-            path = self.folder.joinpath(*place.parts[:-1], numbered(name, number))
+            path = self.folder.joinpath(*map(_cut, place.parts[:-1]), numbered(name, number))
             if str(path).casefold() not in self._written and (not os.path.lexists(path) or is_own(path)):
                 return path
             number += 1

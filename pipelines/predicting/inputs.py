@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from pipelines.data.archive import LARGEST_MEMBER_BYTES, Archive
 from pipelines.data.errors import DataError
@@ -50,35 +50,35 @@ def find_pictures(paths: Sequence[Path], aside: Path | None = None) -> Listing:
     Folders are gone through to the bottom, in an order that does not depend on the file system; hidden files and
     folders, and those that operating systems leave behind, are passed over. Each folder is visited once, so links that
     lead back do no harm. A file that is named itself is taken whatever its extension. What cannot be listed becomes a
-    picture whose `load` says why, so that it does not stop the rest. The same path is listed once.
+    picture whose `load` says why, so that it does not stop the rest. An image is listed once, however often it is
+    asked about; one with several links, by each.
 
     Args:
         paths: Files, folders and zip archives.
         aside: A folder below one of them that is not looked into, because results are written to it.
 
     Raises:
-        UserError: `aside` is one of the folders.
+        UserError: Results would be written into one of the folders.
     """
     listing = Listing()
     seen: set[Identity] = set()
     if aside is not None and aside.is_dir():
-        if any(_is_folder(path) and path.samefile(aside) for path in paths):
-            raise UserError(f"the copies cannot go to {aside}, where the images are read from; give another folder")
         seen.add(_identity(aside))
     given: set[str] = set()
     roots: set[str] = set()
     for path in paths:
-        if os.path.abspath(path) in given:  # noqa: PTH100  # resolve() would take a link for what it leads to
+        if _was_given(path, given):
             continue
-        given.add(os.path.abspath(path))  # noqa: PTH100
-        name = path.name if path.name not in {"", ".."} else path.resolve().name
-        root = _unlike(name or "images", roots)
+        name = (path.name if path.name not in {"", ".."} else path.resolve().name) or "images"
         if _is_folder(path):
-            _add_folder(listing, path, root, seen)
+            root = _unlike(name, roots)
+            if aside is not None and any(_is_same(path, place) for place in (aside, aside / root)):
+                raise UserError(f"copies in {aside} would lie among the images that are read; give another folder")
+            _add_folder(listing, path, root, seen, given)
         elif path.suffix.lower() == ".zip" and os.path.isfile(path):  # noqa: PTH113
-            _add_archive(listing, path, root)
+            _add_archive(listing, path, _unlike(path.stem, roots))
         else:
-            listing.pictures.append(Picture(str(path), PurePosixPath(root), partial(_read_file, path)))
+            listing.pictures.append(Picture(str(path), PurePosixPath(_unlike(name, roots)), partial(_read_file, path)))
     return listing
 
 
@@ -88,19 +88,29 @@ def numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{stem} ({number}){suffix}"
 
 
-def _add_folder(listing: Listing, folder: Path, root: str, seen: set[Identity]) -> None:
-    before = len(listing.pictures)
+def _was_given(path: Path, given: set[str]) -> bool:
+    """Whether the path is among those given, which it is from now on."""
+    key = os.path.abspath(path)  # noqa: PTH100  # resolve() would take a link for what it leads to
+    known = key in given
+    given.add(key)
+    return known
+
+
+def _add_folder(listing: Listing, folder: Path, root: str, seen: set[Identity], given: set[str]) -> None:
     taken: set[str] = set()
-    for path, error in _walk(folder, seen):
+    empty = True
+    for path, error, known in _walk(folder, seen):
         below = PurePosixPath(root, *path.relative_to(folder).parts)
         if error is not None:
             listing.pictures.append(Picture(str(path), below, partial(_fail, DataError(error))))
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
+        elif not known and path.suffix.lower() not in IMAGE_SUFFIXES:
+            listing.ignored += 1
+            continue
+        elif not known and not _was_given(path, given):
             place = below.parent / _unlike(below.name, taken, str(below.parent))
             listing.pictures.append(Picture(str(path), place, partial(_read_file, path)))
-        else:
-            listing.ignored += 1
-    if len(listing.pictures) == before:
+        empty = False
+    if empty:
         _add_empty(listing, folder, root)
 
 
@@ -130,33 +140,46 @@ def _add_archive(listing: Listing, path: Path, root: str) -> None:
 
 def _add_empty(listing: Listing, path: Path, root: str) -> None:
     suffixes = ", ".join(sorted(suffix.lstrip(".") for suffix in IMAGE_SUFFIXES))
-    reason = DataError(f"holds no images that were not read already ({suffixes})")
+    reason = DataError(f"holds no images ({suffixes})")
     listing.pictures.append(Picture(str(path), PurePosixPath(root), partial(_fail, reason)))
 
 
-def _walk(top: Path, seen: set[Identity]) -> Iterator[tuple[Path, str | None]]:
-    """Files below a folder, those of each folder first; and what cannot be listed, with the reason."""
+class _Found(NamedTuple):
+    """A file below a folder; or a folder that cannot be listed, or that was gone through before."""
+
+    path: Path
+    error: str | None = None
+    known: bool = False
+
+
+def _walk(top: Path, seen: set[Identity]) -> Iterator[_Found]:
+    """What is below a folder, the files of each folder first."""
     waiting = [top]
     while waiting:
         folder = waiting.pop()
         try:
             identity = _identity(folder)
             if identity in seen:
+                yield _Found(folder, known=True)
                 continue
             seen.add(identity)
             with os.scandir(folder) as entries:
-                visible = sorted((entry for entry in entries if is_visible(entry.name)), key=lambda entry: entry.name)
+                names = sorted(entry.name for entry in entries if is_visible(entry.name))
         except OSError as error:
-            yield folder, f"cannot be listed, {error.strerror}"
+            yield _Found(folder, f"cannot be listed, {error.strerror}")
             continue
-        paths = [Path(entry.path) for entry in visible]
-        folders = [path for path in paths if _is_folder(path)]
-        yield from ((path, None) for path in paths if path not in folders and not _is_special(path))
+        folders = [folder / name for name in names if _is_folder(folder / name)]
+        files = sorted(set(names) - {inner.name for inner in folders})
+        yield from (_Found(folder / name) for name in files if not _is_special(folder / name))
         waiting += reversed(folders)
 
 
 def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises where a folder above must not be read
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
 
 
 def _is_special(path: Path) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from pipelines.movies.detectors import Face
 
 Probabilities = dict[str, float]
+NO_FACE = "no face found"
 
 
 def best_class(probabilities: Probabilities) -> str:

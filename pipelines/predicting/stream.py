@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -23,7 +23,7 @@ from pipelines.probabilities import class_probabilities
 # inputs that the model is asked about at once
 BATCH = 64
 # bytes of decoded images that wait for their answers, where they are wanted for drawing
-HELD_BYTES = 96 * 2**20
+HELD_BYTES = 48 * 2**20
 # images that are decoded ahead, beside one for each thread
 AHEAD = 2
 
@@ -69,7 +69,12 @@ def predict_images(model: sn.Model, paths: Sequence[Path]) -> list[Prediction]:
 
 
 def predict_pictures(
-    model: sn.Model, pictures: Sequence[Picture], finder: FaceFinder | None = None, *, keep_pixels: bool = False
+    model: sn.Model,
+    pictures: Sequence[Picture],
+    finder: FaceFinder | None = None,
+    *,
+    keep_pixels: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Answer]:
     """Ask a model about pictures, one answer for each, in their order.
 
@@ -80,11 +85,14 @@ def predict_pictures(
         pictures: what to ask about.
         finder: looks for faces, of which each is asked about; without it, the whole image is the face.
         keep_pixels: whether the answers have the decoded images.
+        progress: called with (done, total) pictures, each when it has been read and its faces been found.
     """
     reader = _Reader(Preprocessing.from_config(model.preprocessing or {}), finder, keep_pixels)
     batch: list[_Waiting] = []
     inputs = held = 0
-    for waiting in reader.read(pictures):
+    for done, waiting in enumerate(reader.read(pictures), 1):
+        if progress is not None:
+            progress(done, len(pictures))
         batch.append(waiting)
         inputs += len(waiting.inputs)
         held += 0 if waiting.pixels is None else waiting.pixels.nbytes

@@ -11,12 +11,11 @@ from rich.table import Table
 
 from pipelines.console import table
 from pipelines.files import whole_file
-from pipelines.predicting.prediction import Prediction, Probabilities, best_class
+from pipelines.predicting.prediction import NO_FACE, Prediction, Probabilities, best_class
 
 Tell = Callable[[Prediction], object]
 
 COLUMNS = ("image", "face", "x", "y", "width", "height", "score", "class", "error")
-NO_FACE = "no face found"
 
 
 @contextmanager
