@@ -309,11 +309,11 @@ def test_a_run_that_is_overwritten_takes_its_evaluations_along_and_nothing_else(
     mine = ("roc_paper.png", "predictions_mine.csv", "confusion_matrix_old.png", "calibration_test.txt")
     for name in mine:
         (run / name).write_text("mine")
-    assert len(list(run.glob("*_test-drawn-70-5-*"))) == 6
+    assert len(list(run.glob("*_test-drawn-70-5-*"))) == 7
     assert command(*training, "--overwrite").status == 0
     assert {path.name for path in run.iterdir()} == {
         "config.json", "split.csv", "history.csv", "metrics.json", "curves.png", "model.safetensors",
-        "confusion_matrix_validation.png", "predictions_validation.csv", *mine,
+        "augmented.png", "class_distribution.png", "confusion_matrix_validation.png", "predictions_validation.csv", *mine,
     }  # fmt: skip
 
 
