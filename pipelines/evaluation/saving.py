@@ -6,7 +6,6 @@ from pipelines.data.dataset import Dataset
 from pipelines.evaluation.drawing import save_evaluation_figures
 from pipelines.evaluation.predictions import Predictions, predictions_name, save_predictions
 from pipelines.evaluation.result import Evaluation
-from pipelines.figures.of_run import save_prediction_samples
 from pipelines.run import Run
 
 
@@ -27,7 +26,6 @@ def save_evaluation(
         The names of the files.
     """
     save_predictions(run, part, predictions)
-    figures = save_evaluation_figures(run, part, predictions, evaluation)
-    figures.append(save_prediction_samples(run.folder, part, dataset, predictions.probabilities).name)
+    figures = save_evaluation_figures(run, part, dataset, predictions, evaluation)
     run.add_metrics(**{part: {**more, **evaluation.to_json()}})  # last, so that its figures are there when it is
     return [run.metrics_path.name, predictions_name(part), *figures]

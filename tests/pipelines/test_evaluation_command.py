@@ -22,7 +22,7 @@ from pipelines.training import train
 
 FIGURES = (
     "confusion_matrix_test.png", "confusion_matrix_test_normalised.png", "roc_test.png", "precision_recall_test.png",
-    "calibration_test.png",
+    "calibration_test.png", "predictions_test.png",
 )  # fmt: skip
 
 
@@ -300,7 +300,8 @@ def test_a_run_of_keras_is_asked_through_keras(
 def test_a_run_that_is_overwritten_takes_its_evaluations_along_and_nothing_else(
     command: Command, tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.evaluation.drawing.save_figure", lambda _, path: path.write_bytes(b"drawn"))
+    for module in ("evaluation.drawing", "figures.of_run"):
+        monkeypatch.setattr(f"pipelines.{module}.save_figure", lambda _, path: path.write_bytes(b"drawn"))
     run = tmp_path / "run"
     training = ("train", "--recipe", tiny_recipe, "--data", "drawn:70", "--epochs", 1, "--out", run)
     assert command(*training).status == 0
