@@ -314,7 +314,8 @@ def test_a_run_that_is_overwritten_takes_its_evaluations_along_and_nothing_else(
     assert command(*training, "--overwrite").status == 0
     assert {path.name for path in run.iterdir()} == {
         "config.json", "split.csv", "history.csv", "metrics.json", "curves.png", "model.safetensors",
-        "augmented.png", "class_distribution.png", "confusion_matrix_validation.png", "predictions_validation.csv", *mine,
+        "augmented.png", "class_distribution.png", "confusion_matrix_validation.png", "predictions_validation.csv",
+        *mine,
     }  # fmt: skip
 
 
