@@ -48,8 +48,8 @@ from scratchnet.models.flat import flatten
 FORMAT = "scratchnet run"
 # a file name need not be valid UTF-8, and must come back as it was
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
-# a part of the run's own data, or of others: all-faces-0a1b2c3d
-_PART = r"(train|validation|test|all)(-.+-[0-9a-f]{8})?"
+# a part of the run's own data, or of others: all-faces-0a1b2c3d; or what a cross-validation has held out
+_PART = r"(train|validation|test|all|held_out)(-.+-[0-9a-f]{8})?"
 # what evaluations leave behind
 _EVALUATED = re.compile(
     rf"predictions_{_PART}\.(csv|png)|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"

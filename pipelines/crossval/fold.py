@@ -8,16 +8,15 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 import scratchnet as sn
 from pipelines.console import console, no_bars, report_skipped
 from pipelines.crossval.results import HELD_OUT, FoldResult, measure
 from pipelines.data.opening import open_data
 from pipelines.data.parts import Parts
 from pipelines.data.sample import Sample, Source
-from pipelines.engines import Engine, predict
+from pipelines.engines import Engine
 from pipelines.errors import TrainingInterruptedError, UserError
+from pipelines.evaluation import predictions_of, save_predictions
 from pipelines.recipe import Recipe
 from pipelines.run import TEXT, Run, describe_split, open_model
 from pipelines.training import make_dataset, train
@@ -134,10 +133,9 @@ def _measure(run: Run, task: Task, source: Source) -> FoldResult:
     dataset = make_dataset(source, list(task.held_out), task.recipe, "held-out", False, task.seed)
     if list(task.held_out) != task.parts.validation:  # else the training has named the broken ones
         report_skipped(source, [dataset])
-    probabilities = predict(task.engine, open_model(run.folder), dataset)
-    if not np.isfinite(probabilities).all():
-        raise UserError("training diverged: the network answers with no numbers; lower the recipe's learning_rate")
-    run.add_metrics(**{HELD_OUT: measure(dataset.labels, probabilities, dataset.class_names)})
+    predictions = predictions_of(open_model(run.folder), dataset, task.engine)
+    save_predictions(run, HELD_OUT, predictions)
+    run.add_metrics(**{HELD_OUT: measure(predictions)})
     result = FoldResult.read(task.fold, run)
     assert result is not None  # it was written just now
     return result

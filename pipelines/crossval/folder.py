@@ -2,7 +2,8 @@
 
 crossval.json            the resolved recipe, folds, seed, data and versions; the figures when all folds are done
 split.csv                which sample is held out by which fold, or set aside
-fold_1/ fold_2/ ...      a run folder per fold; "held_out" in its metrics.json has the figures of the held-out images
+fold_1/ fold_2/ ...      a run folder per fold; predictions_held_out.csv in it has what its network says of the images
+                         that were held out, and "held_out" in metrics.json its figures
 folds.csv                the figures of each fold, their mean and standard deviation
 accuracy_per_fold.png loss_per_fold.png fold_accuracies.png confusion_matrix.png
 """

@@ -12,9 +12,8 @@ from rich.table import Table
 from sklearn.metrics import log_loss
 
 from pipelines.console import table
-from pipelines.evaluation import Evaluation, evaluate_predictions
+from pipelines.evaluation import Evaluation, Predictions, evaluate_predictions, evaluate_probabilities
 from pipelines.run import Run
-from scratchnet.arrays import FloatArray
 
 HELD_OUT = "held_out"  # where metrics.json of a fold's run has them
 FIGURES = ("accuracy", "macro_f1", "loss")
@@ -97,19 +96,13 @@ class Summary:
         }
 
 
-def measure(labels: NDArray[np.int64], probabilities: FloatArray, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """The figures of a held-out fold as metrics.json keeps them.
-
-    Args:
-        labels: (images,).
-        probabilities: (images, classes).
-        class_names: in label order.
-    """
-    evaluation = evaluate_predictions(labels, probabilities.argmax(axis=-1), class_names)
-    # Keras's guard against the logarithm of nothing, so that both engines' losses may be compared
-    clipped = np.clip(probabilities.astype(np.float64), 1e-7, 1)
+def measure(predictions: Predictions) -> dict[str, Any]:
+    """The figures of a held-out fold as metrics.json keeps them."""
+    # Keras's guard against the logarithm of nothing, so that the loss is the one that a training watches
+    clipped = np.clip(predictions.probabilities, 1e-7, 1)
     clipped /= clipped.sum(axis=1, keepdims=True)
-    return {**evaluation.to_json(), "loss": float(log_loss(labels, clipped, labels=range(len(class_names))))}
+    loss = log_loss(predictions.labels, clipped, labels=range(len(predictions.class_names)))
+    return {**evaluate_probabilities(predictions).to_json(), "loss": float(loss)}
 
 
 def summarize(folds: Sequence[FoldResult], class_names: tuple[str, ...]) -> Summary:

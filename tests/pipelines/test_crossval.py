@@ -14,11 +14,14 @@ from tiny import PLAIN, TINY, Command
 import scratchnet as sn
 from pipelines.crossval.folder import CrossvalFolder
 from pipelines.crossval.folds import make_folds
+from pipelines.crossval.results import HELD_OUT
 from pipelines.crossval.running import run_crossval
 from pipelines.data.dataset import Dataset
 from pipelines.data.source import open_source
 from pipelines.errors import UserError
+from pipelines.evaluation import load_predictions
 from pipelines.recipe_files import load_recipe
+from pipelines.run import Run
 from pipelines.training import train
 
 FIGURES = ["accuracy_per_fold.png", "confusion_matrix.png", "fold_accuracies.png", "loss_per_fold.png"]
@@ -145,6 +148,9 @@ def test_where_something_is_chosen_it_is_by_images_of_the_other_folds(
         model = sn.load_model(out / f"fold_{number}" / "model.safetensors")
         right = model.predict(dataset).argmax(axis=-1) == dataset.labels
         assert told(out)["results"]["folds"][number - 1]["accuracy"] == pytest.approx(right.mean())
+        predictions = load_predictions(Run(out / f"fold_{number}"), HELD_OUT)
+        assert predictions.names == tuple(sample.name for sample in held_out)
+        np.testing.assert_array_equal(predictions.predicted == predictions.labels, right)
 
 
 def test_folds_together_hold_out_everything_but_the_test(plain: Path, faces: dict[str, Path]) -> None:

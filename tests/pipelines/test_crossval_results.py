@@ -12,6 +12,7 @@ from rich.console import Console
 
 from pipelines.crossval.progress import Progress, look, tell
 from pipelines.crossval.results import FoldResult, Summary, measure, results_csv, results_table, summarize
+from pipelines.evaluation import Predictions
 from pipelines.figures.folds import draw_fold_bars, draw_fold_curves, mean_curve
 from pipelines.run import Run
 
@@ -42,7 +43,12 @@ def test_all_held_out_images_are_pooled(summary: Summary) -> None:
     assert summary.pooled.matrix.tolist() == [[12, 2], [3, 13]]
     assert summary.pooled.images == 30
     assert summary.pooled.accuracy == pytest.approx(25 / 30)
-    assert summary.pooled.per_class["sad"]["recall"] == pytest.approx(13 / 16)
+    assert summary.pooled.per_class["sad"].recall == pytest.approx(13 / 16)
+
+
+def said(labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
+    names = tuple(f"{number}.png" for number in range(len(labels)))
+    return Predictions(names, labels, probabilities.astype(np.float64), ("a", "b", "c"))
 
 
 def test_a_held_out_fold_is_measured_as_keras_measures_it() -> None:
@@ -52,7 +58,7 @@ def test_a_held_out_fold_is_measured_as_keras_measures_it() -> None:
     probabilities[0] = (0, 1, 0)
     labels = rng.integers(0, 3, 40)
     labels[0] = 0  # the network was sure of another class
-    measured = measure(labels, probabilities, ("a", "b", "c"))
+    measured = measure(said(labels, probabilities))
     losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
     assert measured["loss"] == pytest.approx(float(np.mean(losses)), rel=1e-4)
     assert measured["accuracy"] == np.mean(probabilities.argmax(axis=1) == labels)
@@ -60,7 +66,7 @@ def test_a_held_out_fold_is_measured_as_keras_measures_it() -> None:
 
 
 def test_a_fold_without_images_of_the_last_class_has_a_loss() -> None:
-    measured = measure(np.array([0, 1]), np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]]), ("a", "b", "c"))
+    measured = measure(said(np.array([0, 1]), np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]])))
     assert measured["loss"] == pytest.approx(-(np.log(0.5) + np.log(0.8)) / 2)
 
 
