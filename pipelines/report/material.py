@@ -230,6 +230,7 @@ def gather(folders: Sequence[Path]) -> Material:
 def _gather_study(path: Path, label: str) -> StudyMaterial:
     folder = CrossvalFolder(path)
     config = folder.config()
+    _check_config(config, folder.config_path, ("folds", "grouped", "inner_validation", "protocol"))
     folds = {
         number: _gather_run(folder.run(number).folder, f"{label}, fold {number}", number)
         for number in range(1, int(config["folds"]) + 1)
@@ -237,6 +238,14 @@ def _gather_study(path: Path, label: str) -> StudyMaterial:
     }
     recipe = parse_recipe(config["recipe"], f"of {path}")
     return StudyMaterial(folder, label, config, recipe, folds, config.get("results"))
+
+
+def _check_config(config: Mapping[str, Any], path: Path, more: Sequence[str] = ()) -> None:
+    for key in ("recipe", "data", "classes", "epochs", "limit", "seed", *more):
+        if key not in config:
+            raise UserError(f"{path} is damaged: it lacks {key!r}")
+    if config.get("engine", "scratch") not in ENGINES:
+        raise UserError(f"{path} names the unknown engine {config['engine']!r}")
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
@@ -256,15 +265,10 @@ def _gather_run(folder: Path, label: str, fold: int | None = None) -> RunMateria
     config = run.config()
     if config.get("format") != FORMAT:
         raise UserError(f"{folder} is not a run: its config.json is another program's")
-    try:
-        recipe = parse_recipe(config["recipe"], f"of {folder}")
-        list(map(str, config["classes"]))
-        if config.get("engine", "scratch") not in ENGINES:
-            raise UserError(f"{run.config_path} names the unknown engine {config['engine']!r}")
-        history = run.history() if run.history_path.exists() else {}
-        return RunMaterial(run, label, config, recipe, run.metrics(), history, _read_split(run), fold)
-    except KeyError as error:
-        raise UserError(f"{run.config_path} is damaged: it lacks {error}") from error
+    _check_config(config, run.config_path)
+    recipe = parse_recipe(config["recipe"], f"of {folder}")
+    history = run.history() if run.history_path.exists() else {}
+    return RunMaterial(run, label, config, recipe, run.metrics(), history, _read_split(run), fold)
 
 
 def _read_split(run: Run) -> list[tuple[str, str, str]]:

@@ -37,6 +37,8 @@ def decimal_interval(bounds: Sequence[float] | None) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds, minutes or hours, whichever reads best."""
+    if not math.isfinite(seconds):
+        return UNKNOWN
     if seconds < 100:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     if seconds < 100 * 60:

@@ -20,6 +20,9 @@ def curves_section(runs: Sequence[RunMaterial]) -> Section | None:
     if trained:
         blocks += [_pictures(trained), _table(trained)]
     for run in runs:
+        if run.best_epoch is not None and not run.epochs:
+            said = f"{run.label}: the figures of its epochs have not been kept. Training it again brings them:"
+            blocks.append(Remark(said, train_command(run)))
         if run.best_epoch is None:
             blocks.append(
                 Remark(

@@ -105,7 +105,9 @@ def _audit(run: RunMaterial) -> list[Block]:
         headings = ["", "exact copies", "near duplicates only"]
         blocks.append(Table("Images of one part that another part has as well.", headings, rows))
     blocks += audit_picture(run)
-    if run.data.missing:
+    if run.data.source is None:
+        blocks.append(Remark(f"The audit is of an earlier day, and the data are no longer there: {run.data.fault}."))
+    elif run.data.missing:
         blocks.append(
             Remark(f"{counted(run.data.missing, 'image')} of the run {_is(run.data.missing)} no longer in the data.")
         )

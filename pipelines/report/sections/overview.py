@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from pipelines.crossval.results import HELD_OUT
 from pipelines.report.blocks import Block, Remark, Section, Text, Tile, Tiles
 from pipelines.report.commands import evaluate_command, train_command
-from pipelines.report.material import RunMaterial, StudyMaterial
+from pipelines.report.material import PARTS, RunMaterial, StudyMaterial
 from pipelines.report.sections.curves import seconds_per_epoch
 from pipelines.report.wording import (
     counted,
@@ -14,7 +15,6 @@ from pipelines.report.wording import (
     percent,
     percent_interval,
     points,
-    readable,
 )
 
 EXPRESSION = (
@@ -50,7 +50,7 @@ def _one(run: RunMaterial) -> list[Block]:
         ]
     figures = run.measured(part) or {}
     intervals = figures.get("intervals", {})
-    shown = f"{part} " if part in ("test", "validation", "train") else ""
+    shown = _prefix(part)
     tiles = [
         Tile(
             percent(figures["accuracy"]),
@@ -97,12 +97,17 @@ def _training_tiles(run: RunMaterial) -> list[Tile]:
     return tiles
 
 
+def _prefix(part: str) -> str:
+    """What stands before the name of a figure; nothing for other data than the run's own."""
+    return {HELD_OUT: "held-out "}.get(part, f"{part} " if part in PARTS else "")
+
+
 def _sentence(run: RunMaterial, part: str) -> str:
     figures = run.measured(part) or {}
     accuracy, images = figures["accuracy"], figures["images"]
     sentence = (
         f"The recipe {run.recipe.name}, trained with {run.engine_name}, names the class of "
-        f"{percent(accuracy)} of {counted(images, f'{readable(part)} image')} rightly."
+        f"{percent(accuracy)} of {counted(images, f'{_prefix(part)}image')} rightly."
     )
     published = run.recipe.published
     if published is not None and part in published.accuracy:

@@ -20,23 +20,24 @@ def side_by_side_section(runs: Sequence[RunMaterial]) -> Section | None:
     return Section("Side by side", "side-by-side", blocks)
 
 
+def _network(run: RunMaterial) -> object:
+    return run.recipe.network, run.recipe.input, run.class_names
+
+
+# what must be equal for runs to be comparable
+_CHECKS: dict[str, Callable[[RunMaterial], object]] = {
+    "same division of the same images": lambda run: (run.config["data"], list(run.split)),
+    "same network": _network,
+    "same training settings": lambda run: (run.recipe.training, run.recipe.augmentation, run.config["epochs"]),
+    "same initial weights (seed and network)": lambda run: (run.config["seed"], _network(run)),
+    "same order of images (seed and division)": lambda run: (run.config["seed"], run.config["data"], list(run.split)),
+}
+
+
 def _conditions(runs: Sequence[RunMaterial]) -> Table:
-    first = runs[0]
-    checks: dict[str, Callable[[RunMaterial], object]] = {
-        "same division of the same images": lambda run: (run.config["data"], list(run.split)),
-        "same network": lambda run: (run.recipe.network, run.recipe.input, run.class_names),
-        "same training settings": lambda run: (run.recipe.training, run.recipe.augmentation, run.config["epochs"]),
-        "same initial weights and order of images (seed and network)": lambda run: (
-            run.config["seed"],
-            run.recipe.network,
-            run.recipe.input,
-            run.class_names,
-            list(run.split),
-        ),
-    }
     rows = [
-        [name, UNKNOWN, *("yes" if key(run) == key(first) else "no" for run in runs[1:])]
-        for name, key in checks.items()
+        [name, UNKNOWN, *("yes" if key(run) == key(runs[0]) else "no" for run in runs[1:])]
+        for name, key in _CHECKS.items()
     ]
     rows.insert(0, ["engine", *(run.engine_name for run in runs)])
     headings = ["compared with the first", *(run.label for run in runs)]
@@ -55,7 +56,7 @@ def _figures(runs: Sequence[RunMaterial]) -> Table:
                 [f"{part} images", *(f"{own['images']:,}" if own else UNKNOWN for own in measured)],
             ]
     rows += [
-        ["weights", *(f"{run.network.count_params():,}" for run in runs)],
+        ["parameters", *(f"{run.network.count_params():,}" for run in runs)],
         ["epochs", *(str(run.epochs) for run in runs)],
         ["epoch that was kept", *(str(run.best_epoch or UNKNOWN) for run in runs)],
         ["time per epoch (median)", *(duration(seconds_per_epoch(run)) if run.epochs else UNKNOWN for run in runs)],
@@ -84,15 +85,18 @@ def _classes(runs: Sequence[RunMaterial], part: str) -> Table:
 def _verdict(runs: Sequence[RunMaterial], part: str) -> list[Block]:
     if len(runs) != 2 or runs[0].engine == runs[1].engine:
         return []
+    if any(key(runs[0]) != key(runs[1]) for key in _CHECKS.values()):
+        return [Text("The engines cannot be judged by these two runs, which differ in more than their engine.")]
     first, second = ((run.measured(part) or {})["accuracy"] for run in runs)
     apart = 100 * abs(first - second)
-    times = [seconds_per_epoch(run) for run in runs]
-    faster, slower = (runs[0], runs[1]) if times[0] <= times[1] else (runs[1], runs[0])
+    faster, slower = sorted(runs, key=seconds_per_epoch)
+    times = [seconds_per_epoch(faster), seconds_per_epoch(slower)]
     return [
         Text(
             f"On {part} images the two engines are {apart:.1f} points apart. Both see the same batches from the same "
             "initial weights; they part through rounding, which training magnifies, and through dropout, whose masks "
-            f"each draws for itself. An epoch of {faster.label} takes {duration(min(times))}, one of {slower.label} "
-            f"{duration(max(times))}, {max(times) / min(times):.2f} times as long."
+            f"each draws for itself. An epoch of {faster.label} took {duration(times[0])}, one of {slower.label} "
+            f"{duration(times[1])}, {times[1] / max(times[0], 0.01):.2f} times as long, with whatever else ran "
+            "meanwhile."
         )
     ]

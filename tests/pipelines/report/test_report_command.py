@@ -38,6 +38,7 @@ def test_the_page_lands_in_the_run_or_where_it_is_wanted(
         (lambda run: (run / "config.json").unlink(), "is not a run: it has no readable config.json"),
         (lambda run: (run / "config.json").write_text('{"model_type": "other"}'), "is not a run"),
         (lambda run: (run / "config.json").write_text("{"), "config.json is damaged"),
+        (lambda run: (run / "config.json").write_text('{"format": "scratchnet run"}'), "it lacks 'recipe'"),
         (lambda run: (run / "metrics.json").write_text("{"), "metrics.json is damaged"),
         (lambda run: (run / "split.csv").write_text("a,b\n1,2\n"), "split.csv is damaged"),
         (lambda run: (run / "model.safetensors").write_bytes(b"x"), "model.safetensors"),

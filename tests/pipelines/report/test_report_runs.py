@@ -85,6 +85,21 @@ def test_without_the_data_all_that_was_kept_is_still_shown(runs: dict[str, Path]
     assert any("Bars of the number of images" in str(image["alt"]) for image in page.images)
 
 
+def test_an_audit_outlives_its_data(runs: dict[str, Path], faces: dict[str, Path], tmp_path: Path) -> None:
+    data = Path(shutil.copytree(faces["split"], tmp_path / "data"))
+    change_json(runs["scratch"] / "config.json", data=str(data))
+    assert "no longer there" not in page_of(runs["scratch"]).text
+    shutil.rmtree(data)
+    page = page_of(runs["scratch"])
+    assert "An audit has compared all images." in page.text
+    assert f"the data are no longer there: {data} does not exist" in page.text
+
+
+def test_a_run_without_its_history_says_so(runs: dict[str, Path]) -> None:
+    (runs["plain"] / "history.csv").unlink()
+    assert "the figures of its epochs have not been kept" in page_of(runs["plain"]).text
+
+
 def test_images_that_are_gone_or_broken_are_counted_and_named(
     runs: dict[str, Path], faces: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -96,7 +111,7 @@ def test_images_that_are_gone_or_broken_are_counted_and_named(
     broken.write_bytes(b"no image")
     page = page_of(run)
     assert "1 image of the run is no longer in the data" in page.text
-    assert f"train/happy/{broken.name} train not an image" in page.text or f"train/happy/{broken.name} " in page.text
+    assert f"train/happy/{broken.name} train not a readable image" in page.text
     assert "images that cannot be read 1" in page.text
 
 
@@ -154,7 +169,10 @@ def test_runs_and_cross_validations_share_a_page(runs: dict[str, Path]) -> None:
 def test_runs_that_differ_are_told_so(runs: dict[str, Path]) -> None:
     page = page_of(runs["scratch"], runs["plain"])
     assert "same division of the same images - no" in page.text
-    assert "same initial weights and order of images (seed and network) - no" in page.text
+    assert "same initial weights (seed and network) - no" in page.text
+    assert "differ in more than their engine" not in page.text, "one engine trained both"
+    change_json(runs["plain"] / "config.json", engine="keras")
+    assert "differ in more than their engine" in page_of(runs["scratch"], runs["plain"]).text
     assert "run: seed 0 1" in page.text
 
 
