@@ -6,9 +6,9 @@ from functools import cache
 
 import pytest
 
-from pipelines.bench.environment import available_cores
 from pipelines.bench.peers import BY_NAME
 from pipelines.bench.peers.base import Contender
+from pipelines.machine import available_cores
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The `scratchnet` command: what each subcommand takes, and how mistakes end."""
 
-import json
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare, crossval, evaluate, explain, recipes, train
+from pipelines.commands import compare, crossval, evaluate, explain, predict, recipes, report, train
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
-from pipelines.console import console, errors, table
+from pipelines.console import console, errors
 from pipelines.errors import TrainingInterruptedError, UserError
 
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
@@ -59,34 +58,6 @@ def demo(
 
 
 @app.command()
-def predict(
-    model: Annotated[Path, typer.Argument(help="A run's folder, or a model file (.safetensors, .keras or .h5).")],
-    images: Annotated[list[Path], typer.Argument(help="Image files of any format, size and colour.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
-    """Print the class probabilities of each image; faces should fill it, as in the training images."""
-    from pipelines.predict import predict_images
-    from pipelines.run import load_run_model
-
-    loaded = load_run_model(model)
-    predictions = predict_images(loaded, images)
-    if as_json:
-        print(json.dumps([prediction.to_json() for prediction in predictions], indent=2, ensure_ascii=False))
-    else:
-        readable = [prediction for prediction in predictions if prediction.probabilities]
-        rows = [
-            [p.image, str(p.best), *(f"{value:.3f}" for value in (p.probabilities or {}).values())] for p in readable
-        ]
-        if rows:
-            console.print(table("", ["image", "class", *(loaded.class_names or ())], rows))
-    failed = [prediction for prediction in predictions if prediction.error]
-    for prediction in failed:
-        errors.print(f"{prediction.image}: {prediction.error}")
-    if failed:
-        raise typer.Exit(1)
-
-
-@app.command()
 def bench(
     nets: Annotated[str, typer.Option(help="Which networks, by letter.")] = "ABCD",
     only: Annotated[
@@ -118,7 +89,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, evaluate, crossval, explain, recipes, compare):
+for command in (train, evaluate, predict, crossval, explain, report, recipes, compare):
     command.register(app)
 
 

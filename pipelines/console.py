@@ -32,23 +32,23 @@ def no_bars() -> None:
     _bars = False
 
 
-def _bar() -> Progress:
+def _bar(screen: Console = console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=console,
+        console=screen,
         transient=True,
-        disable=not (_bars and console.is_terminal),  # in a log file a bar would be noise
+        disable=not (_bars and screen.is_terminal),  # in a log file a bar would be noise
     )
 
 
 @contextmanager
-def progress(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that is told (done, total) and disappears at the end."""
-    with _bar() as bar:
+def progress(description: str, screen: Console = console) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is told (done, total) and disappears at the end; `errors` as its screen keeps it out of results."""
+    with _bar(screen) as bar:
         task = bar.add_task(description, total=None, note="")
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

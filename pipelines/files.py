@@ -2,17 +2,18 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it.
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary file to fill beside `path`, which is renamed at the end, or removed if an error leads out.
 
     Args:
-        path: where the file shall appear.
-        write: takes the temporary path, whose extension is that of `path`.
+        path: where the file shall appear; the temporary path has the same extension.
 
     Raises:
         OSError: the file cannot be written; `path` is then as it was.
@@ -20,13 +21,19 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
-        write(temporary)
+        yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it; see `whole_file`."""
+    with whole_file(path) as temporary:
+        write(temporary)
 
 
 def write_text(path: Path, text: str) -> None:

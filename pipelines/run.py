@@ -4,12 +4,16 @@ config.json            the resolved recipe, seed, data and versions
 split.csv              which sample was in which part
 history.csv            losses and metrics of every epoch
 curves.png             the same as a picture
+class_distribution.png how many images of each class each part has
+augmented.png          what training makes of an image of each class
 model.safetensors      the model that was kept, with its classes and preprocessing, whichever engine trained it
 model.keras            the same for Keras, where that was the engine
 metrics.json           what was measured, on which part
-predictions_*.csv      what the model said of each image of a part
+predictions_*.csv      what the model said of each image of a part; *.png shows some of them
 confusion_matrix_*.png, roc_*.png, precision_recall_*.png, calibration_*.png
 explain/               what the model looks at, where `scratchnet explain` was asked
+audit/                 what `scratchnet report` found among the images of the run
+report.html            the report of the run
 compare/               the model beside its Keras twin, where `scratchnet compare` was asked
 backup/                while training is under way: where it goes on after an interruption
 """
@@ -26,6 +30,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numba
+
 import scratchnet as sn
 from pipelines.console import errors
 from pipelines.data.opening import open_data
@@ -35,6 +41,7 @@ from pipelines.data.sample import Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
+from pipelines.machine import available_cores, processor_name
 from pipelines.recipe import Recipe
 from scratchnet.models.flat import flatten
 
@@ -45,7 +52,7 @@ TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 _PART = r"(train|validation|test|all|held_out)(-.+-[0-9a-f]{8})?"
 # what evaluations leave behind
 _EVALUATED = re.compile(
-    rf"predictions_{_PART}\.csv|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
+    rf"predictions_{_PART}\.(csv|png)|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
 )
 PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
 
@@ -109,15 +116,16 @@ class Run:
 
     def clear(self) -> None:
         """Delete what a run writes, and nothing else."""
-        for path in (self.backup_folder, self.folder / "new_faces", self.folder / "compare", self.folder / "explain"):
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(self.backup_folder, ignore_errors=True)
+        for name in ("new_faces", "compare", "explain", "audit"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         own = [
             self.model_path,
             self.keras_model_path,
             self.history_path,
             self.split_path,
             self.metrics_path,
-            self.folder / "curves.png",
+            *(self.folder / name for name in ("class_distribution.png", "augmented.png", "curves.png", "report.html")),
         ]
         evaluated = [path for path in self.folder.iterdir() if path.is_file() and _EVALUATED.fullmatch(path.name)]
         # the configuration last: until then an interrupted deletion can be repeated
@@ -296,7 +304,14 @@ def _ends_with_sigmoid(model: sn.Model) -> bool:
 
 def versions() -> dict[str, str]:
     """What the figures of a run may depend on besides its configuration."""
-    found = {"scratchnet": sn.__version__, "python": platform.python_version(), "machine": platform.machine()}
+    found = {
+        "scratchnet": sn.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": processor_name(),
+        "processors": str(available_cores()),
+        "threads": str(numba.get_num_threads()),
+    }
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numba
 
 from pipelines.bench.chart import save_chart
-from pipelines.bench.environment import available_cores, describe_environment
+from pipelines.bench.environment import describe_environment
 from pipelines.bench.measure import Bench, Plan
 from pipelines.bench.nets import NETS
 from pipelines.bench.peers import OURS, PEER_NAMES, choose_peers
@@ -16,6 +16,7 @@ from pipelines.bench.timing import Pace
 from pipelines.console import console, progress, table
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
+from pipelines.machine import available_cores
 
 NO_PEERS = "none"
 

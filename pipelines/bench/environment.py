@@ -5,30 +5,12 @@ import platform
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
 from pipelines.bench.peers.base import Contender
+from pipelines.machine import available_cores, processor_name
 from scratchnet.kernels.simd import VECTOR_BYTES
-
-CPU_INFO = Path("/proc/cpuinfo")
-
-
-def processor_name() -> str:
-    """The processor's name as the machine calls it."""
-    if CPU_INFO.exists():
-        for line in CPU_INFO.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def available_cores() -> int:
-    """The logical processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def describe_environment(contenders: Iterable[type[Contender]], threads: int) -> dict[str, Any]:

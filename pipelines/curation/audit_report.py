@@ -7,9 +7,11 @@ from rich.markup import escape
 
 from pipelines.console import console, errors, table
 from pipelines.curation.audit import Audit
-from pipelines.curation.pictures import Cell, save_class_bars, save_groups
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Source
+from pipelines.figures.classes import draw_class_bars
+from pipelines.figures.saving import save_figure
+from pipelines.figures.sheets import Cell, draw_groups
 from pipelines.files import write_json
 
 SHOWN_BROKEN = 10
@@ -83,7 +85,7 @@ def write_audit(found: Audit, source: Source, data_name: str, folder: Path) -> l
         What was written.
     """
     bars = folder / "classes.png"
-    save_class_bars(found.class_names, dict(zip(found.splits, found.counts, strict=True)), bars)
+    save_figure(draw_class_bars(found.class_names, dict(zip(found.splits, found.counts, strict=True))), bars)
     conflicting, near = folder / "conflicting_copies.png", folder / "near_duplicates.png"
     written = [bars]
     for path, groups, title in (
@@ -94,7 +96,7 @@ def write_audit(found: Audit, source: Source, data_name: str, folder: Path) -> l
         cells = [_cells(found, source, _telling(found, group)) for group in _spread(groups)]
         shown = [group for group in cells if group]
         if shown:
-            save_groups(shown, f"{title}\n{len(shown)} of {len(groups):,} groups", path)
+            save_figure(draw_groups(shown, f"{title}\n{len(shown)} of {len(groups):,} groups"), path)
             written.append(path)
     # last, so that its figures are there when it is
     write_json(folder / "audit.json", {"data": data_name, **found.to_json()})

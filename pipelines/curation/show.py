@@ -5,25 +5,24 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.curation.naming import REJECTED
-from pipelines.curation.pictures import Cell, save_class_bars, save_class_pies, save_reason_bars, save_sheet
-from pipelines.data.augmentation import Augmentation, draw
+from pipelines.data.augmentation import Augmentation
 from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.sample import SPLITS, Sample, Source
 from pipelines.errors import UserError
-from pipelines.figures.saving import remove_figures
+from pipelines.figures.augmented import Original, draw_augmented, fit
+from pipelines.figures.classes import draw_class_bars, draw_class_pies, draw_reason_bars
+from pipelines.figures.of_run import count_classes
+from pipelines.figures.saving import remove_figures, save_figure
+from pipelines.figures.sheets import Cell, draw_sheet
 
 EXTRACTION_NAME = "extraction.json"
 SHEET_ROWS, SHEET_COLUMNS = 6, 8
-VARIED_COPIES = 7
 REJECTED_SHOWN = 10
-# images in figures are no larger than this, in pixels
-LARGEST = 160
 
 
 def show_classes(source: Source, folder: Path) -> list[Path]:
@@ -36,16 +35,11 @@ def show_classes(source: Source, folder: Path) -> list[Path]:
     Returns:
         What was written.
     """
-    counts = {
-        split: np.bincount(
-            [sample.label for sample in source.samples if sample.split == split], minlength=len(source.class_names)
-        )
-        for split in SPLITS
-        if any(sample.split == split for sample in source.samples)
-    }
+    parts = {split: [sample for sample in source.samples if sample.split == split] for split in SPLITS}
+    counts = {split: count_classes(own, len(source.class_names)) for split, own in parts.items() if own}
     bars, pies = folder / "classes.png", folder / "class_shares.png"
-    save_class_bars(source.class_names, counts, bars)
-    save_class_pies(source.class_names, counts, pies)
+    save_figure(draw_class_bars(source.class_names, counts), bars)
+    save_figure(draw_class_pies(source.class_names, counts), pies)
     return [bars, pies]
 
 
@@ -69,10 +63,10 @@ def show_sheets(
         samples = [sample for sample in source.samples if sample.label == label]
         chosen = _readable(source, samples, SHEET_ROWS * SHEET_COLUMNS, seed)
         if chosen:
-            cells = [Cell(_small(image)) for image in chosen]
+            cells = [Cell(fit(image)) for image in chosen]
             rows = [("", cells[start : start + SHEET_COLUMNS]) for start in range(0, len(cells), SHEET_COLUMNS)]
             path = folder / "sheets" / f"{_file_name(name)}.png"
-            save_sheet(rows, f"{name}: {len(cells)} of {len(samples):,} images", path)
+            save_figure(draw_sheet(rows, f"{name}: {len(cells)} of {len(samples):,} images"), path)
             written.append(path)
         if progress is not None:
             progress(label + 1, len(source.class_names))
@@ -91,23 +85,15 @@ def show_augmentation(source: Source, augmentation: Augmentation, folder: Path, 
     Returns:
         What was written.
     """
-    rows = []
+    originals = []
     for label, name in enumerate(source.class_names):
         chosen = _readable(source, [sample for sample in source.samples if sample.label == label], 1, seed)
-        if chosen:
-            image = _small(chosen[0])
-            batch = image.reshape(1, *image.shape[:2], -1)
-            copies = [
-                augmentation(batch, draw(label + 1, seed, epoch)[label:])[0].reshape(image.shape)
-                for epoch in range(VARIED_COPIES)
-            ]
-            rows.append((name, [Cell(image), *map(Cell, copies)]))
+        originals += [Original(name, image, label) for image in chosen]
     path = folder / "augmented.png"
-    if not rows:
+    if not originals:
         path.unlink(missing_ok=True)  # of another dataset
         return []
-    headings = ["original", *(f"copy {number}" for number in range(1, VARIED_COPIES + 1))]
-    save_sheet(rows, "Originals and varied copies of them", path, headings=headings)
+    save_figure(draw_augmented(originals, augmentation, seed), path)
     return [path]
 
 
@@ -134,16 +120,16 @@ def show_rejected(dataset: Path, folder: Path) -> list[Path]:
     written = []
     if counts:
         written.append(bars)
-        save_reason_bars(dict(counts.most_common()), bars)
+        save_figure(draw_reason_bars(dict(counts.most_common())), bars)
     rows = []
     for reason in sorted(pictures, key=lambda name: (-counts[name], name)):
         images = [image for image in map(_read_picture, _spread(pictures[reason], REJECTED_SHOWN)) if image is not None]
         if images:
             number = counts[reason] or len(pictures[reason])
-            rows.append((f"{reason}\n{number:,}", [Cell(_small(image)) for image in images]))
+            rows.append((f"{reason}\n{number:,}", [Cell(fit(image)) for image in images]))
     if rows:
         written.append(sheet)
-        save_sheet(rows, "Rejected faces by reason", sheet)
+        save_figure(draw_sheet(rows, "Rejected faces by reason"), sheet)
     return written
 
 
@@ -180,14 +166,6 @@ def _read_picture(path: Path) -> NDArray[np.uint8] | None:
 
 def _spread(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[i * len(paths) // min(len(paths), count)] for i in range(min(len(paths), count))]
-
-
-def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    factor = LARGEST / max(image.shape[:2])
-    if factor >= 1:
-        return image
-    size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _file_name(class_name: str) -> str:

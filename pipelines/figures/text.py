@@ -2,8 +2,11 @@
 
 
 def plain(text: str) -> str:
-    """Text that is drawn as it is: between two dollar signs Matplotlib would see a formula."""
-    return text.replace("$", r"\$")
+    """Text that is drawn as it is: between two dollar signs Matplotlib would see a formula.
+
+    What cannot be printed, such as bytes of a file name that are no UTF-8, becomes a question mark; line breaks stay.
+    """
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text).replace("$", r"\$")
 
 
 def legend_entry(text: str) -> str:

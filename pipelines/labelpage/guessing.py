@@ -14,6 +14,7 @@ from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
+from pipelines.probabilities import class_probabilities
 
 BATCH = 16
 MOST_AT_ONCE = 1024
@@ -74,7 +75,8 @@ class Guesser(threading.Thread):
                 continue  # the page shows that the image is missing, and verify says why
         if not images:
             return {}
-        predicted = self._model.predict(self._preprocessing.scaled(np.stack(list(images.values()))))
+        outputs = self._model.predict(self._preprocessing.scaled(np.stack(list(images.values()))))
+        predicted = class_probabilities(outputs)
         return {key: self._by_class(row) for key, row in zip(images, predicted, strict=True)}
 
     def stop(self) -> None:

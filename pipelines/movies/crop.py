@@ -1,4 +1,4 @@
-"""The picture of a face: 640x480, the face in its middle, nothing stretched."""
+"""Pictures of faces: 640x480 or square, the face in the middle, nothing stretched."""
 
 import cv2
 import numpy as np
@@ -51,12 +51,36 @@ def cut_out(pixels: NDArray[np.uint8], face: Face, share: float) -> NDArray[np.u
         uint8 (480, 640, 3), RGB.
     """
     left, top, width, height = window(face, share)
-    rows = _reflected(top, height, pixels.shape[0])
-    columns = _reflected(left, width, pixels.shape[1])
-    part = np.ascontiguousarray(pixels[rows][:, columns])
+    part = _part(pixels, left, top, width, height)
     way = cv2.INTER_AREA if height > HEIGHT else cv2.INTER_CUBIC
     picture = cv2.resize(part, (WIDTH, HEIGHT), interpolation=way)
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def cut_square(pixels: NDArray[np.uint8], face: Face, sides: float) -> NDArray[np.uint8]:
+    """Cut a square around a face out of a frame, at the frame's own scale.
+
+    Where the frame ends before the square does, it is continued by its reflection.
+
+    Args:
+        pixels: The frame, BGR (height, width, 3).
+        face: It lies in the middle, to half a pixel.
+        sides: Side of the square, in sides of the face's box.
+
+    Returns:
+        uint8 (side, side, 3), RGB.
+    """
+    side = max(1, round(face.side * sides))
+    x, y = face.middle
+    part = _part(pixels, round(x - side / 2), round(y - side / 2), side, side)
+    return np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _part(pixels: NDArray[np.uint8], left: int, top: int, width: int, height: int) -> NDArray[np.uint8]:
+    # pixels that are not wanted are not copied: a photograph may have many faces
+    rows = _reflected(top, height, pixels.shape[0])
+    columns = _reflected(left, width, pixels.shape[1])
+    return np.ascontiguousarray(pixels[rows[:, None], columns])
 
 
 def _reflected(start: int, count: int, length: int) -> NDArray[np.intp]:

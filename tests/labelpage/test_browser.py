@@ -1,7 +1,6 @@
 """People label by keyboard in a real browser; reloads, two tabs and a killed server lose nothing."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,28 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from chromium import needs_chromium, start_chromium, webdriver
 from face_sets import classes_of, make_dataset
 from processes import ROOT
+from selenium.webdriver.common.by import By  # after chromium has looked whether it is there
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from pipelines.curation.journal import Journal
 from pipelines.curation.manifest import Manifest
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.webdriver.common.by import By  # noqa: E402  # after the check that selenium is there
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None,
-    reason="Chromium and chromedriver are not installed, which the page is tested in",
-)
-
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
-    "--no-first-run --disable-dev-shm-usage --window-size=1200,800"
-)
+pytestmark = needs_chromium
 PATIENCE = 60  # seconds until a busy machine has done anything
 NAMES = ["Happy", "Sad", "Angry", "Surprised", "Neutral"]
 
@@ -85,12 +73,7 @@ def serve() -> Iterator[Callable[[Path], Server]]:
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["webdriver.Chrome"]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver = start_chromium(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()
 

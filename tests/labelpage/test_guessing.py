@@ -12,7 +12,7 @@ from pipelines.curation.emotions import FIVE
 from pipelines.curation.labelling import Labelling
 from pipelines.errors import UserError
 from pipelines.labelpage.guessing import Guesser
-from pipelines.predict import predict_images
+from pipelines.predicting.stream import predict_images
 from scratchnet import layers
 
 

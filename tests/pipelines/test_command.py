@@ -42,6 +42,7 @@ def test_the_version_is_printed(command: Command) -> None:
         (("compare",), ["RUN_OR_MODEL", "--data", "--out", "--steps", "--seed", "drawn faces", "exit status"]),
         (("explain",), ["RUN_OR_MODEL", "IMAGES", "--data", "--out", "--count", "--layer", "--seed", "Grad-CAM"]),
         (("evaluate",), ["RUN", "--data", "--split", "--out", "--json"]),
+        (("report",), ["RUN...", "--out", "--title", "offline"]),
         (("predict",), ["MODEL", "IMAGES", "--json"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

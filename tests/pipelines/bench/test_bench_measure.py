@@ -13,13 +13,14 @@ from tiny import Command
 
 from pipelines.bench import child, fresh
 from pipelines.bench.convolutions import Convolution
-from pipelines.bench.environment import available_cores, describe_environment
+from pipelines.bench.environment import describe_environment
 from pipelines.bench.measure import Bench, Plan, thread_counts
 from pipelines.bench.nets import NETS, TINY
 from pipelines.bench.peak import CHAINS, LANES, peak_call
 from pipelines.bench.peers import BY_NAME
 from pipelines.bench.results import COLD_COMPILE, OURS, PEAK, Verdict
 from pipelines.bench.timing import Pace
+from pipelines.machine import available_cores
 
 ROOT = Path(__file__).resolve().parents[3]
 PACE = Pace(rounds=1, budget=0, pause=0)

@@ -1,0 +1,98 @@
+"""Several runs beside one another, and what must be alike for that to mean something."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pipelines.report.blocks import Block, Section, Table, Text
+from pipelines.report.material import RunMaterial
+from pipelines.report.sections.curves import seconds_per_epoch
+from pipelines.report.wording import UNKNOWN, decimal, duration, percent, percent_interval, readable
+
+
+def side_by_side_section(runs: Sequence[RunMaterial]) -> Section | None:
+    """Figures of several runs in columns; None for a single one."""
+    if len(runs) < 2:
+        return None
+    blocks: list[Block] = [_conditions(runs), _figures(runs)]
+    part = _common_part(runs)
+    if part is not None:
+        blocks += [_classes(runs, part), *_verdict(runs, part)]
+    return Section("Side by side", "side-by-side", blocks)
+
+
+def _conditions(runs: Sequence[RunMaterial]) -> Table:
+    first = runs[0]
+    checks: dict[str, Callable[[RunMaterial], object]] = {
+        "same division of the same images": lambda run: (run.config["data"], list(run.split)),
+        "same network": lambda run: (run.recipe.network, run.recipe.input, run.class_names),
+        "same training settings": lambda run: (run.recipe.training, run.recipe.augmentation, run.config["epochs"]),
+        "same initial weights and order of images (seed and network)": lambda run: (
+            run.config["seed"],
+            run.recipe.network,
+            run.recipe.input,
+            run.class_names,
+            list(run.split),
+        ),
+    }
+    rows = [
+        [name, UNKNOWN, *("yes" if key(run) == key(first) else "no" for run in runs[1:])]
+        for name, key in checks.items()
+    ]
+    rows.insert(0, ["engine", *(run.engine_name for run in runs)])
+    headings = ["compared with the first", *(run.label for run in runs)]
+    return Table("Whether the runs may be compared.", headings, rows, words=len(headings))
+
+
+def _figures(runs: Sequence[RunMaterial]) -> Table:
+    rows: list[list[str]] = []
+    for part in ("test", "validation"):
+        measured = [run.measured(part) for run in runs]
+        if any(measured):
+            rows += [
+                [f"{part} accuracy", *(percent(own["accuracy"]) if own else UNKNOWN for own in measured)],
+                [f"{part} accuracy, 95% interval", *(_interval(own) for own in measured)],
+                [f"{part} macro F1", *(decimal(own["macro_f1"]) if own else UNKNOWN for own in measured)],
+                [f"{part} images", *(f"{own['images']:,}" if own else UNKNOWN for own in measured)],
+            ]
+    rows += [
+        ["weights", *(f"{run.network.count_params():,}" for run in runs)],
+        ["epochs", *(str(run.epochs) for run in runs)],
+        ["epoch that was kept", *(str(run.best_epoch or UNKNOWN) for run in runs)],
+        ["time per epoch (median)", *(duration(seconds_per_epoch(run)) if run.epochs else UNKNOWN for run in runs)],
+        ["time in all", *(duration(sum(run.history.get("seconds", []))) if run.epochs else UNKNOWN for run in runs)],
+    ]
+    return Table("The runs beside one another.", ["figure", *(run.label for run in runs)], rows)
+
+
+def _interval(figures: Mapping[str, Any] | None) -> str:
+    return percent_interval((figures or {}).get("intervals", {}).get("accuracy"))
+
+
+def _common_part(runs: Sequence[RunMaterial]) -> str | None:
+    return next((part for part in ("test", "validation") if all(run.measured(part) for run in runs)), None)
+
+
+def _classes(runs: Sequence[RunMaterial], part: str) -> Table:
+    measured = [run.measured(part) or {} for run in runs]
+    names = dict.fromkeys(name for own in measured for name in own["per_class"])
+    rows = [
+        [readable(name), *(decimal(own["per_class"].get(name, {}).get("f1")) for own in measured)] for name in names
+    ]
+    return Table(f"F1 of each class on {part} images.", ["class", *(run.label for run in runs)], rows)
+
+
+def _verdict(runs: Sequence[RunMaterial], part: str) -> list[Block]:
+    if len(runs) != 2 or runs[0].engine == runs[1].engine:
+        return []
+    first, second = ((run.measured(part) or {})["accuracy"] for run in runs)
+    apart = 100 * abs(first - second)
+    times = [seconds_per_epoch(run) for run in runs]
+    faster, slower = (runs[0], runs[1]) if times[0] <= times[1] else (runs[1], runs[0])
+    return [
+        Text(
+            f"On {part} images the two engines are {apart:.1f} points apart. Both see the same batches from the same "
+            "initial weights; they part through rounding, which training magnifies, and through dropout, whose masks "
+            f"each draws for itself. An epoch of {faster.label} takes {duration(min(times))}, one of {slower.label} "
+            f"{duration(max(times))}, {max(times) / min(times):.2f} times as long."
+        )
+    ]
