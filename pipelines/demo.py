@@ -43,7 +43,7 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     result = evaluation.evaluate_probabilities(predictions)
     console.print("\n2. Its best epoch on faces it has never seen")
     evaluation.print_evaluation(result, "test")
-    evaluation.save_evaluation(run, "test", predictions, result)
+    evaluation.save_evaluation(run, "test", test, predictions, result)
 
     console.print("\n3. The saved model on new images")
     _predict_new_faces(model, folder, seed)
@@ -91,7 +91,7 @@ def _compare_with_keras(
     folder = run.folder / "keras"
     other = train(recipe, source, data_name, folder, engine="keras", epochs=epochs, seed=seed, overwrite=True)
     predictions = evaluation.predictions_of(load_run_model(folder), test, "keras")
-    evaluation.save_evaluation(other, "test", predictions, evaluation.evaluate_probabilities(predictions))
+    evaluation.save_evaluation(other, "test", test, predictions, evaluation.evaluate_probabilities(predictions))
     histories = [one.history() for one in (run, other)]
     measured = [one.metrics() for one in (run, other)]
     rows = [

@@ -4,10 +4,12 @@ config.json            the resolved recipe, seed, data and versions
 split.csv              which sample was in which part
 history.csv            losses and metrics of every epoch
 curves.png             the same as a picture
+class_distribution.png how many images of each class each part has
+augmented.png          what training makes of an image of each class
 model.safetensors      the model that was kept, with its classes and preprocessing, whichever engine trained it
 model.keras            the same for Keras, where that was the engine
 metrics.json           what was measured, on which part
-predictions_*.csv      what the model said of each image of a part
+predictions_*.csv      what the model said of each image of a part; *.png shows some of them
 confusion_matrix_*.png, roc_*.png, precision_recall_*.png, calibration_*.png
 explain/               what the model looks at, where `scratchnet explain` was asked
 audit/                 what `scratchnet report` found among the images of the run
@@ -50,7 +52,7 @@ TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 _PART = r"(train|validation|test|all)(-.+-[0-9a-f]{8})?"
 # what evaluations leave behind
 _EVALUATED = re.compile(
-    rf"predictions_{_PART}\.csv|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
+    rf"predictions_{_PART}\.(csv|png)|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
 )
 PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
 
@@ -123,8 +125,7 @@ class Run:
             self.history_path,
             self.split_path,
             self.metrics_path,
-            self.folder / "curves.png",
-            self.folder / "report.html",
+            *(self.folder / name for name in ("class_distribution.png", "augmented.png", "curves.png", "report.html")),
         ]
         evaluated = [path for path in self.folder.iterdir() if path.is_file() and _EVALUATED.fullmatch(path.name)]
         # the configuration last: until then an interrupted deletion can be repeated

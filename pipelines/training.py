@@ -18,6 +18,7 @@ from pipelines.engines import Engine, fit
 from pipelines.errors import TrainingInterruptedError, UserError
 from pipelines.evaluation import evaluate_probabilities, predictions_of, save_matrix, save_predictions
 from pipelines.figures.curves import save_curves
+from pipelines.figures.of_run import save_training_figures
 from pipelines.files import write_whole
 from pipelines.recipe import Recipe
 from pipelines.run import Run, describe_split
@@ -127,6 +128,7 @@ def train(
         f"{len(validation.samples):,} validation images, {len(source.class_names)} classes"
         + (", trained by Keras" if engine == "keras" else "")
     )
+    save_training_figures(folder, training, recipe.augmentation, parts._asdict(), seed)
     if goes_on:
         console.print(f"{label}going on with the interrupted run in {folder}")
     bar = TrainingProgress(label)

@@ -85,7 +85,7 @@ def run_evaluate(path: Path, data: str | None, split: str | None, out: Path | No
         if copies is not None:
             console.print(str(copies))
     if place is not None:
-        written = save_evaluation(place, subject.key, predictions, evaluation, **about)
+        written = save_evaluation(place, subject.key, subject.dataset, predictions, evaluation, **about)
         if not as_json:
             console.print(f"everything is in {place.folder}: {', '.join(written)}")
 

@@ -5,12 +5,14 @@ from textwrap import fill
 
 from matplotlib.figure import Figure
 
+from pipelines.data.dataset import Dataset
 from pipelines.evaluation.calibration import reliability
 from pipelines.evaluation.predictions import Predictions
 from pipelines.evaluation.ranking import precision_recall_curves, roc_curves
 from pipelines.evaluation.result import Evaluation
 from pipelines.figures.calibration import draw_calibration
 from pipelines.figures.confusion import draw_confusion_matrix
+from pipelines.figures.of_run import save_prediction_samples
 from pipelines.figures.ranking import draw_precision_recall, draw_roc
 from pipelines.figures.saving import save_figure
 from pipelines.run import Run
@@ -53,9 +55,12 @@ def draw_evaluation(predictions: Predictions, evaluation: Evaluation, title: str
     return figures
 
 
-def save_evaluation_figures(run: Run, part: str, predictions: Predictions, evaluation: Evaluation) -> list[str]:
+def save_evaluation_figures(
+    run: Run, part: str, dataset: Dataset, predictions: Predictions, evaluation: Evaluation
+) -> list[str]:
     """Draw everything there is to see of an evaluation into the run folder; the names of the files."""
-    return _save(run, part, draw_evaluation(predictions, evaluation, part))
+    names = _save(run, part, draw_evaluation(predictions, evaluation, part))
+    return [*names, save_prediction_samples(run.folder, part, dataset, predictions.probabilities).name]
 
 
 def save_matrix(run: Run, part: str, evaluation: Evaluation) -> None:

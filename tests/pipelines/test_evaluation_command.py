@@ -22,7 +22,7 @@ from pipelines.training import train
 
 FIGURES = (
     "confusion_matrix_test.png", "confusion_matrix_test_normalised.png", "roc_test.png", "precision_recall_test.png",
-    "calibration_test.png",
+    "calibration_test.png", "predictions_test.png",
 )  # fmt: skip
 
 
@@ -300,7 +300,8 @@ def test_a_run_of_keras_is_asked_through_keras(
 def test_a_run_that_is_overwritten_takes_its_evaluations_along_and_nothing_else(
     command: Command, tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.evaluation.drawing.save_figure", lambda _, path: path.write_bytes(b"drawn"))
+    for module in ("evaluation.drawing", "figures.of_run"):
+        monkeypatch.setattr(f"pipelines.{module}.save_figure", lambda _, path: path.write_bytes(b"drawn"))
     run = tmp_path / "run"
     training = ("train", "--recipe", tiny_recipe, "--data", "drawn:70", "--epochs", 1, "--out", run)
     assert command(*training).status == 0
@@ -309,11 +310,12 @@ def test_a_run_that_is_overwritten_takes_its_evaluations_along_and_nothing_else(
     mine = ("roc_paper.png", "predictions_mine.csv", "confusion_matrix_old.png", "calibration_test.txt")
     for name in mine:
         (run / name).write_text("mine")
-    assert len(list(run.glob("*_test-drawn-70-5-*"))) == 6
+    assert len(list(run.glob("*_test-drawn-70-5-*"))) == 7
     assert command(*training, "--overwrite").status == 0
     assert {path.name for path in run.iterdir()} == {
         "config.json", "split.csv", "history.csv", "metrics.json", "curves.png", "model.safetensors",
-        "confusion_matrix_validation.png", "predictions_validation.csv", *mine,
+        "augmented.png", "class_distribution.png", "confusion_matrix_validation.png", "predictions_validation.csv",
+        *mine,
     }  # fmt: skip
 
 

@@ -40,8 +40,8 @@ def test_a_run_leaves_everything_behind(
     assert "best epoch" in done.out
     assert str(run) in done.out
     assert sorted(path.name for path in run.iterdir()) == [
-        "config.json", "confusion_matrix_validation.png", "curves.png", "history.csv", "metrics.json",
-        "model.safetensors", "predictions_validation.csv", "split.csv",
+        "augmented.png", "class_distribution.png", "config.json", "confusion_matrix_validation.png", "curves.png",
+        "history.csv", "metrics.json", "model.safetensors", "predictions_validation.csv", "split.csv",
     ]  # fmt: skip
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"]["name"] == "tiny"
@@ -59,7 +59,7 @@ def test_a_run_leaves_everything_behind(
     best = min(rows, key=lambda row: float(row["val_loss"]))
     assert metrics["training"]["best_epoch"] == int(best["epoch"]) + 1
     assert metrics["validation"]["accuracy"] == pytest.approx(float(best["val_accuracy"]))
-    for name in ("curves.png", "confusion_matrix_validation.png"):
+    for name in ("augmented.png", "class_distribution.png", "curves.png", "confusion_matrix_validation.png"):
         picture = cv2.imread(str(run / name))
         assert picture is not None, name
         assert picture.std() > 5, f"{name} is blank"
