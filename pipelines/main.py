@@ -4,8 +4,8 @@ import sys
 from importlib.util import find_spec
 
 NEEDED = (
-    "cv2", "filelock", "flask", "imagehash", "joblib", "matplotlib", "PIL", "pydantic", "rich", "scenedetect", "scipy",
-    "sklearn", "typer", "waitress",
+    "cv2", "filelock", "flask", "imagehash", "jinja2", "joblib", "matplotlib", "PIL", "pydantic", "rich", "scenedetect",
+    "scipy", "sklearn", "typer", "waitress",
 )  # fmt: skip
 
 

@@ -12,12 +12,6 @@ from threading import Thread, current_thread, main_thread
 LOOK_SECONDS = 0.3
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    available = getattr(os, "sched_getaffinity", None)
-    return len(available(0)) if available else os.cpu_count() or 1
-
-
 def end_with_parent(main: int) -> None:
     """End this process when its parent has ended, so that it does not go on beside the worker of the next run.
 

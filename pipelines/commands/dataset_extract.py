@@ -8,9 +8,9 @@ import typer
 
 from pipelines.console import console, errors, progress, table
 from pipelines.errors import UserError
+from pipelines.machine import available_cores
 from pipelines.movies.quality import REASONS
 from pipelines.movies.settings import Settings
-from pipelines.workers import processors
 
 if TYPE_CHECKING:
     from pipelines.movies.extract import Extraction, Progress
@@ -131,7 +131,7 @@ def extract(
             contributor=contributor,
             model=detector_model,
             download=download,
-            jobs=jobs or min(len(movies), processors()),
+            jobs=jobs or min(len(movies), available_cores()),
             watch=watch,
         )
     print_extraction(result, out)

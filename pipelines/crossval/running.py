@@ -23,8 +23,9 @@ from pipelines.figures.confusion import draw_confusion_matrix
 from pipelines.figures.folds import draw_fold_bars, draw_fold_curves
 from pipelines.figures.saving import save_figure
 from pipelines.files import write_text
+from pipelines.machine import available_cores
 from pipelines.recipe import Recipe
-from pipelines.workers import processors, without_interrupts
+from pipelines.workers import without_interrupts
 
 
 def run_crossval(
@@ -110,7 +111,7 @@ def run_crossval(
             engine=engine,
             epochs=config["epochs"],
             seed=seed,
-            threads=max(processors() // at_once, 1),
+            threads=max(available_cores() // at_once, 1),
             main_process=os.getpid(),
         )
         for fold in range(folds)
