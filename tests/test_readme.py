@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,26 @@ import scratchnet as sn
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-WITH_FILES = [example for example in EXAMPLES if '"model.keras"' in example]
+WITH_FILES = [example for example in EXAMPLES if "images" in example]
+EXPLAINING = [example for example in WITH_FILES if "grad_cam" in example]
+KERAS = [example for example in WITH_FILES if '"model.keras"' in example]
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 3
-    assert len(WITH_FILES) == 1
+    assert len(EXAMPLES) == 4
+    assert len(WITH_FILES) == 2
+    assert len(EXPLAINING) == len(KERAS) == 1
+
+
+def test_the_example_of_explanations_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = [sn.layers.Flatten(), sn.layers.Dense(3, activation="softmax")]
+    model = sn.Sequential([sn.Input((16, 16, 1)), sn.layers.Conv2D(4, 3, activation="relu"), *end])
+    model.save(tmp_path / "faces.keras")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"images": np.random.default_rng(0).random((2, 16, 16, 1), np.float32)}
+    exec(EXPLAINING[0], names)
+    assert names["where"].shape == names["pixels"].shape == (2, 16, 16)
+    assert names["maps"].shape == (2, 14, 14, 4)
 
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if example not in WITH_FILES])
@@ -41,7 +56,7 @@ def test_the_example_of_a_keras_model_runs(tmp_path: Path, monkeypatch: pytest.M
     theirs.save_weights(tmp_path / "other.weights.h5")
     images = np.random.default_rng(0).random((4, 48, 48, 1), np.float32)
     monkeypatch.chdir(tmp_path)
-    exec(WITH_FILES[0], {"images": images})
+    exec(KERAS[0], {"images": images})
     written = ["faces.keras", "faces.onnx", "faces.safetensors", "faces.weights.h5"]
     assert sorted(path.name for path in tmp_path.glob("faces.*")) == written
     again = sn.load_model("faces.keras")
