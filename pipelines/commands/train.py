@@ -36,8 +36,9 @@ def train(
 ) -> None:
     """Train a recipe on labelled images.
 
-    A part of the training images is held back for validation and chooses the best epoch; test images are not touched.
-    After an interruption the same command goes on where it stopped.
+    Where the data have no validation images, a part of the training images is held back. By them the best epoch is
+    kept, unless the recipe keeps the last; test images are not touched. After an interruption the same command goes on
+    where it stopped.
     """
     from pipelines.recipe_files import load_recipe
     from pipelines.training import train as train_recipe
