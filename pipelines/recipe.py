@@ -116,12 +116,20 @@ class TrainingSection(_Section):
     """See below."""
     reduce_lr_on_plateau: PlateauSection | None = None
     """See below."""
+    learning_rate_schedule: Literal["cosine"] | None = None
+    """`cosine` lets the learning rate fall to zero over the epochs, along half a cosine (arXiv:1608.03983)."""
 
     @property
     def selects(self) -> bool:
         """Whether validation images choose anything: the epoch that is kept, the end, or the learning rate."""
         chosen = self.early_stopping is not None or self.reduce_lr_on_plateau is not None
         return chosen or self.checkpoint.keep == "best"
+
+    @model_validator(mode="after")
+    def _sets_the_rate_once(self) -> "TrainingSection":
+        if self.learning_rate_schedule and self.reduce_lr_on_plateau:
+            raise ValueError("learning_rate_schedule and reduce_lr_on_plateau both set the learning rate; choose one")
+        return self
 
     @model_validator(mode="after")
     def _measures_accuracy(self) -> "TrainingSection":

@@ -28,10 +28,12 @@ from scratchnet.callbacks import (
     Callback,
     CSVLogger,
     EarlyStopping,
+    LearningRateScheduler,
     ModelCheckpoint,
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
+from scratchnet.schedules import CosineDecay
 
 
 class EpochClock(Callback):
@@ -134,7 +136,7 @@ def train(
     bar = TrainingProgress(label)
     weights = balanced_weights(training) if recipe.training.class_weight else None
     try:
-        history = fit(engine, model, training, validation, epochs, _callbacks(recipe, run, bar), weights)
+        history = fit(engine, model, training, validation, epochs, _callbacks(recipe, epochs, run, bar), weights)
     except KeyboardInterrupt:
         bar.close()
         raise TrainingInterruptedError(
@@ -155,9 +157,12 @@ def balanced_weights(dataset: Dataset) -> dict[int, float]:
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
-def _callbacks(recipe: Recipe, run: Run, bar: Callback) -> list[Callback]:
+def _callbacks(recipe: Recipe, epochs: int, run: Run, bar: Callback) -> list[Callback]:
     settings = recipe.training
     callbacks: list[Callback] = [EpochClock()]
+    if settings.learning_rate_schedule:
+        falling = CosineDecay(settings.optimizer.learning_rate, decay_steps=epochs)
+        callbacks.append(LearningRateScheduler(falling))
     if settings.reduce_lr_on_plateau:
         plateau = settings.reduce_lr_on_plateau
         callbacks.append(

@@ -45,7 +45,6 @@ def test_an_example_runs(
         assert (tmp_path / "digits.safetensors").exists()
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras's own
 def test_the_example_of_a_keras_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from oracle import keras
 

@@ -4,11 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from oracle import keras
 
-# Keras's own, when it saves: its arrays' conversion is older than NumPy 2
-quiet = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 layers = keras.layers
 Builder = Callable[[], Any]
 

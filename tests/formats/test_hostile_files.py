@@ -15,13 +15,11 @@ import h5py
 import numpy as np
 import pytest
 from fuzz import MUTATIONS, Samples, fuzz, make_samples
-from keras_zoo import quiet
 from oracle import keras
 
 import scratchnet as sn
 
 Config = dict[str, Any]
-pytestmark = quiet
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,11 @@ import h5py
 import numpy as np
 import pytest
 from keras2 import as_keras_2, save_as_keras_2
-from keras_zoo import APPLICATIONS, SMALL, inputs_of, outputs_of, quiet, randomise
+from keras_zoo import APPLICATIONS, SMALL, inputs_of, outputs_of, randomise
 from oracle import keras
 
 import scratchnet as sn
 
-pytestmark = quiet
 OLD = [name for name in SMALL if name != "all_kinds"]  # whose hard sigmoid is Keras 3's
 
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_zoo import APPLICATIONS, SMALL, inputs_of, outputs_of, quiet, randomise
+from keras_zoo import APPLICATIONS, SMALL, inputs_of, outputs_of, randomise
 from oracle import keras
 from processes import run_python
 
 import scratchnet as sn
 
 FORMATS = ("keras", "h5")
-pytestmark = quiet
 
 BLOCKED = """
 import sys

@@ -10,12 +10,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from keras_zoo import quiet
 from oracle import keras
 
 import scratchnet as sn
 
-pytestmark = quiet
 FORMATS = ("keras", "h5")
 SHAPE, CLASSES = (6, 6, 2), 3
 RNG = np.random.default_rng(0)

@@ -181,7 +181,6 @@ def test_weights_are_found_by_class_and_order_whatever_the_names(tmp_path: Path)
 
 
 # Keras asks TensorFlow's tensors for a copy in NumPy's old way
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_the_file_has_the_layout_that_keras_writes(tmp_path: Path) -> None:
     model = small()
     model.compile(Adam(), "mse")

@@ -44,7 +44,6 @@ def test_labels_and_order_are_those_without_augmentation() -> None:
 
 
 # Keras asks TensorFlow's tensors for a copy in NumPy's old way
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_keras_and_scratchnet_get_the_same_augmented_batches(tiny_recipe: Path) -> None:
     pytest.importorskip("tensorflow")
     recipe = load_recipe(str(tiny_recipe))

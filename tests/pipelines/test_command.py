@@ -90,7 +90,6 @@ def test_a_folder_that_cannot_be_written_to_is_named(command: Command, tiny_reci
 
 
 # Keras asks TensorFlow's tensors for a copy in NumPy's old way
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     folder = tmp_path / "demo"

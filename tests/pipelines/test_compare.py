@@ -26,10 +26,6 @@ from pipelines.run import Run
 from pipelines.twin import to_keras
 from scratchnet import layers
 
-# Keras asks TensorFlow's tensors for a copy in NumPy's old way
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
 QUICK = Pace(rounds=1, budget=0, lead=0, pause=0)
 
 

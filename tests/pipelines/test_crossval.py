@@ -188,7 +188,6 @@ def test_a_backend_that_forks_is_refused(plain_recipe: Path, faces: dict[str, Pa
     assert not (tmp_path / "crossval").exists()
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_keras_trains_the_same_folds(
     command: Command, plain_recipe: Path, plain: Path, faces: dict[str, Path], tmp_path: Path
 ) -> None:

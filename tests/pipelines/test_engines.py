@@ -20,10 +20,6 @@ from pipelines.engines import ENGINES, predict
 from pipelines.run import Run
 from pipelines.training import balanced_weights
 
-# Keras asks TensorFlow's tensors for a copy in NumPy's old way
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
 # ends its own process in the second step of the third epoch, as a power cut would
 KILLED = """
 import os, signal

@@ -214,7 +214,6 @@ def test_predict_names_what_is_missing(command: Command, pictures: list[Path], t
     assert "not a safetensors file" in command("predict", tmp_path / "text.safetensors", pictures[0]).err
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras's own
 def test_a_keras_file_with_classes_and_preprocessing_is_asked_like_any_other(
     command: Command, trained: dict[str, Path], faces: dict[str, Path], pictures: list[Path], tmp_path: Path
 ) -> None:
@@ -231,7 +230,6 @@ def test_a_keras_file_with_classes_and_preprocessing_is_asked_like_any_other(
     assert "images 21" in done.out
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras's own
 def test_what_is_missing_of_a_keras_files_training_is_said_in_one_line(
     command: Command, pictures: list[Path], tmp_path: Path
 ) -> None:

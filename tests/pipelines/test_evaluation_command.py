@@ -272,7 +272,6 @@ def test_a_model_with_one_sigmoid_unit_is_evaluated_as_two_classes(
 
 
 # Keras asks TensorFlow's tensors for a copy in NumPy's old way
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 @pytest.mark.usefixtures("without_figures")
 def test_a_run_of_keras_is_asked_through_keras(
     command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

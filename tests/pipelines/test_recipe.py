@@ -242,6 +242,11 @@ def changed(tiny: Path, folder: Path, old: str, new: str) -> str:
         ("validation = 0.2", "validation = 1.2", r"data\.validation: Input should be less than 1"),
         ("validation = 0.2", "validation = 0.8", r"data: .*must leave something to train on"),
         ("learning_rate = 0.01", "learning_rate = 0", r"training\.optimizer\.learning_rate"),
+        (
+            "batch_size = 16",
+            'batch_size = 16\nlearning_rate_schedule = "cosine"',
+            "training: .*both set the learning rate; choose one",
+        ),
         ("patience = 1", "patience = 0", r"training\.reduce_lr_on_plateau\.patience"),
         ('name = "tiny"', 'name = "../tiny"', "name: String should match pattern"),
         (

@@ -71,6 +71,21 @@ def test_a_run_leaves_everything_behind(
     assert model.preprocessing is not None
 
 
+@pytest.mark.parametrize("engine", ["scratch", "keras"])
+def test_the_learning_rate_falls_along_half_a_cosine(
+    engine: str, command: Command, tiny_recipe: Path, faces: dict[str, Path], tmp_path: Path
+) -> None:
+    schedule = ["training.reduce_lr_on_plateau=none", "training.learning_rate_schedule=cosine"]
+    done = command(
+        "train", tiny_recipe, "--data", faces["split"], "--out", tmp_path / "run", "--engine", engine,
+        "--set", "training.epochs=4", *(word for change in schedule for word in ("--set", change)),
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    with (tmp_path / "run" / "history.csv").open(newline="") as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+    assert rates == pytest.approx([0.01, 0.01 * (1 + 0.5**0.5) / 2, 0.005, 0.01 * (1 - 0.5**0.5) / 2])
+
+
 def test_the_same_seed_trains_the_same_model_and_another_does_not(
     command: Command, tiny_recipe: Path, faces: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -15,11 +15,6 @@ from pipelines.twin import from_keras, to_keras
 from scratchnet import layers
 from scratchnet.formats.keras_description import every_layer
 
-# Keras asks TensorFlow's tensors for a copy in NumPy's old way
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
-
 
 def plain() -> sn.Model:
     return sn.Sequential(

@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import warnings
 from pathlib import Path
 
 import cv2
@@ -50,11 +49,8 @@ def made(recipes: dict[str, Path], faces: dict[str, Path], tmp_path_factory: pyt
     """`scratch` and `keras`, evaluated on test images; `plain`, not evaluated; `two`; `folds`, a cross-validation."""
     root = tmp_path_factory.mktemp("report_runs")
     recipe, two = load_recipe(str(recipes["tiny"])), load_recipe(str(recipes["two"]))
-    with warnings.catch_warnings():
-        # Keras's own
-        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy", DeprecationWarning)
-        for engine in ENGINES:
-            train(recipe, open_source(faces["split"]), str(faces["split"]), root / engine, engine=engine)
+    for engine in ENGINES:
+        train(recipe, open_source(faces["split"]), str(faces["split"]), root / engine, engine=engine)
     train(recipe, open_source(faces["folder"]), str(faces["folder"]), root / "plain", epochs=1, seed=1)
     source = open_data("drawn:140:0", two.preprocessing, chosen=two.data.classes)
     train(two, source, "drawn:140:0", root / "two")
