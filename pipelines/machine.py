@@ -1,9 +1,15 @@
-"""The machine that something was measured on."""
+"""The machine, and the versions of packages, that something was measured with."""
 
 import os
 import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numba
+
+import scratchnet as sn
+
+PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -21,3 +27,21 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """What figures may depend on besides the configuration of what was run."""
+    found = {
+        "scratchnet": sn.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": processor_name(),
+        "processors": str(available_cores()),
+        "threads": str(numba.get_num_threads()),
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

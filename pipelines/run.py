@@ -19,100 +19,53 @@ backup/                while training is under way: where it goes on after an in
 """
 
 import csv
-import io
 import json
 import math
-import platform
 import re
 import shutil
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import numba
 
 import scratchnet as sn
 from pipelines.console import errors
 from pipelines.data.opening import open_data
-from pipelines.data.parts import Parts
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
-from pipelines.files import write_json, write_text
-from pipelines.machine import available_cores, processor_name
+from pipelines.files import write_json
 from pipelines.recipe import Recipe
+from pipelines.started import TEXT, StartedFolder
 from scratchnet.models.flat import flatten
 
-FORMAT = "scratchnet run"
-# a file name need not be valid UTF-8, and must come back as it was
-TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 # a part of the run's own data, or of others: all-faces-0a1b2c3d; or what a cross-validation has held out
 _PART = r"(train|validation|test|all|held_out)(-.+-[0-9a-f]{8})?"
 # what evaluations leave behind
 _EVALUATED = re.compile(
     rf"predictions_{_PART}\.(csv|png)|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
 )
-PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
 
 
-class Run:
-    """The files of one training.
+class Run(StartedFolder):
+    """The files of one training."""
 
-    Args:
-        folder: where they are.
-    """
+    kind = "run"
+    format = "scratchnet run"
+    config_name = "config.json"
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.model_path = folder / "model.safetensors"
         self.keras_model_path = folder / "model.keras"
         self.history_path = folder / "history.csv"
         self.metrics_path = folder / "metrics.json"
-        self.config_path = folder / "config.json"
-        self.split_path = folder / "split.csv"
         self.backup_folder = folder / "backup"
 
     @property
     def finished(self) -> bool:
         """Whether the training has come to its end."""
         return "training" in self.metrics()
-
-    def start(self, config: dict[str, Any], split: str, overwrite: bool) -> bool:
-        """Make the folder ready for a training of this configuration; nothing is written if it is refused.
-
-        Args:
-            config: what decides the training's result.
-            split: which sample is in which part, from `describe_split`.
-            overwrite: whether an earlier run in this folder may be deleted.
-
-        Returns:
-            Whether an interrupted training of the same configuration goes on.
-
-        Raises:
-            UserError: the folder holds a finished run, a run of another configuration or other data, or something else.
-        """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UserError(f"{self.folder} is a file; choose another --out")
-        if self.folder.is_dir() and any(self.folder.iterdir()):
-            if not self.is_run:
-                raise UserError(f"{self.folder} is not empty and is not a run; choose another --out")
-            if overwrite:
-                self.clear()
-            elif self.finished:
-                raise UserError(f"{self.folder} holds a finished run; choose another --out, or pass --overwrite")
-            else:
-                self._check_same(config, split)
-                return True
-        write_json(self.config_path, {"format": FORMAT, **config, "versions": versions()})
-        write_text(self.split_path, split)
-        return False
-
-    @property
-    def is_run(self) -> bool:
-        """Whether the folder is one of a run; other programs have a config.json too."""
-        return self.config_path.exists() and self.config().get("format") == FORMAT
 
     def clear(self) -> None:
         """Delete what a run writes, and nothing else."""
@@ -131,35 +84,6 @@ class Run:
         # the configuration last: until then an interrupted deletion can be repeated
         for path in (*own, *evaluated, self.config_path):
             path.unlink(missing_ok=True)
-
-    def _check_same(self, config: dict[str, Any], split: str) -> None:
-        earlier = self.config()
-        for key, value in json.loads(json.dumps(config)).items():
-            # one recipe may come from two files
-            if key not in ("origin", "changes") and earlier.get(key) != value:
-                raise UserError(
-                    f"{self.folder} holds an unfinished run with another {key}; "
-                    "repeat its command to go on, choose another --out, or pass --overwrite"
-                )
-        if self.split_path.exists() and self.split_path.read_text(**TEXT) != split:
-            raise UserError(
-                f"the data have changed since the run in {self.folder} was interrupted; "
-                "restore them, choose another --out, or pass --overwrite"
-            )
-
-    def config(self) -> dict[str, Any]:
-        """The configuration the run was started with.
-
-        Raises:
-            UserError: the folder is not a run.
-        """
-        try:
-            content: dict[str, Any] = json.loads(self.config_path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"{self.folder} is not a run: it has no readable {self.config_path.name}") from error
-        except ValueError as error:
-            raise UserError(f"{self.config_path} is damaged: {error}") from error
-        return content
 
     @property
     def engine(self) -> Engine:
@@ -216,16 +140,6 @@ def _figure(cell: str | None) -> float:
         return float(cell or "")
     except ValueError:
         return math.nan
-
-
-def describe_split(parts: Parts, class_names: tuple[str, ...]) -> str:
-    """Which sample is in which part, as csv."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "class", "part"])
-    for part, samples in parts._asdict().items():
-        writer.writerows([sample.name, class_names[sample.label], part] for sample in samples)
-    return text.getvalue()
 
 
 def open_model(path: Path) -> sn.Model:
@@ -300,21 +214,3 @@ def _ends_with_sigmoid(model: sn.Model) -> bool:
         return False
     last = graph.outputs[0].call
     return last >= 0 and getattr(graph.calls[last].layer, "activation", None) is sn.activations.sigmoid
-
-
-def versions() -> dict[str, str]:
-    """What the figures of a run may depend on besides its configuration."""
-    found = {
-        "scratchnet": sn.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "processor": processor_name(),
-        "processors": str(available_cores()),
-        "threads": str(numba.get_num_threads()),
-    }
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -21,7 +21,8 @@ from pipelines.figures.curves import save_curves
 from pipelines.figures.of_run import save_training_figures
 from pipelines.files import write_whole
 from pipelines.recipe import Recipe
-from pipelines.run import Run, describe_split
+from pipelines.run import Run
+from pipelines.started import describe_parts
 from pipelines.twin import to_keras
 from scratchnet.callbacks import (
     BackupAndRestore,
@@ -124,7 +125,9 @@ def train(
     training = make_dataset(source, parts.train, recipe, "training", True, seed)
     validation = make_dataset(source, parts.validation, recipe, "validation", False, seed)
     report_skipped(source, [training, validation])
-    goes_on = run.start(config, describe_split(parts, source.class_names), overwrite) and run.backup_folder.exists()
+    goes_on = (
+        run.start(config, describe_parts(parts._asdict(), source.class_names), overwrite) and run.backup_folder.exists()
+    )
     console.print(
         f"{label}{recipe.name}: {model.count_params():,} weights, {len(training.samples):,} training and "
         f"{len(validation.samples):,} validation images, {len(source.class_names)} classes"

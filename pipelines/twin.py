@@ -1,8 +1,11 @@
 """The Keras twin: the same network in Keras, with the same weights and the same training; and the way back."""
 
 import os
+import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +25,27 @@ def import_keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
-        import keras
-        import tensorflow  # noqa: F401  # Keras alone can be installed without it
+        with nullcontext() if "tensorflow" in sys.modules else _silence():
+            import keras
+            import tensorflow  # noqa: F401  # Keras alone can be installed without it
     except ImportError as error:
         raise UserError(
             'this needs TensorFlow, which is not installed: pip install -e ".[keras]" in the checkout'
         ) from error
     return keras
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Swallow what compiled code writes to standard error; TensorFlow tells of missing GPUs, whatever its log level."""
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def to_keras(model: sn.Model) -> Any:
@@ -50,7 +67,8 @@ def to_keras(model: sn.Model) -> Any:
     config, training = model_to_keras(model), training_to_keras(model)
     twin = keras.saving.deserialize_keras_object(config)
     with reading():
-        _set_weights(twin, model)
+        for own, layer in _weighted_layers(twin, model):
+            own.set_weights([weight.data for weight in layer.weights])
         if training is not None:
             twin.compile_from_config(training)
             twin.optimizer.build(twin.trainable_variables)
@@ -85,20 +103,17 @@ def from_keras(model: Any) -> sn.Model:
     return ours
 
 
-def _set_weights(twin: Any, model: sn.Model) -> None:
-    for layer in model.layers:
-        own = twin.get_layer(layer.name)
-        if isinstance(layer, sn.Model):
-            _set_weights(own, layer)
-        elif layer.weights:
-            own.set_weights([weight.data for weight in layer.weights])
-
-
 def copy_weights_back(twin: Any, model: sn.Model) -> None:
     """Give a model the weights of its twin from `to_keras`."""
+    for own, layer in _weighted_layers(twin, model):
+        layer.set_weights(own.get_weights())
+
+
+def _weighted_layers(twin: Any, model: sn.Model) -> Iterator[tuple[Any, sn.layers.Layer]]:
+    """The layers that have weights, each beside Keras's, those of models within models too."""
     for layer in model.layers:
         own = twin.get_layer(layer.name)
         if isinstance(layer, sn.Model):
-            copy_weights_back(own, layer)
+            yield from _weighted_layers(own, layer)
         elif layer.weights:
-            layer.set_weights(own.get_weights())
+            yield own, layer

@@ -1,13 +1,13 @@
-"""Processes that work for another one: with their share of the processors, and not longer than it."""
+"""Processes and threads that work beside another one: with their share of the processors, and not longer than it."""
 
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from multiprocessing import current_process
-from threading import Thread, current_thread, main_thread
+from threading import Event, Thread, current_thread, main_thread
 
 LOOK_SECONDS = 0.3
 
@@ -34,6 +34,30 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
     Thread(target=look, daemon=True).start()
+
+
+@contextmanager
+def meanwhile(action: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Do something again and again, in another thread, and once more at the end.
+
+    Args:
+        action: must not raise.
+        seconds: between one time and the next.
+    """
+    over = Event()
+
+    def repeat() -> None:
+        while not over.wait(seconds):
+            action()
+        action()
+
+    thread = Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pipelines.compare.comparison import ACTIVATIONS, GRADIENTS, Comparison
 from pipelines.compare.differences import NUDGE, Difference
 from pipelines.console import console, table
 from pipelines.files import write_json
-from pipelines.run import versions
+from pipelines.machine import versions
 
 SHOWN_STEPS = 10
 COLUMNS = ["largest difference", "as a share", "judged"]

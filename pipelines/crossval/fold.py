@@ -18,7 +18,8 @@ from pipelines.engines import Engine
 from pipelines.errors import TrainingInterruptedError, UserError
 from pipelines.evaluation import predictions_of, save_predictions
 from pipelines.recipe import Recipe
-from pipelines.run import TEXT, Run, describe_split, open_model
+from pipelines.run import Run, open_model
+from pipelines.started import TEXT, describe_parts
 from pipelines.training import make_dataset, train
 from pipelines.workers import end_with_parent, limit_threads, without_interrupts
 
@@ -92,7 +93,7 @@ def _worker(task: Task) -> Iterator[None]:
 def _run(task: Task) -> FoldResult:
     run = Run(task.folder)
     source = open_data(task.data, task.recipe.preprocessing, chosen=task.recipe.data.classes)
-    if run.is_run and run.finished:
+    if run.is_started and run.finished:
         _check_finished(run, task, source)
         result = FoldResult.read(task.fold, run)
         if result is not None:
@@ -116,7 +117,7 @@ def _run(task: Task) -> FoldResult:
 
 
 def _check_finished(run: Run, task: Task, source: Source) -> None:
-    config, split = run.config(), describe_split(task.parts, source.class_names)
+    config, split = run.config(), describe_parts(task.parts._asdict(), source.class_names)
     expected = {
         "recipe": task.recipe.model_dump(mode="json"),
         "engine": task.engine,

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, Thread
 from typing import NamedTuple
 
 from pipelines.console import console, duration
 from pipelines.crossval.results import HELD_OUT
 from pipelines.errors import UserError
 from pipelines.run import Run
+from pipelines.workers import meanwhile
 
 LOOK_SECONDS = 1.0
 TELL_SECONDS = 60.0
@@ -62,25 +62,19 @@ def told(runs: Sequence[Run], epochs: int) -> Iterator[None]:
         runs: of the folds.
         epochs: that each takes at most.
     """
-    over = Event()
     began, begun = time.monotonic(), look(runs, epochs)
+    last, at = begun, began
 
     def watch() -> None:
-        last, at = begun, began
-        while not over.wait(LOOK_SECONDS):
-            now = look(runs, epochs)
-            due = time.monotonic() - at >= TELL_SECONDS and now.epochs > last.epochs
-            if (now.folds > last.folds or due) and now.folds < len(runs):
-                console.print(tell(now, begun, len(runs), epochs, time.monotonic() - began))
-                last, at = now, time.monotonic()
+        nonlocal last, at
+        now = look(runs, epochs)
+        due = time.monotonic() - at >= TELL_SECONDS and now.epochs > last.epochs
+        if (now.folds > last.folds or due) and now.folds < len(runs):
+            console.print(tell(now, begun, len(runs), epochs, time.monotonic() - began))
+            last, at = now, time.monotonic()
 
-    thread = Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(watch, LOOK_SECONDS):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _is_done(run: Run) -> bool:

@@ -186,12 +186,12 @@ def _save(store: CrossvalFolder, summary: Summary, recipe: Recipe, inner: float 
     mean = sum(published) / len(published) if published else None
     for name, title, reference in (("accuracy", "Validation accuracy", mean), ("loss", "Validation loss", None)):
         figure = draw_fold_curves(histories, f"val_{name}", f"{title} {watched}", published=reference)
-        save_figure(figure, store.path / f"{name}_per_fold.png")
+        save_figure(figure, store.folder / f"{name}_per_fold.png")
     accuracies = [fold.accuracy for fold in summary.folds]
     bars = draw_fold_bars(accuracies, "Accuracy of the held-out folds", published)
-    save_figure(bars, store.path / "fold_accuracies.png")
+    save_figure(bars, store.folder / "fold_accuracies.png")
     pooled = summary.pooled
     title = f"all held-out images: accuracy {pooled.accuracy:.1%}, macro F1 {pooled.macro_f1:.3f}"
-    save_figure(draw_confusion_matrix(pooled.matrix, pooled.class_names, title), store.path / "confusion_matrix.png")
+    save_figure(draw_confusion_matrix(pooled.matrix, pooled.class_names, title), store.folder / "confusion_matrix.png")
     write_text(store.table_path, results_csv(summary))
     store.finish(results=summary.to_json())

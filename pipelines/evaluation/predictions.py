@@ -14,7 +14,8 @@ from pipelines.data.dataset import Batch, Dataset
 from pipelines.engines import Engine, predict
 from pipelines.errors import UserError
 from pipelines.files import write_text
-from pipelines.run import TEXT, Run
+from pipelines.run import Run
+from pipelines.started import TEXT
 
 # how far the sum of a softmax in float32 may be from 1
 ROUNDING = 1e-3

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 from joblib import Parallel, delayed
@@ -25,6 +24,7 @@ from pipelines.movies.one_film import Done, Job, extract_film
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Work
 from pipelines.movies.yunet_model import yunet_model
+from pipelines.workers import meanwhile
 
 CONTRIBUTOR = "film"
 WATCH_SECONDS = 0.3
@@ -234,23 +234,13 @@ def _watched(jobs: list[Job], lengths: Sequence[tuple[str, float | None]], watch
     if watch is None:
         yield
         return
-    over = Event()
 
     def look() -> None:
-        while True:
-            last = over.wait(WATCH_SECONDS)
-            told = [Work(job.work).told()[1] for job in jobs]
-            watch([Progress(name, at, length) for (name, length), at in zip(lengths, told, strict=True)])
-            if last:
-                return
+        told = [Work(job.work).told()[1] for job in jobs]
+        watch([Progress(name, at, length) for (name, length), at in zip(lengths, told, strict=True)])
 
-    thread = Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(look, WATCH_SECONDS):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _tidy(folder: Path) -> None:

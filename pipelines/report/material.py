@@ -18,7 +18,8 @@ from pipelines.errors import UserError
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import parse_recipe
 from pipelines.report.wording import readable
-from pipelines.run import FORMAT, TEXT, Run, open_model
+from pipelines.run import Run, open_model
+from pipelines.started import TEXT
 
 PARTS = ("train", "validation", "test")
 ENGINES = {"scratch": "scratchnet", "keras": "Keras"}
@@ -163,7 +164,7 @@ class StudyMaterial:
     """One cross-validation.
 
     Attributes:
-        folder: its files.
+        files: of its folder.
         label: what it is called on the page.
         config: as it was started.
         recipe: what was trained.
@@ -171,7 +172,7 @@ class StudyMaterial:
         results: of all folds together; None before the last is done.
     """
 
-    folder: CrossvalFolder
+    files: CrossvalFolder
     label: str
     config: Mapping[str, Any]
     recipe: Recipe
@@ -181,7 +182,7 @@ class StudyMaterial:
     @property
     def path(self) -> str:
         """The folder as it was named, for commands."""
-        return str(self.folder.path)
+        return str(self.files.folder)
 
     @property
     def engine_name(self) -> str:
@@ -220,7 +221,7 @@ def gather(folders: Sequence[Path]) -> Material:
     """
     runs, studies = [], []
     for folder, label in zip(folders, _labels(folders), strict=True):
-        if CrossvalFolder(folder).config_path.exists():
+        if CrossvalFolder(folder).is_started:
             studies.append(_gather_study(folder, label))
         else:
             runs.append(_gather_run(folder, label))
@@ -263,7 +264,7 @@ def _labels(folders: Sequence[Path]) -> list[str]:
 def _gather_run(folder: Path, label: str, fold: int | None = None) -> RunMaterial:
     run = Run(folder)
     config = run.config()
-    if config.get("format") != FORMAT:
+    if not run.is_started:
         raise UserError(f"{folder} is not a run: its config.json is another program's")
     _check_config(config, run.config_path)
     recipe = parse_recipe(config["recipe"], f"of {folder}")

@@ -324,7 +324,7 @@ def test_folders_of_something_else_are_left_alone(command: Command, plain_recipe
     for name, message in (
         ("letters", "is not empty and is not a cross-validation"),
         ("file", "is a file"),
-        ("other", "is not a cross-validation's"),
+        ("other", "is not empty and is not a cross-validation"),
     ):
         for extra in ((), ("--overwrite",)):
             done = command("crossval", "--recipe", plain_recipe, "--data", "drawn:70", "--out", tmp_path / name, *extra)

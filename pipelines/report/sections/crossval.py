@@ -123,7 +123,7 @@ def _beside(studies: Sequence[StudyMaterial]) -> Table:
 
 
 def _same_folds(one: StudyMaterial, other: StudyMaterial) -> bool:
-    paths = [study.folder.split_path for study in (one, other)]
+    paths = [study.files.split_path for study in (one, other)]
     same = all(path.exists() for path in paths) and paths[0].read_bytes() == paths[1].read_bytes()
     return same and one.config["data"] == other.config["data"]
 

@@ -1,0 +1,124 @@
+"""A folder that work was started in: what it was started with, and whether the same work goes on in it."""
+
+import csv
+import io
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipelines.data.sample import Sample
+from pipelines.errors import UserError
+from pipelines.files import write_json, write_text
+from pipelines.machine import versions
+
+# a file name need not be valid UTF-8, and must come back as it was
+TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
+REMEDY = "choose another --out, or pass --overwrite"
+
+
+class StartedFolder(ABC):
+    """A folder with the configuration of the work in it, and with the part that each sample of the data has there.
+
+    Args:
+        folder: where it is; nothing is read or written yet.
+    """
+
+    kind: ClassVar[str]
+    """What the work is called in messages."""
+    format: ClassVar[str]
+    """What its configuration calls itself."""
+    config_name: ClassVar[str]
+    """The file of its configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config_path = folder / self.config_name
+        self.split_path = folder / "split.csv"
+
+    @property
+    @abstractmethod
+    def finished(self) -> bool:
+        """Whether the work has come to its end."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Delete what the work writes, and nothing else."""
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the folder is one of this kind; other programs have files of the same name."""
+        return self.config_path.exists() and self.config().get("format") == self.format
+
+    def start(self, config: Mapping[str, Any], split: str, overwrite: bool) -> bool:
+        """Make the folder ready for work of this configuration; nothing is written if it is refused.
+
+        Args:
+            config: what decides the result.
+            split: which sample is in which part, from `describe_parts`.
+            overwrite: whether earlier work in this folder may be deleted.
+
+        Returns:
+            Whether interrupted work of the same configuration goes on.
+
+        Raises:
+            UserError: the folder holds finished work, work of another configuration or other data, or something else.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is a file; choose another --out")
+        goes_on = False
+        if self.folder.is_dir() and any(self.folder.iterdir()):
+            if not self.is_started:
+                raise UserError(f"{self.folder} is not empty and is not a {self.kind}; choose another --out")
+            if overwrite:
+                self.clear()
+            elif self.finished:
+                raise UserError(f"{self.folder} holds a finished {self.kind}; {REMEDY}")
+            else:
+                self._check_same(config, split)
+                goes_on = True
+        if not goes_on:
+            write_json(self.config_path, {"format": self.format, **config, "versions": versions()})
+        write_text(self.split_path, split)
+        return goes_on
+
+    def config(self) -> dict[str, Any]:
+        """The configuration the work was started with.
+
+        Raises:
+            UserError: the folder has none, or it is damaged.
+        """
+        try:
+            content = json.loads(self.config_path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"{self.folder} is not a {self.kind}: it has no readable {self.config_name}") from error
+        except ValueError as error:
+            raise UserError(f"{self.config_path} is damaged: {error}") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{self.config_path} is damaged: it holds no settings by name")
+        return content
+
+    def _check_same(self, config: Mapping[str, Any], split: str) -> None:
+        earlier = self.config()
+        for key, value in json.loads(json.dumps(config)).items():
+            # one recipe may come from two files
+            if key not in ("origin", "changes") and earlier.get(key) != value:
+                raise UserError(
+                    f"{self.folder} holds an unfinished {self.kind} with another {key}; "
+                    f"repeat its command to go on, {REMEDY}"
+                )
+        if self.split_path.exists() and self.split_path.read_text(**TEXT) != split:
+            raise UserError(
+                f"the data have changed since the {self.kind} in {self.folder} was interrupted; restore them, {REMEDY}"
+            )
+
+
+def describe_parts(parts: Mapping[str, Sequence[Sample]], class_names: Sequence[str]) -> str:
+    """Which sample is in which part, as csv."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "class", "part"])
+    for part, samples in parts.items():
+        writer.writerows([sample.name, class_names[sample.label], part] for sample in samples)
+    return text.getvalue()
