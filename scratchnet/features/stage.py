@@ -150,7 +150,7 @@ _filter_one, _filter_two = _filter_rows(1), _filter_rows(2)
 
 @kernel
 @_of_this_file
-def _load_plane(x, start, pixel_step, map_step, members, count, line):
+def _load_plane(x, start, pixel_step, map_step, members, count, line):  # type: ignore[no-untyped-def]
     """A row of a plane: the sum of some maps' rows; `line` is without the zeros around it."""
     number = line.dtype.type
     if count == 3 and pixel_step == 3:
@@ -177,7 +177,7 @@ def _load_plane(x, start, pixel_step, map_step, members, count, line):
 
 @kernel
 @_of_this_file
-def _halve(line, halved, average):
+def _halve(line, halved, average):  # type: ignore[no-untyped-def]
     """The maximum, or the sum, of each two neighbours."""
     if average:
         for j in range(halved.size):
@@ -190,7 +190,7 @@ def _halve(line, halved, average):
 
 @kernel
 @_of_this_file
-def _store_row(line, step, factor, average, scratch, y, at, y_pixel, count):
+def _store_row(line, step, factor, average, scratch, y, at, y_pixel, count):  # type: ignore[no-untyped-def]
     """The maximum, or the sum, of each `step` pixels of a row, times a factor, into `count` places of `y`."""
     size, from_scratch = count * step, False
     half = scratch.size // 2
@@ -219,7 +219,7 @@ def _store_row(line, step, factor, average, scratch, y, at, y_pixel, count):
 
 @kernel(parallel=True)
 @_of_this_file
-def _stage(x, factor, layout, members, counts, first, filters, steps, weights, y):
+def _stage(x, factor, layout, members, counts, first, filters, steps, weights, y):  # type: ignore[no-untyped-def]
     """`x` and `y` are flat; `layout` is made in `Stage.__call__`; a task is a band of pooled rows of one image."""
     images, height, width, channels, pixel_step, map_step = (
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5]
@@ -380,4 +380,4 @@ def _weights_of_parts(mask: FloatArray) -> FloatArray:
     to_parts = np.array([[0, 1, 0], [0.5, 0, 0.5], [-0.5, 0, 0.5]])  # (a, b, c) -> c, e, d
     parts = to_parts @ mask.astype(np.float64) @ to_parts.T
     parts[np.abs(parts) <= NEGLIGIBLE * np.abs(parts).max()] = 0
-    return np.array([parts["ced".index(v), "ced".index(h)] for v, h in PARTS])
+    return np.array([parts["ced".index(part[0]), "ced".index(part[1])] for part in PARTS])
