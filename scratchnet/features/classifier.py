@@ -148,7 +148,7 @@ class ScratchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_")
         shape = self.input_shape_
         rows, _, _ = as_rows(self, X, shape if len(shape) == 3 else None, reset=False)
-        return np.asarray(self.model_.predict(to_floats(rows, shape), batch_size=self.batch_size))
+        return np.asarray(self.model_.predict(to_floats(rows, shape), batch_size=int(self.batch_size)))
 
     def _check_parameters(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
