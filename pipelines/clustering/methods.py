@@ -180,7 +180,7 @@ def _hdbscan(vectors: Floats, clusters: int, seed: int) -> Labels:
     least = max(CORE, round(SMALLEST * len(vectors)))
     if least > len(vectors):
         raise UserError(f"HDBSCAN needs {CORE} images at least, got {len(vectors)}")
-    return np.asarray(HDBSCAN(min_cluster_size=least, copy=True).fit_predict(vectors))
+    return np.asarray(HDBSCAN(min_cluster_size=least, min_samples=CORE, copy=True).fit_predict(vectors))
 
 
 def _spectral(vectors: Floats, clusters: int, seed: int) -> Labels:
