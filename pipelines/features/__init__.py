@@ -1,0 +1,1 @@
+"""Vectors of images: made in several ways, compared, searched."""
