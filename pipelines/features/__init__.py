@@ -1,1 +1,1 @@
-"""Vectors of images: made in several ways, compared, searched."""
+"""Images as vectors: by pixels, fixed filters, or a layer of a trained model."""
