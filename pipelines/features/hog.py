@@ -4,20 +4,19 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
+from pipelines.features.vectors import FloatBatch, unit
 
 CELL = 8  # pixels of a side
 BLOCK = 2  # cells of a side
 DIRECTIONS = 9
-# larger images are shrunk to this side: cells are to be parts of a face, such as an eye
+# larger images are shrunk to this side: a cell is to be a part of a face, such as an eye
 LARGEST = 64
 SMALLEST = CELL * BLOCK
 
 
-class HogVectors:
+class HogMaker:
     """Vectors from OpenCV's `HOGDescriptor` (Dalal & Triggs, 2005, https://doi.org/10.1109/CVPR.2005.177).
 
     The settings are the paper's: cells of 8x8 pixels with a histogram of 9 directions over 180 degrees each, blocks of
@@ -28,50 +27,34 @@ class HogVectors:
     64 pixels and the shorter one at least 16. So 48x48 pixels give 25 blocks of 36 numbers, 900 in all.
 
     Args:
-        size: (height, width, channels) of the images.
+        preprocessing: of the images; its size and colour count, its range of numbers does not.
+        normalize: divide each vector by its length.
 
     Attributes:
         name: for tables.
-        preprocessing: how images are wanted: pixels from 0 to 255.
+        preprocessing: how images are wanted: pixels from 0 to 255, of the size that is looked at.
         dimension: numbers in a vector.
-
-    Raises:
-        DataError: no image has such a size.
     """
 
-    def __init__(self, size: tuple[int, int, int]) -> None:
-        """Choose the window."""
-        height, width, channels = size
-        Preprocessing(height, width, channels)  # refuses what no image can be
-        shrunk = min(1.0, LARGEST / max(height, width))
-        rows, columns = (max(SMALLEST, CELL * round(side * shrunk / CELL)) for side in (height, width))
-        self.name = "HOG"
-        self.preprocessing = Preprocessing(rows, columns, channels, scale=1.0)
-        block = (CELL * BLOCK, CELL * BLOCK)
-        self._descriptor = cv2.HOGDescriptor((columns, rows), block, (CELL, CELL), (CELL, CELL), DIRECTIONS)
+    name = "HOG"
+
+    def __init__(self, preprocessing: Preprocessing, normalize: bool = False) -> None:
+        """Choose the size that is looked at."""
+        sides = (preprocessing.height, preprocessing.width)
+        shrunk = min(1.0, LARGEST / max(sides))
+        rows, columns = (max(SMALLEST, CELL * round(side * shrunk / CELL)) for side in sides)
+        self.preprocessing = Preprocessing(rows, columns, preprocessing.channels, scale=1.0)
+        block, cell = (CELL * BLOCK, CELL * BLOCK), (CELL, CELL)
+        self._descriptor = cv2.HOGDescriptor((columns, rows), block, cell, cell, DIRECTIONS)
         self.dimension = int(self._descriptor.getDescriptorSize())
+        self._normalize = normalize
 
-    def fit(self, batches: Iterable[NDArray[np.float32]]) -> None:
-        """Nothing: the vectors depend on the image alone."""
+    def fit(self, batches: Iterable[FloatBatch]) -> None:
+        """There is nothing to learn; the batches are left unread."""
 
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The vectors of images.
-
-        Args:
-            images: float32 (n, height, width, channels), as `preprocessing` makes them.
-
-        Returns:
-            float32 (n, dimension), C-contiguous.
-
-        Raises:
-            DataError: `images` has another shape.
-        """
-        made = self.preprocessing
-        if images.ndim != 4 or images.shape[1:] != (made.height, made.width, made.channels):
-            raise DataError(
-                f"images must be of shape (n, {made.height}, {made.width}, {made.channels}), got {images.shape}"
-            )
+    def __call__(self, images: FloatBatch) -> FloatBatch:
+        """Float32 (n, dimension); see `pipelines.features.vectors.VectorMaker`."""
         result = np.empty((len(images), self.dimension), np.float32)
         for row, image in enumerate(np.clip(np.rint(images), 0, 255).astype(np.uint8)):
             result[row] = self._descriptor.compute(image).reshape(-1)
-        return result
+        return unit(result) if self._normalize else result
