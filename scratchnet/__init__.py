@@ -10,6 +10,9 @@
 (1, 2)
 """
 
+import importlib
+from types import ModuleType
+
 from scratchnet import (
     activations,
     callbacks,
@@ -59,3 +62,10 @@ __all__ = [
     "set_random_seed",
     "warmup",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`scratchnet.features` needs scikit-learn, so it is imported when it is first asked for."""
+    if name == "features":
+        return importlib.import_module("scratchnet.features")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

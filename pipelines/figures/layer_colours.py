@@ -7,7 +7,7 @@ from collections.abc import Iterable
 FAMILIES = {
     "input": ("#d9d9d9", ("Input",)),
     "convolution": ("#56b4e9", ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")),
-    "normalisation": ("#f0e442", ("BatchNormalization", "Normalization", "Rescaling")),
+    "normalisation": ("#f0e442", ("BatchNormalization", "Normalization", "Rescaling", "UnitNormalization")),
     "activation": ("#e69f00", ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax")),
     "pooling": (
         "#d55e00",

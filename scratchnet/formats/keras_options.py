@@ -68,6 +68,7 @@ SPECS: Mapping[str, Spec] = {
     ),
     "Softmax": _spec(layers.Softmax, "axis"),
     "Subtract": _spec(layers.Subtract),
+    "UnitNormalization": _spec(layers.UnitNormalization, "axis"),
     "ZeroPadding2D": _spec(layers.ZeroPadding2D, "padding"),
 }
 

@@ -11,6 +11,7 @@ from scratchnet.formats.onnx_activations import clip, write_activation
 from scratchnet.formats.onnx_graph import Graph, Layout, Value
 from scratchnet.layers.base import Layer
 from scratchnet.layers.symbolic import BatchShape
+from scratchnet.layers.unit_normalization import LEAST_NORM
 from scratchnet.ops.geometry import slide
 
 # what a layer makes of its inputs, which are those of one call
@@ -210,6 +211,13 @@ def _normalization(graph: Graph, layer: kinds.Normalization, values: list[Value]
     return Value(y, shape)
 
 
+def _unit_normalization(graph: Graph, layer: kinds.UnitNormalization, values: list[Value], shape: BatchShape) -> Value:
+    value = graph.plain(values[0])
+    norm = graph.add("ReduceL2", [value.name], layer.name, axes=list(layer.axes), keepdims=1)
+    norm = graph.add("Max", [norm, graph.constant(np.float32(LEAST_NORM), f"{layer.name}/least")], layer.name)
+    return Value(graph.add("Div", [value.name, norm], layer.name), shape)
+
+
 def _zero_padding(graph: Graph, layer: kinds.ZeroPadding2D, values: list[Value], shape: BatchShape) -> Value:
     (value,) = values
     pads = np.zeros((2, 4), np.int64)
@@ -277,5 +285,6 @@ WRITERS: dict[type[Layer], Writer] = {
     kinds.SeparableConv2D: _separable,
     kinds.Softmax: _softmax,
     kinds.Subtract: _merge("Sub"),
+    kinds.UnitNormalization: _unit_normalization,
     kinds.ZeroPadding2D: _zero_padding,
 }

@@ -10,6 +10,7 @@ from scratchnet.layers.normalization import BatchNormalization
 from scratchnet.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
 from scratchnet.layers.regularization import Dropout
 from scratchnet.layers.rescaling import Normalization, Rescaling
+from scratchnet.layers.unit_normalization import UnitNormalization
 
 __all__ = [
     "ELU",
@@ -40,5 +41,6 @@ __all__ = [
     "SeparableConv2D",
     "Softmax",
     "Subtract",
+    "UnitNormalization",
     "ZeroPadding2D",
 ]
