@@ -11,6 +11,8 @@ from pipelines.features.vectors import Size, VectorMaker, open_maker
 from pipelines.run import open_model
 
 RANDOM_SEEDS = 3
+# larger images are shrunk to this side before their pixels are vectors, which would not fit in memory otherwise
+LARGEST_SIDE = 48
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def open_contenders(model: Path | None, size: Size, layer: str | None, seed: int
     """
     seeds = range(seed, seed + RANDOM_SEEDS)
     found = [
-        Contender("pixels", "pixels", [open_maker("pixels", size=size)]),
+        _pixels(size),
         Contender("fixed", "fixed filters", [open_maker("fixed", size=size, seed=seed)]),
         Contender("random", "random filters", [open_maker("random", size=size, seed=own) for own in seeds]),
         Contender("hog", "HOG", [open_maker("hog", size=size)]),
@@ -58,9 +60,23 @@ def open_contenders(model: Path | None, size: Size, layer: str | None, seed: int
     return found
 
 
+def _pixels(size: Size) -> Contender:
+    height, width, channels = size
+    shrunk = min(1.0, LARGEST_SIDE / max(height, width))
+    rows, columns = (max(1, round(side * shrunk)) for side in (height, width))
+    name = "pixels" if shrunk == 1 else f"pixels ({rows}x{columns})"
+    return Contender("pixels", name, [open_maker("pixels", size=(rows, columns, channels))])
+
+
 def default_layer(path: Path) -> str:
-    """The name of the layer before a model's class scores; `UserError` if it has none."""
+    """The name of the layer before a model's class scores.
+
+    Raises:
+        UserError: it has none, or there is no such run or model.
+        ModelFileError: the file cannot be used.
+    """
+    model = open_model(path)
     try:
-        return last_before_scores(open_model(path))
+        return last_before_scores(model)
     except ValueError as error:
-        raise error if isinstance(error, UserError) else UserError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
