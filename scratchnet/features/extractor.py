@@ -21,7 +21,7 @@ PROJECTIONS = ("orthogonal", "pca", None)
 PROJECTION_STREAM = STAGES  # random numbers of the projection are apart from those of the filters
 
 
-class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Three stages of convolution with 3x3x3 filters, ReLU and pooling; flattened, and projected to a short vector.
 
     A scikit-learn transformer. Nothing is trained: filters are fixed (see `filter_bank`), random, or the caller's own;

@@ -54,8 +54,12 @@ def maps_network(shape: Shape, kernels: Sequence[FloatArray], pool: str, pools: 
     stack: list[layers.Layer] = []
     for number, (kernel, window) in enumerate(zip(kernels, pools, strict=True), 1):
         name = f"stage_{number}"
-        options = {"padding": "same", "activation": "relu", "use_bias": False, "trainable": False}
-        stack.append(layers.Conv2D(kernel.shape[3], kernel.shape[:2], name=f"{name}_filters", **options))
+        stack.append(
+            layers.Conv2D(
+                kernel.shape[3], kernel.shape[:2], padding="same", activation="relu", use_bias=False, trainable=False,
+                name=f"{name}_filters",
+            )
+        )  # fmt: skip
         if window != (1, 1):
             stack.append(POOLS[pool](window, name=f"{name}_pool"))
     model = Sequential([layers.Input(shape), *stack, layers.Flatten(name="flatten")], name="maps")
