@@ -10,10 +10,11 @@ from pipelines.console import console, table
 UNKNOWN = "-"
 
 
-def print_choice(choice: Choice, number: int, why: str) -> None:
-    """Print how many clusters there are to be, and what both rules say."""
+def print_choice(choice: Choice, number: int | None, why: str) -> None:
+    """Print how many clusters there are to be, and what both rules say; no number where no method is told one."""
+    told = why if number is None else f"{number} clusters, {why}"
     console.print(
-        f"{number} clusters, {why}; over {choice.numbers[0]} to {choice.numbers[-1]} the largest silhouette is at "
+        f"{told}; over {choice.numbers[0]} to {choice.numbers[-1]} the largest silhouette is at "
         f"{choice.by_silhouette}, the elbow at {choice.by_elbow}"
     )
 

@@ -53,14 +53,10 @@ class Probed:
 def standardised(training: Part, *others: Part) -> list[Part]:
     """Parts with mean 0 and standard deviation 1 in each dimension of the training part; it comes first."""
     scaler = StandardScaler().fit(training.vectors)
-    return [
-        Part(np.asarray(scaler.transform(part.vectors), np.float32), part.labels) for part in (training, *others)
-    ]
+    return [Part(np.asarray(scaler.transform(part.vectors), np.float32), part.labels) for part in (training, *others)]
 
 
-def linear_probe(
-    training: Part, choosing: Part, evaluated: Part, strengths: Sequence[float] = STRENGTHS
-) -> Probed:
+def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Sequence[float] = STRENGTHS) -> Probed:
     """Logistic regression with an L2 penalty, fitted by L-BFGS (Alain & Bengio, 2017, https://arxiv.org/abs/1610.01644).
 
     Penalties are tried from the strongest on, as long as the accuracy on the choosing part rises.
@@ -86,9 +82,7 @@ def linear_probe(
     return Probed(float(best.score(evaluated.vectors, evaluated.labels)), chosen, highest)
 
 
-def neighbour_probe(
-    training: Part, choosing: Part, evaluated: Part, neighbours: Sequence[int] = NEIGHBOURS
-) -> Probed:
+def neighbour_probe(training: Part, choosing: Part, evaluated: Part, neighbours: Sequence[int] = NEIGHBOURS) -> Probed:
     """The most frequent class among the nearest training vectors by Euclidean distance, the first class of equals.
 
     Args:

@@ -215,7 +215,7 @@ def test_a_model_that_has_diverged_is_refused_and_nothing_is_written(command: Co
     [
         (("fixd", "--data", "drawn:70"), "fixd is unknown"),
         (("pixels",), "pixels does not say which images to cluster; pass --data"),
-        (("RUN", "--layer", "dense_9"), "no layer 'dense_9'; its layers are"),
+        (("RUN", "--layer", "dense_9"), "no layer 'dense_9'; it has"),
         (("RUN", "--size", "48x48x1"), "leave --size out"),
         (("pixels", *DRAWN, "--clusters", 71), "no more than the 70 images, got 71"),
         (("pixels", *DRAWN, "--limit", 5, "--clusters", 7), "no more than the 5 images, got 7"),
