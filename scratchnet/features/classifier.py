@@ -19,6 +19,7 @@ from scratchnet.callbacks import EarlyStopping
 from scratchnet.features.images import as_rows, checked_shape, to_floats
 from scratchnet.formats.loading import load_model
 from scratchnet.models import Model, Sequential
+from scratchnet.optimizers import Optimizer
 from scratchnet.optimizers import get as get_optimizer
 from scratchnet.optimizers import serialize as serialize_optimizer
 from scratchnet.random import set_random_seed
@@ -160,20 +161,25 @@ class ScratchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.patience is not None and not self.validation_fraction:
             raise ValueError("patience needs a validation_fraction above 0 to look at")
 
+    def _fresh_optimizer(self) -> Optimizer:
+        """The optimiser with nothing in its memory; the caller's own is left as it is."""
+        given = get_optimizer(self.optimizer)
+        fresh = get_optimizer(serialize_optimizer(given))
+        if fresh is None:
+            raise ValueError(f"optimizer must be a name or an optimiser, got {self.optimizer!r}")
+        if self.learning_rate is not None:
+            fresh.learning_rate = self.learning_rate
+        return fresh
+
     def _train(self, rows: AnyArray, targets: AnyArray, seed: int) -> None:
         count = len(self.classes_)
         if count < 2:
-            raise ValueError(f"y must hold at least two classes, got one class: {self.classes_[0]!r}")
+            raise ValueError(f"y must hold at least two classes, got one class: {self.classes_.tolist()[0]!r}")
         set_random_seed(seed)
         model = (self.build or default_network)(self.input_shape_, count)
         if not isinstance(model, Model) or model.output_shape != (None, count):
             raise ValueError(f"build must return a scratchnet.Model with the output (None, {count}), got {model!r}")
-        optimizer = get_optimizer(self.optimizer)
-        if optimizer is self.optimizer:
-            optimizer = get_optimizer(serialize_optimizer(optimizer))
-        if self.learning_rate is not None:
-            optimizer.learning_rate = self.learning_rate
-        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile(self._fresh_optimizer(), "sparse_categorical_crossentropy", metrics=["accuracy"])
         train, held = np.arange(len(rows)), None
         if self.validation_fraction:
             train, held = train_test_split(

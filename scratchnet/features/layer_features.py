@@ -117,5 +117,5 @@ def _keras_layer(model: Any, layer: str) -> Callable[[FloatArray], AnyArray]:
     names = [own.name for own in model.layers]
     if layer not in names:
         raise ValueError(f"{model.name} has no layer {layer!r}; it has {_listed(names)}")
-    part = keras.Model(model.inputs, model.get_layer(layer).output)
+    part = keras.Model(model.inputs[0], model.get_layer(layer).output)
     return lambda images: np.asarray(part.predict_on_batch(images))

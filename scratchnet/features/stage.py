@@ -8,7 +8,7 @@ that is one plane instead of three.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +24,12 @@ from scratchnet.kernels.simd import VECTOR_BYTES, Vectors, data_of, index, vecto
 from scratchnet.kernels.window import UNSIGNED
 
 BAND = 8  # pooled rows per task: more mean fewer rows that two tasks read, fewer more work for many threads
-TAPS = 9
-LINES = 3  # rows of a plane that are kept
-ADD, LAST = 1, 2  # what to do with a filter's sums over a plane: add them to earlier ones; pool them
+TILE = 128  # columns at once: their maxima, for all filters, fit the first-level cache
+# what to do for a filter: add to its sums over earlier planes, pool them, and which parts it has
+ADD, LAST, EVEN, ODD = 1, 2, 4, 8
+PARTS = ("cc", "ce", "ec", "ee", "dd", "cd", "ed", "dc", "de")
+FIRST_ODD = 5
+NEGLIGIBLE = 1e-7  # of a filter's largest weight: rounding of what should be zero
 _SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
 
 
@@ -36,92 +39,145 @@ def _of_this_file(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _filter_row(
-    typing: Any, lines: Any, above: Any, middle: Any, below: Any, width: Any, weights: Any, filters: Any, steps: Any,
-    first: Any, last: Any, sums: Any, pooled: Any, row: Any, average: Any,
-) -> Any:  # fmt: skip
-    """One row of a plane through the filters `first` to `last` of those that look at it.
+def _parts(simd: Vectors, lines: Any, starts: Sequence[Any], column: Any) -> list[dict[str, Any]]:
+    """The nine parts of 3x3 taps, for the row of results between each two of the `starts`, by their names.
 
-    `lines` holds the rows of the plane at `above`, `middle` and `below`, each from the zero before its first pixel on.
-    `weights` holds nine numbers per filter, `filters` its number and `steps` what to do: ADD, LAST, or both. `sums` and
-    `pooled` have `row` elements per filter, of which `width`, filled up to whole vectors, are used.
+    A letter for the columns after one for the rows: `c` is the centre b of (a, b, c), `e` is a + c, `d` is c - a.
     """
-    i = types.intp
-    signature = types.void(lines, i, i, i, i, weights, filters, steps, i, i, sums, pooled, i, types.boolean)
+    b = simd.builder
+    across: list[dict[str, Any]] = []
+    for start in starts:
+        left, centre, right = (simd.load(lines, b.add(b.add(start, column), index(k))) for k in range(3))
+        across.append({"c": centre, "e": b.fadd(left, right), "d": b.fsub(right, left)})
+    parts = []
+    for above, middle, below in zip(across, across[1:], across[2:], strict=False):
+        own = {f"c{h}": middle[h] for h in "ced"}
+        own |= {f"e{h}": b.fadd(above[h], below[h]) for h in "ced"}
+        own |= {f"d{h}": b.fsub(below[h], above[h]) for h in "ced"}
+        parts.append(own)
+    return parts
 
-    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        lines, weights, filters, steps, sums, pooled = data_of(context, b, signature, arguments, (0, 5, 6, 7, 10, 11))
-        starts, width = arguments[1:4], arguments[4]
-        first, last, row, average = arguments[8], arguments[9], arguments[12], arguments[13]
-        simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
-        zero = simd.constant(0)
 
-        def body(column: Any) -> None:
-            taps = [simd.load(lines, b.add(b.add(start, column), index(k))) for start in starts for k in range(3)]
-            with cgutils.for_range_slice(b, first, last, index(1)) as (number, _):
-                place = b.add(b.mul(b.load(b.gep(filters, [number])), row), column)
-                step = b.load(b.gep(steps, [number]))
-                at = b.mul(number, index(TAPS))
-                adds = b.icmp_signed("!=", b.and_(step, index(ADD)), index(0))
-                with b.if_else(adds) as (then, otherwise):
-                    with then:
-                        earlier, met = simd.load(sums, place), b.block
-                    with otherwise:
-                        other = b.block
-                total = b.phi(simd.type)
-                total.add_incoming(earlier, met), total.add_incoming(zero, other)
-                result: Any = total
-                for n, tap in enumerate(taps):
-                    weight = simd.spread(b.load(b.gep(weights, [b.add(at, index(n))])))
-                    result = simd.fma(weight, tap, result)
-                pools = b.icmp_signed("!=", b.and_(step, index(LAST)), index(0))
-                with b.if_else(pools, likely=True) as (then, otherwise):
-                    with then:
-                        best = simd.load(pooled, place)
-                        with b.if_else(average, likely=False) as (mean, maximum):
-                            with mean:
-                                simd.store(b.fadd(best, simd.at_least(result, zero)), pooled, place)
-                            with maximum:
-                                simd.store(simd.at_least(result, best), pooled, place)
-                    with otherwise:
-                        simd.store(result, sums, place)
+def _filter_rows(rows: int) -> Any:
+    """A function for so many rows of results at once."""
 
-        vector_loop(simd, width, body)
-        return context.get_dummy_value()
+    @intrinsic  # type: ignore[untyped-decorator]
+    def filter_rows(
+        typing: Any, lines: Any, starts: Any, begin: Any, width: Any, weights: Any, filters: Any, steps: Any,
+        first: Any, last: Any, sums: Any, pooled: Any, row: Any, average: Any,
+    ) -> Any:  # fmt: skip
+        """Rows of a plane through the filters `first` to `last` of those that look at it.
 
-    return signature, codegen
+        `lines` holds the rows of the plane at `starts`, two more than there are results, each from the zero before its
+        first pixel on. `weights` holds nine numbers per filter in the order of PARTS, `filters` its number and `steps`
+        what to do. `pooled` has `row` elements per filter and `sums` as many for each row of results; `width` of them
+        from `begin` on, filled up to whole vectors, are used.
+        """
+        i = types.intp
+        signature = types.void(
+            lines, types.UniTuple(i, rows + 2), i, i, weights, filters, steps, i, i, sums, pooled, i, types.boolean
+        )
+
+        def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+            lines, weights, filters, steps, sums, pooled = data_of(
+                context, b, signature, arguments, (0, 4, 5, 6, 9, 10)
+            )
+            starts = cgutils.unpack_tuple(b, arguments[1])
+            begin, width, first, last, row, average = (arguments[n] for n in (2, 3, 7, 8, 11, 12))
+            simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
+            zero = simd.constant(0)
+
+            def body(offset: Any) -> None:
+                column = b.add(begin, offset)
+                parts = _parts(simd, lines, starts, column)
+                with cgutils.for_range_slice(b, first, last, index(1)) as (number, _):
+                    place = b.add(b.mul(b.load(b.gep(filters, [number])), row), column)
+                    step = b.load(b.gep(steps, [number]))
+                    at = b.mul(number, index(len(PARTS)))
+
+                    def where(flag: int, earlier: list[Any], compute: Callable[[], list[Any]]) -> list[Any]:
+                        """What `compute` gives if the step has this flag, else what there was."""
+                        before = b.block
+                        with b.if_then(b.icmp_signed("!=", b.and_(step, index(flag)), index(0))):
+                            computed, inside = compute(), b.block
+                        joined = [b.phi(simd.type) for _ in earlier]
+                        for phi, old, new in zip(joined, earlier, computed, strict=True):
+                            phi.add_incoming(old, before), phi.add_incoming(new, inside)
+                        return joined
+
+                    def add(names: Sequence[str], to: list[Any]) -> list[Any]:
+                        for name in names:
+                            weight = simd.spread(b.load(b.gep(weights, [b.add(at, index(PARTS.index(name)))])))
+                            to = [simd.fma(weight, own[name], value) for own, value in zip(parts, to, strict=True)]
+                        return to
+
+                    def place_in_sums(line: int) -> Any:
+                        return b.add(b.mul(b.sub(place, column), index(rows)), b.add(b.mul(row, index(line)), column))
+
+                    values = where(
+                        ADD, [zero] * rows, lambda: [simd.load(sums, place_in_sums(line)) for line in range(rows)]
+                    )
+                    with_even = where(EVEN, values, lambda: add(PARTS[:FIRST_ODD], values))
+                    values = where(ODD, with_even, lambda: add(PARTS[FIRST_ODD:], with_even))
+                    pools = b.icmp_signed("!=", b.and_(step, index(LAST)), index(0))
+                    with b.if_else(pools, likely=True) as (then, otherwise):
+                        with then:
+                            best = simd.load(pooled, place)
+                            with b.if_else(average, likely=False) as (mean, maximum):
+                                with mean:
+                                    total = best
+                                    for value in values:
+                                        total = b.fadd(total, simd.at_least(value, zero))
+                                    simd.store(total, pooled, place)
+                                with maximum:
+                                    for value in values:
+                                        best = simd.at_least(value, best)
+                                    simd.store(best, pooled, place)
+                        with otherwise:
+                            for line, value in enumerate(values):
+                                simd.store(value, sums, place_in_sums(line))
+
+            vector_loop(simd, width, body)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return filter_rows
+
+
+_filter_one, _filter_two = _filter_rows(1), _filter_rows(2)
 
 
 @kernel
 @_of_this_file
-def _load_plane(x, start, pixel_step, map_step, members, count, line):
+def _load_plane(x, start, pixel_step, map_step, members, count, line):  # type: ignore[no-untyped-def]
     """A row of a plane: the sum of some maps' rows; `line` is without the zeros around it."""
+    number = line.dtype.type
     if count == 3 and pixel_step == 3:
         source = x[start : start + 3 * line.size]
         for j in range(line.size):
             k = UNSIGNED(3) * UNSIGNED(j)
-            line[j] = source[k] + source[k + UNSIGNED(1)] + source[k + UNSIGNED(2)]
+            line[j] = number(source[k]) + number(source[k + UNSIGNED(1)]) + number(source[k + UNSIGNED(2)])
         return
     for d in range(count):
         source = x[start + members[d] * map_step :]
         if pixel_step == 1 and d == 0:
             for j in range(line.size):
-                line[j] = source[j]
+                line[j] = number(source[j])
         elif pixel_step == 1:
             for j in range(line.size):
-                line[j] += source[j]
+                line[j] += number(source[j])
         elif d == 0:
             for j in range(line.size):
-                line[j] = source[UNSIGNED(j) * UNSIGNED(pixel_step)]
+                line[j] = number(source[UNSIGNED(j) * UNSIGNED(pixel_step)])
         else:
             for j in range(line.size):
-                line[j] += source[UNSIGNED(j) * UNSIGNED(pixel_step)]
+                line[j] += number(source[UNSIGNED(j) * UNSIGNED(pixel_step)])
 
 
 @kernel
 @_of_this_file
-def _halve(line, halved, average):
+def _halve(line, halved, average):  # type: ignore[no-untyped-def]
     """The maximum, or the sum, of each two neighbours."""
     if average:
         for j in range(halved.size):
@@ -134,8 +190,8 @@ def _halve(line, halved, average):
 
 @kernel
 @_of_this_file
-def _store_row(line, step, share, average, scratch, y, at, y_pixel, count):
-    """The maximum, or the mean, of each `step` pixels of a row, into `count` places of `y`; `scratch` is as long."""
+def _store_row(line, step, factor, average, scratch, y, at, y_pixel, count):  # type: ignore[no-untyped-def]
+    """The maximum, or the sum, of each `step` pixels of a row, times a factor, into `count` places of `y`."""
     size, from_scratch = count * step, False
     half = scratch.size // 2
     while step % 2 == 0:
@@ -143,17 +199,27 @@ def _store_row(line, step, share, average, scratch, y, at, y_pixel, count):
         target = scratch[:size] if not from_scratch else scratch[half : half + size]
         _halve(line, target, average)
         line, from_scratch = target, not from_scratch
-    for j in range(count):
-        value = line[j * step]
-        for k in range(1, step):
-            other = line[j * step + k]
-            value = value + other if average else max(value, other)
-        y[at + j * y_pixel] = value * share if average else value
+    if step > 1:
+        target = scratch[:count] if not from_scratch else scratch[half : half + count]
+        for j in range(count):
+            value = line[j * step]
+            for k in range(1, step):
+                other = line[j * step + k]
+                value = value + other if average else max(value, other)
+            target[j] = value
+        line = target
+    if y_pixel == 1:
+        target = y[at : at + count]
+        for j in range(count):
+            target[j] = line[j] * factor
+    else:
+        for j in range(count):
+            y[UNSIGNED(at) + UNSIGNED(j) * UNSIGNED(y_pixel)] = line[UNSIGNED(j)] * factor
 
 
 @kernel(parallel=True)
 @_of_this_file
-def _stage(x, layout, members, counts, first, filters, steps, weights, y):
+def _stage(x, factor, layout, members, counts, first, filters, steps, weights, y):  # type: ignore[no-untyped-def]
     """`x` and `y` are flat; `layout` is made in `Stage.__call__`; a task is a band of pooled rows of one image."""
     images, height, width, channels, pixel_step, map_step = (
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5]
@@ -163,39 +229,50 @@ def _stage(x, layout, members, counts, first, filters, steps, weights, y):
     planes, lanes = counts.size, VECTOR_BYTES // weights.itemsize
     filled = -(-width // lanes) * lanes
     line_size = filled + 2 * lanes  # no multiple of a page, so that rows do not share places in the cache
-    bands = -(-out_height // band)
-    share = weights.dtype.type(1) / weights.dtype.type(pool_h * pool_w)
+    bands, pairs = -(-out_height // band), pool_h % 2 == 0
+    kept = pool_h + 2  # rows of a plane
     for task in prange(images * bands):
         image, top = task // bands, task % bands * band
         bottom = min(out_height, top + band)
-        lines = np.zeros(planes * LINES * line_size, weights.dtype)
-        sums, pooled = np.empty(count * line_size, weights.dtype), np.empty(count * line_size, weights.dtype)
+        lines = np.zeros(planes * kept * line_size, weights.dtype)
+        sums, pooled = np.empty(2 * count * line_size, weights.dtype), np.empty(count * line_size, weights.dtype)
         scratch = np.empty(2 * line_size, weights.dtype)
-        for row in range(top * pool_h - 1, bottom * pool_h + 1):
-            for p in range(planes):
-                at = (p * LINES + (row + LINES) % LINES) * line_size + 1
-                if 0 <= row < height:
-                    start = image * height * width * channels + row * width * pixel_step
-                    _load_plane(x, start, pixel_step, map_step, members[p], counts[p], lines[at : at + width])
-                else:
-                    lines[at : at + width] = 0
-            line = row - 1  # for which the rows on both sides are there now
-            if line < top * pool_h:
-                continue
-            if line % pool_h == 0:
-                pooled[:] = 0  # the ReLU
-            for p in range(planes):
-                above, middle, below = (line + 2) % LINES, line % LINES, (line + 1) % LINES
-                plane = p * LINES
-                _filter_row(
-                    lines, (plane + above) * line_size, (plane + middle) * line_size, (plane + below) * line_size,
-                    filled, weights, filters, steps, first[p], first[p + 1], sums, pooled, line_size, average,
-                )  # fmt: skip
-            if line % pool_h == pool_h - 1:
-                for f in range(count):
-                    at = image * count * out_height * out_width + f * y_map + line // pool_h * y_row
-                    best = pooled[f * line_size : f * line_size + width]
-                    _store_row(best, pool_w, share, average, scratch, y, at, y_pixel, out_width)
+        loaded = top * pool_h - 1  # the next row to be loaded
+        for out_row in range(top, bottom):
+            line = out_row * pool_h
+            for row in range(loaded, line + pool_h + 1):
+                for p in range(planes):
+                    at = (p * kept + row % kept) * line_size + 1
+                    if 0 <= row < height:
+                        start = image * height * width * channels + row * width * pixel_step
+                        _load_plane(x, start, pixel_step, map_step, members[p], counts[p], lines[at : at + width])
+                    else:
+                        lines[at : at + width] = 0
+            loaded = line + pool_h + 1
+            pooled[:] = 0  # the ReLU
+            for begin in range(0, filled, TILE):
+                columns = min(TILE, filled - begin)
+                for row in range(line, line + pool_h, 2 if pairs else 1):
+                    for p in range(planes):
+                        plane = p * kept
+                        l0 = (plane + (row - 1) % kept) * line_size
+                        l1 = (plane + row % kept) * line_size
+                        l2 = (plane + (row + 1) % kept) * line_size
+                        if pairs:
+                            l3 = (plane + (row + 2) % kept) * line_size
+                            _filter_two(
+                                lines, (l0, l1, l2, l3), begin, columns, weights, filters, steps, first[p],
+                                first[p + 1], sums, pooled, line_size, average,
+                            )  # fmt: skip
+                        else:
+                            _filter_one(
+                                lines, (l0, l1, l2), begin, columns, weights, filters, steps, first[p],
+                                first[p + 1], sums, pooled, line_size, average,
+                            )  # fmt: skip
+            for f in range(count):
+                at = image * count * out_height * out_width + f * y_map + out_row * y_row
+                best = pooled[f * line_size : f * line_size + width]
+                _store_row(best, pool_w, factor, average, scratch, y, at, y_pixel, out_width)
 
 
 class _Work(NamedTuple):
@@ -207,7 +284,7 @@ class _Work(NamedTuple):
         first: (planes + 1,), where a plane's entries in the other arrays begin.
         filters: which filter it is.
         steps: what is done with its sums, ADD, LAST, or both.
-        weights: nine numbers for each, float32.
+        weights: nine numbers for each, in the order of PARTS, float32.
     """
 
     members: IntArray
@@ -220,6 +297,8 @@ class _Work(NamedTuple):
 
 class Stage:
     """One stage for good: `pool(relu(x * kernel))`, padded as `same`.
+
+    Results are the same bits for any number of threads, and for a batch of any size.
 
     Args:
         kernel: float32 (3, 3, maps below, filters).
@@ -237,7 +316,8 @@ class Stage:
         """The maps of some images.
 
         Args:
-            x: float32, C-contiguous (n, height, width, maps), or (n, maps, height, width) if `planar`.
+            x: float32, or bytes that count from 0 to 1; C-contiguous (n, height, width, maps), or (n, maps, height,
+                width) if `planar`.
             planar: which of these.
             result_planar: the same of the result.
 
@@ -247,14 +327,16 @@ class Stage:
         n, (height, width, maps) = len(x), (*x.shape[2:], x.shape[1]) if planar else x.shape[1:]
         rows, columns = height // self.pool[0], width // self.pool[1]
         shape = (n, self.filters, rows, columns) if result_planar else (n, rows, columns, self.filters)
-        y = buffers.empty(shape, x.dtype)
+        y = buffers.empty(shape, np.float32)
         steps = (1, height * width) if planar else (maps, 1)
         y_steps = (rows * columns, columns, 1) if result_planar else (1, columns * self.filters, self.filters)
         layout = np.array(
             (n, height, width, maps, *steps, self.filters, *self.pool, rows, columns, *y_steps, self.average, BAND),
             np.int64,
         )
-        _stage(x.reshape(-1), layout, *self._work, y.reshape(-1))
+        # without biases, a factor on the images is one on the maps
+        factor = (1 / 255 if x.dtype == np.uint8 else 1) / (self.pool[0] * self.pool[1] if self.average else 1)
+        _stage(x.reshape(-1), np.float32(factor), layout, *self._work, y.reshape(-1))
         return y
 
 
@@ -276,14 +358,26 @@ def _ordered(planes: dict[Shape, list[tuple[int, FloatArray]]]) -> _Work:
         members[p, : len(group)] = group
     entries = [entry for group in groups for entry in planes[group]]
     numbers = [f for f, _ in entries]
+    weights = np.array([_weights_of_parts(mask) for _, mask in entries])
     steps = [
-        ADD * (f in numbers[:n]) | LAST * (f not in numbers[n + 1 :]) for n, f in enumerate(numbers)
-    ]  # a filter that looks at several planes adds up until its last
+        # a filter that looks at several planes adds up until its last
+        ADD * (f in numbers[:n]) | LAST * (f not in numbers[n + 1 :])
+        | EVEN * bool(weights[n, :FIRST_ODD].any()) | ODD * bool(weights[n, FIRST_ODD:].any())
+        for n, f in enumerate(numbers)
+    ]  # fmt: skip
     return _Work(
         members,
         np.array([len(group) for group in groups]),
         np.cumsum([0, *(len(planes[group]) for group in groups)]),
         np.array(numbers),
         np.array(steps),
-        np.ascontiguousarray([mask.reshape(-1) for _, mask in entries], np.float32).reshape(-1),
+        weights.astype(np.float32).reshape(-1),
     )
+
+
+def _weights_of_parts(mask: FloatArray) -> FloatArray:
+    """A filter's 3x3 weights as those of PARTS."""
+    to_parts = np.array([[0, 1, 0], [0.5, 0, 0.5], [-0.5, 0, 0.5]])  # (a, b, c) -> c, e, d
+    parts = to_parts @ mask.astype(np.float64) @ to_parts.T
+    parts[np.abs(parts) <= NEGLIGIBLE * np.abs(parts).max()] = 0
+    return np.array([parts["ced".index(part[0]), "ced".index(part[1])] for part in PARTS])
