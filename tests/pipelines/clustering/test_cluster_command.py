@@ -46,6 +46,7 @@ def without_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.clustering.command.save_figure", lambda *_: None)
     monkeypatch.setattr("pipelines.clustering.command.outcome_figures", lambda *_: {})
     monkeypatch.setattr("pipelines.clustering.command.embeddings_of", lambda *_: {})
+    monkeypatch.setattr("pipelines.clustering.command.filters_figure", lambda *_: None)
 
 
 def content_of(folder: Path) -> dict[str, Any]:
@@ -127,6 +128,7 @@ def test_all_methods_stand_side_by_side_and_one_that_finds_nothing_does_not_stop
     for method in content["methods"]:
         assert METHODS[method].title in done.out
     assert list(rows_of(tmp_path / "out")[0]) == ["name", "class", *content["methods"]]
+    assert content["figures"] == ["clusters_numbers.png", "clusters_filters.png"]
     assert content["methods"]["agglomerative"]["runs"] == 1
     assert content["methods"]["agglomerative"]["deterministic"] is True
 
