@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare, crossval, evaluate, explain, predict, recipes, report, train
+from pipelines.commands import cluster, compare, crossval, evaluate, explain, predict, recipes, report, train
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors
@@ -89,7 +89,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, evaluate, predict, crossval, explain, report, recipes, compare):
+for command in (train, evaluate, predict, crossval, explain, report, recipes, compare, cluster):
     command.register(app)
 
 

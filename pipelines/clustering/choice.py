@@ -1,0 +1,78 @@
+"""How many clusters there are: two curves that do not know the classes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from pipelines.clustering.knee import knee
+from pipelines.clustering.methods import SAMPLE, STARTS
+from pipelines.clustering.scores import Silhouette, sample_rows
+
+Rule = Literal["silhouette", "elbow"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+LEAST_RANGE = 12  # the largest number that is tried, if the classes are few
+
+
+@dataclass(frozen=True)
+class Choice:
+    """K-Means for several numbers of clusters.
+
+    Attributes:
+        numbers: of clusters, rising.
+        inertia: the sum of squared distances to the nearest centre, for each.
+        silhouette: for each; None where it is not known.
+        images: that were looked at.
+    """
+
+    numbers: tuple[int, ...]
+    inertia: tuple[float, ...]
+    silhouette: tuple[float | None, ...]
+    images: int
+
+    @property
+    def by_silhouette(self) -> int:
+        """The number with the largest silhouette."""
+        return self.numbers[int(np.argmax([-1 if value is None else value for value in self.silhouette]))]
+
+    @property
+    def by_elbow(self) -> int:
+        """The number at which the inertia bends; see `knee`."""
+        return self.numbers[knee(self.inertia)]
+
+    def best(self, rule: Rule) -> int:
+        """The number that a rule chooses."""
+        return self.by_silhouette if rule == "silhouette" else self.by_elbow
+
+
+def try_numbers(
+    vectors: NDArray[np.float32],
+    classes: int,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Choice:
+    """Cluster with each number from 2 to twice the number of classes, or to 12; of many images, a sample.
+
+    Args:
+        vectors: float32 (n, dimension), which `check_vectors` has let pass.
+        classes: how many there are.
+        seed: of the starts and the sample.
+        progress: called with (done, total).
+    """
+    seen = vectors[sample_rows(len(vectors), SAMPLE, seed)]
+    distinct = len(np.unique(seen, axis=0))
+    numbers = range(2, max(2, min(max(2 * classes, LEAST_RANGE), distinct - 1)) + 1)
+    separated = Silhouette(seen, seed)
+    inertia, silhouettes = [], []
+    with threadpool_limits(1):
+        for done, number in enumerate(numbers, 1):
+            fitted = KMeans(number, n_init=STARTS, random_state=seed).fit(seen)
+            inertia.append(float(fitted.inertia_))
+            silhouettes.append(separated(np.asarray(fitted.labels_, np.int64)))
+            if progress is not None:
+                progress(done, len(numbers))
+    return Choice(tuple(numbers), tuple(inertia), tuple(silhouettes), len(seen))

@@ -1,0 +1,1 @@
+"""Images as vectors: by pixels, fixed filters, or a layer of a trained model."""
