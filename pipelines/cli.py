@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import compare, crossval, evaluate, explain, predict, recipes, report, train
+from pipelines.commands import (
+    compare, compare_features, crossval, evaluate, explain, predict, recipes, report, train,
+)  # fmt: skip
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors
@@ -89,7 +91,7 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, evaluate, predict, crossval, explain, report, recipes, compare):
+for command in (train, evaluate, predict, crossval, explain, report, recipes, compare, compare_features):
     command.register(app)
 
 
