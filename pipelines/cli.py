@@ -9,7 +9,7 @@ import typer
 
 import scratchnet as sn
 from pipelines.commands import (
-    compare, compare_features, crossval, evaluate, explain, predict, recipes, report, train,
+    cluster, compare, compare_features, crossval, evaluate, explain, predict, recipes, report, search, train,
 )  # fmt: skip
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
@@ -91,7 +91,10 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, evaluate, predict, crossval, explain, report, recipes, compare, compare_features):
+COMMANDS = (
+    train, evaluate, predict, crossval, explain, report, recipes, compare, cluster, compare_features, search,
+)  # fmt: skip
+for command in COMMANDS:
     command.register(app)
 
 

@@ -58,7 +58,7 @@ def try_numbers(
     """Cluster with each number from 2 to twice the number of classes, or to 12; of many images, a sample.
 
     Args:
-        vectors: float32 (n, dimension), finite; n at least 3.
+        vectors: float32 (n, dimension), which `check_vectors` has let pass.
         classes: how many there are.
         seed: of the starts and the sample.
         progress: called with (done, total).

@@ -105,16 +105,13 @@ def cluster(
         UserError: there are fewer images than clusters, a number is not finite, all vectors are the same, or all
             images are noise.
     """
-    if not np.isfinite(vectors).all():
-        raise UserError("the vectors hold numbers that are not finite, so there are no distances to cluster by")
+    check_vectors(vectors)
     kind = METHODS[method]
     rows = sample_rows(len(vectors), sample if kind.quadratic else len(vectors), seed)
     whole = len(rows) == len(vectors)
     seen = vectors if whole else vectors[rows]
     if kind.takes_number:
         check_number(clusters, len(seen))
-    if (seen == seen[0]).all():
-        raise UserError(f"all {len(seen):,} images have the same vector, so there is nothing to cluster")
     with threadpool_limits(1), _collected() as notes:
         settings: dict[str, float] = {}
         if method == "dbscan":
@@ -133,6 +130,14 @@ def cluster(
     if kind.takes_number and ordered.max() + 1 < clusters:
         notes.append(f"only {ordered.max() + 1} of {clusters} clusters have images")
     return Clustering(ordered, kind.random or not whole, tuple(notes), settings)
+
+
+def check_vectors(vectors: Floats) -> None:
+    """Raise a UserError where vectors have no distances to cluster by: not finite, or all the same."""
+    if not np.isfinite(vectors).all():
+        raise UserError("the vectors hold numbers that are not finite, so there are no distances to cluster by")
+    if (vectors == vectors[0]).all():
+        raise UserError(f"all {len(vectors):,} images have the same vector, so there is nothing to cluster")
 
 
 def check_number(clusters: int, images: int) -> None:

@@ -46,8 +46,7 @@ class FilterMaker:
         self.preprocessing = preprocessing
         self.extractor = FeatureExtractor(input_shape=shape, filters=chosen, normalize=normalize, seed=seed)
         try:
-            # the projection is drawn by lot, and learns nothing of the image
-            self.extractor.fit(np.zeros((1, *shape), np.float32))
+            self.extractor.fit()
         except ValueError as error:
             raise UserError(f"{self.name} cannot be used on images of {shape}: {error}") from error
         self.dimension = len(self.extractor.get_feature_names_out())

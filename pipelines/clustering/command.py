@@ -1,0 +1,225 @@
+"""What `scratchnet cluster` does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.clustering.assessing import Outcome, assess
+from pipelines.clustering.choice import Choice, Rule, try_numbers
+from pipelines.clustering.drawing import (
+    NUMBERS_NAME,
+    choice_figure,
+    embeddings_of,
+    outcome_figures,
+    remove_cluster_figures,
+)
+from pipelines.clustering.embedding import drawn_rows
+from pipelines.clustering.methods import METHODS, check_number, check_vectors
+from pipelines.clustering.printing import print_choice, print_outcomes
+from pipelines.clustering.saving import CSV_NAME, JSON_NAME, save_clusters
+from pipelines.clustering.scores import Silhouette
+from pipelines.console import console, errors, progress
+from pipelines.data.opening import open_data, resolve_name
+from pipelines.data.parts import limit_samples
+from pipelines.data.sample import Sample, Source
+from pipelines.engines import Engine
+from pipelines.errors import UserError
+from pipelines.evaluation.selection import choose_samples, seen_in_training
+from pipelines.features.vectors import EXTRACTORS, Size, VectorMaker, Vectors, extract, open_maker
+from pipelines.figures.saving import save_figure
+from pipelines.run import Run
+
+ALL = "all"  # in place of a method's name
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
+
+    Attributes:
+        what: see `open_maker`.
+        data: as `open_data` takes it; a run's own by default.
+        split: of the data; by default the test, or everything if no test is set aside.
+        method: one of `METHODS`, or `ALL`.
+        clusters: how many; None for a rule, or for as many as there are classes.
+        choose: the rule that chooses how many.
+        eps: of DBSCAN.
+        sample: images that a quadratic method sees at most.
+        layer: of a model.
+        normalize: divide each vector by its length.
+        size: of the images, where no model says it.
+        engine: what computes the vectors.
+        filters: a file of filters to take instead of the fixed ones.
+        limit: at most so many images.
+        seeds: how many runs.
+        seed: the first; and of everything else that is drawn by lot.
+        out: folder for everything written; by default `clusters` in the run's folder, or `runs/clusters`.
+    """
+
+    what: str
+    data: str | None
+    split: str | None
+    method: str
+    clusters: int | None
+    choose: Rule | None
+    eps: float | None
+    sample: int
+    layer: str | None
+    normalize: bool
+    size: Size | None
+    engine: Engine
+    filters: Path | None
+    limit: int | None
+    seeds: int
+    seed: int
+    out: Path | None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are asked for."""
+        return tuple(METHODS) if self.method == ALL else (self.method,)
+
+    @property
+    def run(self) -> Run | None:
+        """The run whose model makes the vectors; None for anything else."""
+        return Run(Path(self.what)) if self.what not in EXTRACTORS and Path(self.what).is_dir() else None
+
+
+def run_cluster(wanted: Wanted) -> None:
+    """Make vectors, cluster them, print, draw and write.
+
+    Raises:
+        UserError: an option, the vectors' maker, the data or the folder cannot be used; nothing is written then.
+    """
+    _check_options(wanted)
+    run = wanted.run
+    folder = wanted.out or (run.folder / "clusters" if run is not None else Path("runs/clusters"))
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; choose another --out")
+    maker = open_maker(
+        wanted.what, size=wanted.size, layer=wanted.layer, normalize=wanted.normalize, seed=wanted.seed,
+        engine=wanted.engine, filters=wanted.filters,
+    )  # fmt: skip
+    data, source, samples, part, seen = _images(wanted, run, maker)
+    vectors = extract(maker, source, samples)
+    check_vectors(vectors.array)
+    classes = len(np.unique(vectors.labels))
+    with progress("trying numbers of clusters") as advance:
+        choice = try_numbers(vectors.array, classes, wanted.seed, advance)
+    number, why = _number(wanted, choice, classes)
+    title = f"{maker.name}, {vectors.array.shape[1]:,} numbers, on {len(vectors.labels):,} images ({data}, {part})"
+    outcomes, failed = _assess_all(wanted, vectors, number)
+    print_choice(choice, number, why)
+    print_outcomes(outcomes, title, {METHODS[method].title: reason for method, reason in failed.items()})
+    if seen:
+        errors.print(f"{seen:,} of these images were trained on, so the scores are too good")
+    figures = _draw(folder, wanted, maker, source, vectors, outcomes, choice, number)
+    about = {
+        "vectors": maker.name, "what": wanted.what, "data": data, "part": part, "trained_on": seen,
+        "normalize": wanted.normalize, "preprocessing": maker.preprocessing.to_config(), "classes": classes,
+        "clusters": number, "clusters_by": why, "seed": wanted.seed, "seeds": wanted.seeds, "sample": wanted.sample,
+        "seconds_per_image": vectors.seconds_per_image, "failed": failed,
+    }  # fmt: skip
+    save_clusters(folder, vectors, outcomes, choice, figures, about)
+    names = [CSV_NAME, JSON_NAME, *(name for group in figures.values() for name in group)]
+    console.print(f"everything is in {folder}: {', '.join(names)}")
+
+
+def _check_options(wanted: Wanted) -> None:
+    """Refuse options that contradict each other, before any work."""
+    own = METHODS.get(wanted.method)
+    if wanted.clusters is not None and wanted.choose is not None:
+        raise UserError("--clusters says how many there are, --choose lets a rule say it; give one of them")
+    if own is not None and not own.takes_number and (wanted.clusters is not None or wanted.choose is not None):
+        raise UserError(f"{own.title} finds the number of clusters itself; leave --clusters and --choose out")
+    if wanted.eps is not None and "dbscan" not in wanted.methods:
+        raise UserError(f"--eps is the radius of DBSCAN, and {METHODS[wanted.method].title} has none; leave it out")
+    if wanted.eps is not None and not (np.isfinite(wanted.eps) and wanted.eps > 0):
+        raise UserError(f"--eps must be a positive number, got {wanted.eps}")
+
+
+def _images(wanted: Wanted, run: Run | None, maker: VectorMaker) -> tuple[str, Source, Sequence[Sample], str, int]:
+    """The name of the data, their source, the samples, their part, and how many of them a model was trained on."""
+    if wanted.data is None and run is None:
+        raise UserError(f"{wanted.what} does not say which images to cluster; pass --data")
+    own = str(run.config()["data"]) if run is not None else None
+    data = resolve_name(wanted.data) if wanted.data is not None else str(own)
+    trained = run if data == own else None
+    # other data may have other classes, which vectors do not mind
+    source = open_data(data, maker.preprocessing) if trained is None else trained.open_data()
+    samples, part = choose_samples(source, wanted.split, trained)
+    if wanted.limit is not None:
+        samples = limit_samples(samples, wanted.limit, wanted.seed)
+    names = {source.class_names[sample.label] for sample in samples}
+    if len(names) < 2:
+        raise UserError(
+            f"the {len(samples):,} images of {data} ({part}) are all of the class {', '.join(names)}; clusters are "
+            "compared with two classes or more"
+        )
+    if wanted.clusters is not None:
+        check_number(wanted.clusters, len(samples))
+    return data, source, samples, part, seen_in_training(samples, trained)
+
+
+def _number(wanted: Wanted, choice: Choice, classes: int) -> tuple[int, str]:
+    """How many clusters, and who says so."""
+    if wanted.choose is not None:
+        return choice.best(wanted.choose), f"by the {wanted.choose}"
+    if wanted.clusters is not None:
+        return wanted.clusters, "as asked for"
+    return classes, "as many as classes"
+
+
+def _assess_all(wanted: Wanted, vectors: Vectors, number: int) -> tuple[list[Outcome], dict[str, str]]:
+    """The outcomes, and why other methods gave none; one that gives none does not stop the others."""
+    silhouette = Silhouette(vectors.array, wanted.seed)
+    outcomes, failed = [], {}
+    for method in wanted.methods:
+        try:
+            with progress(f"clustering by {METHODS[method].title}") as advance:
+                outcome = assess(
+                    vectors, method, number, seeds=wanted.seeds, seed=wanted.seed, eps=wanted.eps,
+                    sample=wanted.sample, silhouette=silhouette, progress=advance,
+                )  # fmt: skip
+            outcomes.append(outcome)
+        except UserError as error:
+            if len(wanted.methods) == 1:
+                raise
+            failed[method] = str(error)
+    if not outcomes:
+        raise UserError("; ".join(dict.fromkeys(failed.values())))
+    return outcomes, failed
+
+
+def _draw(
+    folder: Path,
+    wanted: Wanted,
+    maker: VectorMaker,
+    source: Source,
+    vectors: Vectors,
+    outcomes: Sequence[Outcome],
+    choice: Choice,
+    number: int,
+) -> dict[str, list[str]]:
+    """Write the figures in place of an earlier clustering's; their names by method, those of none by "all"."""
+
+    def image(sample: Sample) -> NDArray[np.uint8]:
+        return maker.preprocessing(source.read(sample))
+
+    remove_cluster_figures(folder)
+    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
+    rows = drawn_rows(len(vectors.labels), wanted.seed)
+    names: dict[str, list[str]] = {ALL: [NUMBERS_NAME]}
+    save_figure(choice_figure(choice, number, maker.name), folder / NUMBERS_NAME)
+    with progress("drawing") as advance:
+        embeddings = embeddings_of(vectors.array[rows], wanted.seed)
+        for done, outcome in enumerate(outcomes, 1):
+            figures = outcome_figures(outcome, vectors, rows, embeddings, image, maker.name)
+            for name, figure in figures.items():
+                save_figure(figure, folder / name)
+            names[outcome.method] = list(figures)
+            advance(done, len(outcomes))
+    return names
