@@ -9,7 +9,17 @@ import typer
 
 import scratchnet as sn
 from pipelines.commands import (
-    cluster, compare, compare_features, crossval, evaluate, explain, predict, recipes, report, search, train,
+    cluster,
+    compare,
+    compare_features,
+    crossval,
+    evaluate,
+    explain,
+    predict,
+    recipes,
+    report,
+    search,
+    train,
 )  # fmt: skip
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption

@@ -28,8 +28,11 @@ def compare_features(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many of these images.")] = None,
     training_images: Annotated[
         int,
-        typer.Option(min=2, help="Training images that the classifiers learn from at most, by lot, and a third as "
-                     "many to choose C and k by."),
+        typer.Option(
+            min=2,
+            help="Training images that the classifiers learn from at most, by lot, and a third as "
+            "many to choose C and k by.",
+        ),
     ] = 6000,
     layer: Annotated[
         str | None, typer.Option(help="Of the trained net; by default the last one before its class scores.")

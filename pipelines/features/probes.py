@@ -51,21 +51,21 @@ class Probed:
     choosing_accuracy: float
 
 
-def standardised(training: Part, *others: Part) -> list[Part]:
-    """Parts with mean 0 and standard deviation 1 in each dimension of the training part; it comes first."""
+def standardised(training: Part, choosing: Part, evaluated: Part) -> tuple[Part, Part, Part]:
+    """The parts with mean 0 and standard deviation 1 in each dimension of the training part."""
     scaler = StandardScaler().fit(training.vectors)
-    return [
-        Part(np.asarray(scaler.transform(part.vectors), np.float32), part.labels) for part in (training, *others)
-    ]
+
+    def scaled(part: Part) -> Part:
+        return Part(np.asarray(scaler.transform(part.vectors), np.float32), part.labels)
+
+    return scaled(training), scaled(choosing), scaled(evaluated)
 
 
-def linear_probe(
-    training: Part, choosing: Part, evaluated: Part, strengths: Sequence[float] = STRENGTHS
-) -> Probed:
+def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Sequence[float] = STRENGTHS) -> Probed:
     """Logistic regression with an L2 penalty, fitted by L-BFGS (Alain & Bengio, 2017, https://arxiv.org/abs/1610.01644).
 
-    Penalties are tried from the strongest on, as long as the accuracy on the choosing part rises. All is computed on one
-    thread: the result does not depend on their number then, and L-BFGS's own sums are too short to be shared out.
+    Penalties are tried from the strongest on, as long as the accuracy on the choosing part rises. All is computed on
+    one thread: the result does not depend on their number then, and L-BFGS's own sums are too short to be shared out.
 
     Args:
         training: standardised, of two classes at least.
@@ -88,9 +88,7 @@ def linear_probe(
     return Probed(float(best.score(evaluated.vectors, evaluated.labels)), chosen, highest)
 
 
-def neighbour_probe(
-    training: Part, choosing: Part, evaluated: Part, neighbours: Sequence[int] = NEIGHBOURS
-) -> Probed:
+def neighbour_probe(training: Part, choosing: Part, evaluated: Part, neighbours: Sequence[int] = NEIGHBOURS) -> Probed:
     """The most frequent class among the nearest training vectors by Euclidean distance, the first class of equals.
 
     Args:
@@ -106,7 +104,8 @@ def neighbour_probe(
     def nearest(part: Part) -> NDArray[np.float32]:
         # (n, neighbours, classes) of 0 and 1, the nearest first
         found = search.kneighbors(part.vectors, return_distance=False)
-        return np.eye(classes, dtype=np.float32)[training.labels[found]]
+        votes: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[training.labels[found]]
+        return votes
 
     votes = nearest(choosing).cumsum(axis=1)
     scores = [_share(votes[:, count - 1], choosing.labels) for count in possible]

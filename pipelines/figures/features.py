@@ -18,6 +18,7 @@ COLOURS, MARKERS = ("#2166ac", "#d6604d", "#4d9221"), ("o", "s", "D")
 LONGEST_NAME = 26
 # inches: a panel, a way to make vectors, a letter of its name at 9 points
 PANEL, LINE, LETTER = 3.1, 0.4, 0.085
+_UNITS = ((1, "s"), (1e3, "ms"), (1e6, "µs"))
 
 
 def draw_features(
@@ -94,9 +95,7 @@ def _times(axes: Axes, seconds: Sequence[float]) -> None:
     shown = [max(1e6 * value, 1.0) for value in seconds]
     axes.barh(range(len(shown)), shown, height=0.5, color="0.65")
     for place, (value, length) in enumerate(zip(seconds, shown, strict=True)):
-        axes.annotate(
-            _time(value), (length, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
-        )
+        axes.annotate(_time(value), (length, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_xscale("log")
     axes.set_xlim(0.5, 30 * max(shown))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _time(value / 1e6)))
@@ -107,7 +106,5 @@ def _times(axes: Axes, seconds: Sequence[float]) -> None:
 def _time(seconds: float) -> str:
     if seconds < 1e-6:
         return "< 1 µs"
-    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
-        if seconds * factor >= 0.9995:
-            break
+    factor, unit = next((pair for pair in _UNITS if seconds * pair[0] >= 0.9995), _UNITS[-1])
     return f"{seconds * factor:.3g} {unit}"
