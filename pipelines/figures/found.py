@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.figures.augmented import fit
-from pipelines.figures.fonts import shorten, text_width, wrap
+from pipelines.figures.fonts import text_width, wrap
 from pipelines.figures.sheets import CELL, LETTER_7, Cell, draw_sheet
+from pipelines.figures.sizing import shortened
 
 QUERY, COPY = "#2166ac", "#1b7837"
 # images beside a query in one line
@@ -48,7 +49,7 @@ def draw_found(queries: Sequence[tuple[str, NDArray[np.uint8], Sequence[Match]]]
         wide = -(-len(cells) // lines)
         shown = fit(image)
         for start in range(0, len(cells), wide):
-            first = Cell(shown, f"query\n{shorten(name, CAPTION)}", QUERY) if not start else Cell(_blank(shown))
+            first = Cell(shown, f"query\n{shortened(name, CAPTION)}", QUERY) if not start else Cell(_blank(shown))
             rows.append(("", [first, *cells[start : start + wide]]))
     widest = max(text_width(line) for _, cells in rows for cell in cells for line in cell.caption.split("\n"))
     return draw_sheet(rows, title, cell_width=max(CELL, LETTER_7 * widest + 0.1))
