@@ -84,8 +84,12 @@ def outcome_figures(
         for kind, drawn in embeddings.items()
     }
     noise = np.bincount(vectors.labels[clusters == NOISE], minlength=len(classes)).astype(np.int64)
-    figures["table"] = draw_cluster_table(outcome.table, noise, classes, outcome.matching, title)
-    figures["nearest"] = _nearest_figure(outcome, vectors, image, f"{title}: nearest to each centre")
+    figures["table"] = draw_cluster_table(
+        outcome.table, noise, classes, outcome.matching, f"{title} (framed: its matched class)"
+    )
+    figures["nearest"] = _nearest_figure(
+        outcome, vectors, image, f"{title}: the images nearest to the centre of each cluster, and its matched class"
+    )
     return {figure_name(kind, outcome.method): figure for kind, figure in figures.items()}
 
 

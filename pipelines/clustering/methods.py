@@ -125,7 +125,11 @@ def cluster(
         notes.append(f"computed on {len(rows):,} images by lot; the others went to the cluster of their nearest one")
     ordered = by_size(result)
     if (ordered == NOISE).all():
-        radius = f" with eps {settings['eps']:.4g}: pass a larger --eps" if settings else ": choose another --method"
+        radius = (
+            f" with eps {settings['eps']:.4g}: pass a larger --eps"
+            if settings
+            else ", as no part is denser than the rest"
+        )
         raise UserError(f"{kind.title} calls all {len(vectors):,} images noise{radius}")
     if kind.takes_number and ordered.max() + 1 < clusters:
         notes.append(f"only {ordered.max() + 1} of {clusters} clusters have images")
@@ -180,7 +184,7 @@ def _hdbscan(vectors: Floats, clusters: int, seed: int) -> Labels:
     least = max(CORE, round(SMALLEST * len(vectors)))
     if least > len(vectors):
         raise UserError(f"HDBSCAN needs {CORE} images at least, got {len(vectors)}")
-    return np.asarray(HDBSCAN(min_cluster_size=least, copy=True).fit_predict(vectors))
+    return np.asarray(HDBSCAN(min_cluster_size=least, min_samples=CORE, copy=True).fit_predict(vectors))
 
 
 def _spectral(vectors: Floats, clusters: int, seed: int) -> Labels:

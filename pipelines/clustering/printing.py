@@ -19,21 +19,17 @@ def print_choice(choice: Choice, number: int, why: str) -> None:
 
 
 def print_outcomes(outcomes: Sequence[Outcome], title: str, failed: Mapping[str, str]) -> None:
-    """Print a row of scores for each method, below it their values for random clusters, and what must be known.
+    """Print the scores of each method beside their values for random clusters, and what a reader must know.
 
     Args:
         outcomes: at least one.
         title: above the table.
         failed: why others gave nothing, by their titles.
     """
-    rows = []
-    for outcome in outcomes:
-        first = outcome.first
-        found = f"{first.found}" + (f" + {first.noise:,} noise" if first.noise else "")
-        runs = f"{outcome.runs}" if first.random else "once"
-        rows.append([outcome.title, found, runs, *(_measured(outcome.scores[name]) for name in TITLES)])
-        rows.append(["  random", "", "", *(_by_chance(outcome.scores[name]) for name in TITLES)])
-    console.print(table(title, ["method", "clusters", "seeds", *TITLES.values()], rows))
+    if len(outcomes) == 1:
+        _print_one(outcomes[0], title)
+    else:
+        _print_several(outcomes, title)
     console.print(
         "mean ± standard deviation over seeds; random: the same cluster sizes, with the images dealt out by lot; "
         "once: no seed changes the result. Matched purity is also called clustering accuracy."
@@ -44,6 +40,25 @@ def print_outcomes(outcomes: Sequence[Outcome], title: str, failed: Mapping[str,
             console.print(f"{outcome.title}: {note}")
     for name, reason in failed.items():
         console.print(f"{name}: {reason}")
+
+
+def _print_one(outcome: Outcome, title: str) -> None:
+    rows = [[TITLES[name], _measured(score), _by_chance(score)] for name, score in outcome.scores.items()]
+    runs = f"{outcome.runs} seeds" if outcome.first.random else "once"
+    console.print(table(title, [f"{outcome.title}, {_found(outcome)} clusters, {runs}", "score", "random"], rows))
+
+
+def _print_several(outcomes: Sequence[Outcome], title: str) -> None:
+    rows = []
+    for outcome in outcomes:
+        runs = f"{outcome.runs}" if outcome.first.random else "once"
+        rows.append([outcome.title, _found(outcome), runs, *(_measured(outcome.scores[name]) for name in TITLES)])
+        rows.append(["  random", "", "", *(_by_chance(outcome.scores[name]) for name in TITLES)])
+    console.print(table(title, ["method", "clusters", "seeds", *TITLES.values()], rows))
+
+
+def _found(outcome: Outcome) -> str:
+    return f"{outcome.first.found}" + (f" + {outcome.first.noise:,} noise" if outcome.first.noise else "")
 
 
 def _measured(score: Score | None) -> str:
