@@ -66,6 +66,10 @@ def run_compare_features(
     rows = compare(contenders, images, seed)
     labels = [[sample.label for sample in part.samples] for part in images]
     majority = Counter(labels[0]).most_common(1)[0][0]
+    command = ["compare-features", *([] if model is None else [str(model)]), "--data", name, "--split", split]
+    command += [] if limit is None else ["--limit", str(limit)]
+    command += [] if layer is None else ["--layer", layer]
+    command += ["--training-images", str(training_images), "--seed", str(seed), "--out", str(folder)]
     comparison = Comparison(
         data=name,
         split=split,
@@ -81,6 +85,7 @@ def run_compare_features(
         majority=source.class_names[majority],
         majority_share=float(np.mean(np.array(labels[2]) == majority)),
         rows=rows,
+        command=command,
     )
     _tell(comparison, contenders)
     save_figure(comparison_figure(comparison), folder / FIGURE_NAME)

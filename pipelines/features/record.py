@@ -30,6 +30,7 @@ class Comparison:
         majority: the training images' most frequent class.
         majority_share: of the evaluated images.
         rows: one for each way to make vectors.
+        command: the words after `scratchnet` that make it again.
     """
 
     data: str
@@ -43,6 +44,7 @@ class Comparison:
     majority: str
     majority_share: float
     rows: Sequence[Row]
+    command: Sequence[str]
 
     @property
     def chance(self) -> float:

@@ -38,8 +38,13 @@ def described(comparison: Comparison) -> list[str]:
     ]
     if comparison.model is not None and comparison.of_run:
         sentences.append(
-            "The trained net was trained on the same training images, with their labels; the probes' validation images "
-            "chose its epoch, and it has seen nothing of the test images."
+            f"The net was trained on all {images['whole_training']:,} training images, with their labels, and validation "
+            "images may have chosen its epoch"
+            + (
+                "; it has seen no test image, but for copies, which scratchnet evaluate counts."
+                if comparison.split == "test"
+                else ", so that its figures on them are somewhat too good."
+            )
         )
     return sentences
 
@@ -79,7 +84,8 @@ def _cells(row: Row) -> list[str]:
 
 
 def _decimal(value: float) -> str:
-    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+    # adding 0 takes the sign from a zero
+    return f"{round(value, 3) + 0:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _decimal_spread(spread: Spread) -> str:
