@@ -14,7 +14,7 @@ from pipelines.features.comparison import Images, compare
 from pipelines.features.contenders import Contender, open_contenders
 from pipelines.features.division import DecodedImages, Division, divide_images
 from pipelines.features.record import FIGURE_NAME, Comparison
-from pipelines.features.showing import HEADINGS, comparison_figure, described, table_rows
+from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows
 from pipelines.features.vectors import SIZE, Size
 from pipelines.figures.saving import save_figure
 from pipelines.run import Run, open_model
@@ -127,7 +127,7 @@ def _decode(source: Source, division: Division, preprocessing: Preprocessing, sp
 def _tell(comparison: Comparison, contenders: list[Contender]) -> None:
     rows = table_rows(comparison)
     console.print(table("", list(HEADINGS), rows))
-    for sentence in described(comparison):
+    for sentence in (*described(comparison), chosen(comparison)):
         console.print(sentence)
     kinds = {contender.kind for contender in contenders}
     if "trained" not in kinds:

@@ -9,7 +9,7 @@ from pipelines.features.record import Comparison
 from pipelines.figures.features import draw_features
 
 HEADINGS = (
-    "vectors", "dimension", *CLUSTER_SCORES.values(), "linear probe", "nearest neighbours", "C", "k", "µs per image",
+    "vectors", "dimension", *CLUSTER_SCORES.values(), "linear probe", "nearest neighbours", "µs per image",
 )  # fmt: skip
 
 
@@ -18,9 +18,9 @@ def table_rows(comparison: Comparison) -> list[list[str]]:
     rows = [_cells(row) for row in comparison.rows]
     dealt = comparison.rows[0].random
     chance, majority = (f"{100 * share:.1f}%" for share in (comparison.chance, comparison.majority_share))
-    rows.append(["by lot", "", *(_decimal(dealt[name]) for name in CLUSTER_SCORES), chance, chance, "", "", ""])
+    rows.append(["by lot", "", *(three_digits(dealt[name]) for name in CLUSTER_SCORES), chance, chance, ""])
     blank = [""] * len(CLUSTER_SCORES)
-    return [*rows, [f"always {comparison.majority}", "", *blank, majority, majority, "", "", ""]]
+    return [*rows, [f"always {comparison.majority}", "", *blank, majority, majority, ""]]
 
 
 def described(comparison: Comparison) -> list[str]:
@@ -38,8 +38,8 @@ def described(comparison: Comparison) -> list[str]:
     ]
     if comparison.model is not None and comparison.of_run:
         sentences.append(
-            f"The net was trained on all {images['whole_training']:,} training images, with their labels, and validation "
-            "images may have chosen its epoch"
+            f"The net was trained on all {images['whole_training']:,} training images, with their labels, and "
+            "validation images may have chosen its epoch"
             + (
                 "; it has seen no test image, but for copies, which scratchnet evaluate counts."
                 if comparison.split == "test"
@@ -47,6 +47,14 @@ def described(comparison: Comparison) -> list[str]:
             )
         )
     return sentences
+
+
+def chosen(comparison: Comparison) -> str:
+    """What was chosen for each way to make vectors, in a sentence."""
+    settings = [
+        f"{row.name} {_settings(row.linear_chosen)} and {_settings(row.neighbours_chosen)}" for row in comparison.rows
+    ]
+    return f"C of logistic regression and k of nearest neighbours, as chosen: {'; '.join(settings)}."
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
@@ -77,19 +85,18 @@ def _cells(row: Row) -> list[str]:
         *(_decimal_spread(row.clusters[name]) for name in CLUSTER_SCORES),
         _percent_spread(row.linear),
         _percent_spread(row.neighbours),
-        _settings(row.linear_chosen),
-        _settings(row.neighbours_chosen),
         f"{microseconds:,.0f}" if microseconds >= 10 else f"{microseconds:.1f}",
     ]
 
 
-def _decimal(value: float) -> str:
+def three_digits(value: float) -> str:
+    """A figure with three digits, and never minus zero."""
     # adding 0 takes the sign from a zero
     return f"{round(value, 3) + 0:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _decimal_spread(spread: Spread) -> str:
-    return _decimal(spread.mean) + ("" if spread.deviation is None else f" ± {spread.deviation:.3f}")
+    return three_digits(spread.mean) + ("" if spread.deviation is None else f" ± {spread.deviation:.3f}")
 
 
 def _percent_spread(spread: Spread) -> str:

@@ -10,13 +10,13 @@ from pipelines.clustering.scores import TITLES
 from pipelines.errors import UserError
 from pipelines.features.record import Comparison
 from pipelines.features.searching import FIGURE_NAME
-from pipelines.features.showing import HEADINGS, comparison_figure, described, table_rows
+from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows, three_digits
 from pipelines.figures.named_filters import draw_named_filters
 from pipelines.report.blocks import Block, Picture, Remark, Section, Table, Text
 from pipelines.report.commands import shell
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed, embed_file
-from pipelines.report.wording import decimal, listed, readable
+from pipelines.report.wording import UNKNOWN, listed, readable
 from scratchnet.features import filter_bank
 
 _INTRO = (
@@ -28,6 +28,9 @@ _CLUSTER_KEYS = {
     "images", "part", "vectors", "dimension", "clusters", "clusters_by", "trained_on", "methods", "figures", "what",
     "data", "seed", "normalize",
 }  # fmt: skip
+_LOT = "dealt out by lot"
+# of several methods, whose table would be too wide with all of them
+_FEW_SCORES = ("ari", "nmi", "matched_purity", "silhouette")
 # figures of a clustering, by the word in their names
 _CLUSTER_FIGURES = {
     "numbers": "How the number of clusters was judged: inertia and silhouette of K-Means.",
@@ -111,6 +114,7 @@ def _comparison(run: RunMaterial) -> list[Block]:
     return [
         *(Text(readable(sentence)) for sentence in described(found)),
         Table("Vectors of the same images, made in several ways.", HEADINGS, rows),
+        Text(readable(chosen(found))),
         embed(comparison_figure(found), f"Vectors beside each other. {'; '.join(words)}", caption),
     ]
 
@@ -132,24 +136,30 @@ def _scores(found: Mapping[str, Any]) -> list[Block]:
     blocks: list[Block] = [Text(readable(said))]
     if found["trained_on"]:
         blocks.append(Remark(f"{found['trained_on']:,} of these images were trained on, so the scores are too good."))
-    rows: list[list[str]] = []
-    for method in found["methods"].values():
-        scores = method["scores"]
-        rows.append([method["title"], str(method["clusters"]), *(_score(scores.get(name)) for name in TITLES)])
-        rows.append(["the same, dealt out by lot", "", *(_by_lot(scores.get(name)) for name in TITLES)])
-    caption = "Clusters beside classes: mean and standard deviation over the seeds, and what clusters by lot reach."
-    return [*blocks, Table(caption, ["method", "clusters", *TITLES.values()], rows)]
+    methods = list(found["methods"].values())
+    if len(methods) == 1:
+        caption = f"Clusters by {methods[0]['title']} beside classes; ± is the standard deviation over the seeds."
+        scores = methods[0]["scores"]
+        rows = [[title, _score(scores.get(name)), _by_lot(scores.get(name))] for name, title in TITLES.items()]
+        return [*blocks, Table(caption, ["score", methods[0]["title"], _LOT], rows)]
+    rows = []
+    for method in methods:
+        own = [method["scores"].get(name) for name in _FEW_SCORES]
+        rows.append([method["title"], str(method["clusters"]), *map(_score, own)])
+        rows.append([_LOT, "", *map(_by_lot, own)])
+    caption = "Clusters beside classes; ± is the standard deviation over the seeds."
+    return [*blocks, Table(caption, ["method", "clusters", *(TITLES[name] for name in _FEW_SCORES)], rows)]
 
 
 def _score(score: Mapping[str, float | None] | None) -> str:
-    if score is None:
-        return decimal(None)
+    if score is None or score["mean"] is None:
+        return UNKNOWN
     deviation = score["deviation"]
-    return decimal(score["mean"]) + ("" if deviation is None else f" ± {decimal(deviation)}")
+    return three_digits(score["mean"]) + ("" if deviation is None else f" ± {deviation:.3f}")
 
 
 def _by_lot(score: Mapping[str, float | None] | None) -> str:
-    return decimal(None if score is None else score["random"])
+    return UNKNOWN if score is None or score["random"] is None else three_digits(score["random"])
 
 
 def _cluster_figures(folder: Path, found: Mapping[str, Any]) -> list[Block]:
