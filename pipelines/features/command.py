@@ -53,10 +53,10 @@ def run_compare_features(
     folder = results_folder(model, out, "features")
     if model is None and layer is not None:
         raise UserError("--layer chooses a layer of a trained model; name its run or file too")
+    size = SIZE if model is None else _size_of(model)
     run = Run(model) if model is not None and model.is_dir() else None
     if data is None and run is None:
         raise UserError("pass --data; only a run knows which data it was made with")
-    size = SIZE if model is None else _size_of(model)
     contenders = open_contenders(model, size, layer, seed)
     name = resolve_name(data if data is not None else str(run.config()["data"]) if run else "")
     own = run if run is not None and name == run.config()["data"] else None

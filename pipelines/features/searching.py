@@ -21,6 +21,7 @@ from pipelines.files import whole_file, write_json
 from pipelines.run import Run
 
 FIGURE_NAME = "search.png"
+DRAWN = 48  # images beside each query in the figure
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def _draw(queries: Sequence[Query], found: Sequence[Sequence[Found]], metric: Me
         (
             Path(query.name).name,
             query.pixels,
-            [Match(match.pixels, match.class_name, _text(match.figure), match.copy) for match in matches],
+            [Match(match.pixels, match.class_name, _text(match.figure), match.copy) for match in matches[:DRAWN]],
         )
         for query, matches in zip(queries, found, strict=True)
     ]
