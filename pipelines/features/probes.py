@@ -64,8 +64,9 @@ def standardised(training: Part, choosing: Part, evaluated: Part) -> tuple[Part,
 def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Sequence[float] = STRENGTHS) -> Probed:
     """Logistic regression with an L2 penalty, fitted by L-BFGS (Alain & Bengio, 2017, https://arxiv.org/abs/1610.01644).
 
-    Penalties are tried from the strongest on, as long as the accuracy on the choosing part rises. All is computed on
-    one thread: the result does not depend on their number then, and L-BFGS's own sums are too short to be shared out.
+    Penalties are tried from the strongest on, until two in a row raise the accuracy on the choosing part no more. All is
+    computed on one thread: the result does not depend on their number then, and L-BFGS's own sums are too short to be
+    shared out.
 
     Args:
         training: standardised, of two classes at least.
@@ -74,7 +75,7 @@ def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Seq
         strengths: inverses of the penalty, scikit-learn's C, rising.
     """
     model = LogisticRegression(max_iter=ITERATIONS, tol=1e-3, warm_start=True)
-    best, chosen, highest = model, strengths[0], -1.0
+    best, chosen, highest, vain = model, strengths[0], -1.0, 0
     for strength in strengths:
         model.set_params(C=strength)
         with warnings.catch_warnings(), threadpool_limits(1):
@@ -82,9 +83,12 @@ def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Seq
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(training.vectors, training.labels)
         accuracy = float(model.score(choosing.vectors, choosing.labels))
-        if accuracy <= highest:
+        if accuracy > highest:
+            best, chosen, highest, vain = deepcopy(model), strength, accuracy, 0
+            continue
+        vain += 1
+        if vain == 2:
             break
-        best, chosen, highest = deepcopy(model), strength, accuracy
     return Probed(float(best.score(evaluated.vectors, evaluated.labels)), chosen, highest)
 
 

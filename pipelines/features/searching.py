@@ -103,16 +103,18 @@ def _figure_name(metric: Metric) -> str:
 def _print(queries: Sequence[Query], found: Sequence[Sequence[Found]], metric: Metric, title: str) -> None:
     console.print(title)
     for query, matches in zip(queries, found, strict=True):
+        marked = any(match.copy for match in matches)
         rows = [
             [
                 match.sample.name,
                 match.class_name,
-                "the query itself" if match.copy else "",
+                *(["the query itself" if match.copy else ""] if marked else []),
                 _text(match.figure),
             ]
             for match in matches
         ]
-        console.print(table(query.name, ["image", "class", "", FIGURES[metric]], rows, text=3))
+        columns = ["image", "class", *([""] if marked else []), FIGURES[metric]]
+        console.print(table(query.name, columns, rows, text=len(columns) - 1))
 
 
 def _text(figure: float) -> str:
