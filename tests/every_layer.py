@@ -45,6 +45,9 @@ LAYERS: list[tuple[layers.Layer, tuple[int, ...]]] = [
     (layers.Normalization(mean=2.0, variance=4.0, invert=True, axis=None), (4, 5, 3)),
     (layers.Normalization(axis=(1, 3)), (4, 5, 3)),
     (layers.Softmax(), (4, 5, 3)),
+    (layers.UnitNormalization(), (4, 5, 3)),
+    (layers.UnitNormalization(axis=[1, -1]), (4, 5, 3)),
+    (layers.UnitNormalization(), (6,)),
     (layers.Softmax(axis=1), (4, 5, 3)),
     (layers.Dropout(0.5), (4, 5, 3)),
 ]

@@ -20,7 +20,8 @@ ENGINE = Path(sn.__file__).parent
 SURFACES = {
     "layers": "Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Dense DepthwiseConv2D "
     "Dropout ELU Flatten GlobalAveragePooling2D GlobalMaxPooling2D Input Layer LeakyReLU MaxPooling2D "
-    "Maximum Minimum Multiply Normalization ReLU Rescaling Reshape SeparableConv2D Softmax Subtract ZeroPadding2D",
+    "Maximum Minimum Multiply Normalization ReLU Rescaling Reshape SeparableConv2D Softmax Subtract UnitNormalization "
+    "ZeroPadding2D",
     "ops": "abs add average_pool2d batch_normalization batch_normalization_training binary_cross_entropy_with_logits "
     "cast clip concatenate conv2d cross_entropy_with_logits dense depthwise_conv2d divide dropout elu exp gelu getitem "
     "global_average_pool2d global_max_pool2d hard_sigmoid hard_silu leaky_relu log log_softmax matmul max "
@@ -36,13 +37,14 @@ SURFACES = {
     "callbacks": "BackupAndRestore CSVLogger Callback CallbackList EarlyStopping History LambdaCallback "
     "LearningRateScheduler ModelCheckpoint ReduceLROnPlateau TerminateOnNaN",
     "explain": "convolution_layers feature_maps grad_cam grad_cam_layer saliency spatial_layers",
+    "features": "FeatureExtractor FilterBank ScratchClassifier filter_bank layer_features",
 }
 
 # Each module may import those of its own part and of parts further down.
 FLOORS = (
     ("pipelines",),
     ("startup",),
-    ("explain",),
+    ("explain", "features"),
     (  # files of other programs, each a way into or out of a model
         "formats.saving",
         "formats.loading",

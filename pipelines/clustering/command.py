@@ -111,7 +111,7 @@ def run_cluster(wanted: Wanted) -> None:
         choice = try_numbers(vectors.array, classes, wanted.seed, advance)
     number, why = _number(wanted, choice, classes)
     title = f"{maker.name}, {vectors.array.shape[1]:,} numbers, on {len(vectors.labels):,} images ({data}, {part})"
-    outcomes, failed = _assess_all(wanted, vectors, number)
+    outcomes, failed = _assess_all(wanted, vectors, number or classes)
     print_choice(choice, number, why)
     print_outcomes(outcomes, title, {METHODS[method].title: reason for method, reason in failed.items()})
     if seen:
@@ -164,8 +164,10 @@ def _images(wanted: Wanted, run: Run | None, maker: VectorMaker) -> tuple[str, S
     return data, source, samples, part, seen_in_training(samples, trained)
 
 
-def _number(wanted: Wanted, choice: Choice, classes: int) -> tuple[int, str]:
-    """How many clusters, and who says so."""
+def _number(wanted: Wanted, choice: Choice, classes: int) -> tuple[int | None, str]:
+    """How many clusters, and who says so; None if no method is told."""
+    if not any(METHODS[method].takes_number for method in wanted.methods):
+        return None, f"{METHODS[wanted.method].title} finds the number of clusters itself"
     if wanted.choose is not None:
         return choice.best(wanted.choose), f"by the {wanted.choose}"
     if wanted.clusters is not None:
@@ -202,7 +204,7 @@ def _draw(
     vectors: Vectors,
     outcomes: Sequence[Outcome],
     choice: Choice,
-    number: int,
+    number: int | None,
 ) -> dict[str, list[str]]:
     """Write the figures in place of an earlier clustering's; their names by method, those of none by "all"."""
 

@@ -21,9 +21,11 @@ from pipelines.figures.embedding import Embedding, draw_embeddings
 from pipelines.figures.fonts import shorten
 from pipelines.figures.saving import is_own
 from pipelines.figures.sheets import Cell, draw_sheet
+from pipelines.figures.sizing import shortened
 
 KINDS = ("pca", "tsne", "umap", "table", "nearest")  # of figures that each method gets
 NEAREST = 10  # faces of each cluster
+LONGEST_NAME = 44  # letters of what made the vectors, in a title
 SHOWN = 14  # clusters with faces, the largest ones
 NUMBERS_NAME, FILTERS_NAME = "clusters_numbers.png", "clusters_filters.png"
 
@@ -77,7 +79,7 @@ def outcome_figures(
         name: of what made the vectors, for titles.
     """
     clusters, classes = outcome.first.clusters, vectors.class_names
-    title = f"{outcome.title} on {name}"
+    title = f"{outcome.title} on {shortened(name, LONGEST_NAME)}"
     some = f", {len(rows):,} of {len(clusters):,} images" if len(rows) < len(clusters) else f", {len(rows):,} images"
     figures = {
         kind: draw_embeddings(drawn, vectors.labels[rows], clusters[rows], classes, outcome.matching, title + some)
@@ -93,9 +95,9 @@ def outcome_figures(
     return {figure_name(kind, outcome.method): figure for kind, figure in figures.items()}
 
 
-def choice_figure(choice: Choice, taken: int, name: str) -> Figure:
+def choice_figure(choice: Choice, taken: int | None, name: str) -> Figure:
     """How the number of clusters was chosen; see `draw_cluster_numbers`."""
-    title = f"K-Means on {name}, {choice.images:,} images"
+    title = f"K-Means on {shortened(name, LONGEST_NAME)}, {choice.images:,} images"
     return draw_cluster_numbers(
         choice.numbers, choice.inertia, choice.silhouette, choice.by_elbow, choice.by_silhouette, taken, title
     )

@@ -110,6 +110,8 @@ def cluster(
     rows = sample_rows(len(vectors), sample if kind.quadratic else len(vectors), seed)
     whole = len(rows) == len(vectors)
     seen = vectors if whole else vectors[rows]
+    if kind.takes_number and not whole and clusters > len(rows):
+        raise UserError(f"{kind.title} sees {len(rows):,} images, too few for {clusters:,} clusters; raise --sample")
     if kind.takes_number:
         check_number(clusters, len(seen))
     with threadpool_limits(1), _collected() as notes:
@@ -244,5 +246,5 @@ def _collected() -> Iterator[list[str]]:
         yield notes
     for warning in caught:
         sentence = str(warning.message).split(". ")[0].strip()
-        if sentence not in notes:
+        if sentence not in notes and not sentence.startswith("Number of distinct clusters"):  # which is counted anyway
             notes.append(sentence)

@@ -10,10 +10,11 @@ from pipelines.console import console, table
 UNKNOWN = "-"
 
 
-def print_choice(choice: Choice, number: int, why: str) -> None:
-    """Print how many clusters there are to be, and what both rules say."""
+def print_choice(choice: Choice, number: int | None, why: str) -> None:
+    """Print how many clusters there are to be, and what both rules say; no number where no method is told one."""
+    told = why if number is None else f"{number} clusters, {why}"
     console.print(
-        f"{number} clusters, {why}; over {choice.numbers[0]} to {choice.numbers[-1]} the largest silhouette is at "
+        f"{told}; over {choice.numbers[0]} to {choice.numbers[-1]} the largest silhouette is at "
         f"{choice.by_silhouette}, the elbow at {choice.by_elbow}"
     )
 
@@ -30,10 +31,12 @@ def print_outcomes(outcomes: Sequence[Outcome], title: str, failed: Mapping[str,
         _print_one(outcomes[0], title)
     else:
         _print_several(outcomes, title)
-    console.print(
-        "mean ± standard deviation over seeds; random: the same cluster sizes, with the images dealt out by lot; "
-        "once: no seed changes the result. Matched purity is also called clustering accuracy."
-    )
+    legend = ["random: the same cluster sizes, with the images dealt out by lot"]
+    if any(outcome.runs > 1 for outcome in outcomes):
+        legend.insert(0, "mean ± standard deviation over seeds")
+    if not all(outcome.first.random for outcome in outcomes):
+        legend.append("once: no seed changes the result")
+    console.print(f"{'; '.join(legend)}. Matched purity is also called clustering accuracy.")
     for outcome in outcomes:
         settings = [f"{name} {value:.4g}" for name, value in outcome.first.settings.items()]
         for note in (*settings, *outcome.first.notes):
@@ -44,8 +47,9 @@ def print_outcomes(outcomes: Sequence[Outcome], title: str, failed: Mapping[str,
 
 def _print_one(outcome: Outcome, title: str) -> None:
     rows = [[TITLES[name], _measured(score), _by_chance(score)] for name, score in outcome.scores.items()]
+    console.print(table(title, [outcome.title, "score", "random"], rows))
     runs = f"{outcome.runs} seeds" if outcome.first.random else "once"
-    console.print(table(title, [f"{outcome.title}, {_found(outcome)} clusters, {runs}", "score", "random"], rows))
+    console.print(f"clusters: {_found(outcome)}; {runs}")
 
 
 def _print_several(outcomes: Sequence[Outcome], title: str) -> None:
@@ -64,8 +68,8 @@ def _found(outcome: Outcome) -> str:
 def _measured(score: Score | None) -> str:
     if score is None:
         return UNKNOWN
-    return f"{score.mean:.3f}" + ("" if score.deviation is None else f" ± {score.deviation:.3f}")
+    return f"{score.mean:z.3f}" + ("" if score.deviation is None else f" ± {score.deviation:.3f}")
 
 
 def _by_chance(score: Score | None) -> str:
-    return UNKNOWN if score is None else f"{score.random:.3f}"
+    return UNKNOWN if score is None else f"{score.random:z.3f}"

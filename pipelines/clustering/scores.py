@@ -12,6 +12,7 @@ from sklearn.metrics import (
     silhouette_score,
 )
 from sklearn.metrics.pairwise import euclidean_distances
+from threadpoolctl import threadpool_limits
 
 Labels = NDArray[np.int64]
 
@@ -79,13 +80,14 @@ def cluster_table(labels: Labels, clusters: Labels, classes: int | None = None) 
 def match_clusters(table: Labels) -> dict[int, int]:
     """The class of each cluster by the best one-to-one matching, which has the most images in it.
 
-    Found by the Hungarian method (Kuhn, 1955). With more clusters than classes, some clusters have none.
+    Found by the Hungarian method (Kuhn, 1955). With more clusters than classes, some clusters have none; nor has one
+    without an image of the class that was left for it.
 
     Args:
         table: (clusters, classes) images.
     """
     rows, columns = linear_sum_assignment(table, maximize=True)
-    return {int(row): int(column) for row, column in zip(rows, columns, strict=True)}
+    return {int(row): int(column) for row, column in zip(rows, columns, strict=True) if table[row, column]}
 
 
 class Silhouette:
@@ -102,7 +104,8 @@ class Silhouette:
 
     def __init__(self, vectors: NDArray[np.float32], seed: int, most: int = SILHOUETTE_SAMPLE) -> None:
         self.chosen = sample_rows(len(vectors), most, seed)
-        distances: Any = euclidean_distances(np.asarray(vectors[self.chosen], np.float64))
+        with threadpool_limits(1):  # sums in one order, for the same bits on any number of threads
+            distances: Any = euclidean_distances(np.asarray(vectors[self.chosen], np.float64))
         self._distances: NDArray[np.float64] = distances
 
     def __call__(self, clusters: Labels) -> float | None:

@@ -23,7 +23,7 @@ class LayerMaker:
 
     Args:
         path: of a run's folder or a model file, which says its preprocessing.
-        layer: its name, of the model's own layers; by default the last one before the class scores.
+        layer: its name; of a model within the model, `model/layer`; by default the last one before the class scores.
         normalize: divide each vector by its length.
         engine: what computes: ours, or Keras on the twin.
 
@@ -43,14 +43,14 @@ class LayerMaker:
         self.preprocessing = made = Preprocessing.from_config(model.preprocessing)
         try:
             chosen = last_before_scores(model) if layer is None else layer
-            part = sn.Model(model.inputs, _result_of(model, chosen))
-            shape = part.compute_output_shape((None, made.height, made.width, made.channels))
+            self._compute = _computer(model, chosen, engine)
+            self._normalize = normalize
+            self.dimension = self(np.zeros((1, made.height, made.width, made.channels), np.float32)).shape[1]
+        except UserError:
+            raise
         except ValueError as error:
             raise UserError(f"{path}: {error}") from error
         self.name = f"{path} ({chosen}{', Keras' if engine == 'keras' else ''})"
-        self.dimension = int(shape[3] if len(shape) == 4 else np.prod(shape[1:]))
-        self._normalize = normalize
-        self._compute = _computer(part, engine)
 
     def fit(self, batches: Iterable[FloatBatch]) -> None:
         """The model is trained; the batches are left unread."""
@@ -59,8 +59,8 @@ class LayerMaker:
         """Float32 (n, dimension); see `VectorMaker`."""
         results = self._compute(images)
         if results.ndim == 4:
-            results = results.mean(axis=(1, 2))
-        vectors = np.asarray(results.reshape(len(images), self.dimension), np.float32)
+            results = results.mean(axis=(1, 2), dtype=np.float64)
+        vectors = np.asarray(results.reshape(len(images), -1), np.float32)
         return unit(vectors) if self._normalize else vectors
 
 
@@ -90,24 +90,32 @@ def _name_of(named: dict[str, Place], place: Place) -> str:
     return min((name for name, there in named.items() if there == place), key=lambda name: name.count("/"))
 
 
-def _result_of(model: sn.Model, layer: str) -> SymbolicTensor:
-    """The first result of a layer, by the names that `flatten` gives."""
-    count: Counter[str] = Counter()
-    results = {}
-    for node in model.nodes:
-        name = node.layer.name
-        count[name] += 1
-        results[name + (f" (call {count[name]})" if count[name] > 1 else "")] = node.outputs[0]
-    if layer not in results:
-        raise ValueError(f"{model.name} has no layer {layer!r}; its layers are {', '.join(results)}")
-    return results[layer]
+def _computer(model: sn.Model, layer: str, engine: Engine) -> Callable[[FloatBatch], NDArray[np.floating]]:
+    """What computes a layer's result: the part of the model up to there, made once for all batches."""
+    result = _result_of(model, layer)
+    if result is None:
+        from scratchnet.features import layer_features  # needs scikit-learn
 
-
-def _computer(model: sn.Model, engine: Engine) -> Callable[[FloatBatch], NDArray[np.floating]]:
+        if engine == "keras":
+            raise ValueError(f"{layer!r} is no layer of its own that Keras can be asked for; name one around it")
+        # a layer of a model within the model, or none: it says which there are
+        return lambda images: layer_features(model, images, layer, batch_size=len(images))
+    part = sn.Model(model.inputs, result)
     if engine == "keras":
         from pipelines.twin import to_keras
 
-        twin = to_keras(model)
+        twin = to_keras(part)
         # a compiled graph: called as it is, the twin takes several times as long
         return lambda images: np.asarray(twin.predict_on_batch(images))
-    return lambda images: np.asarray(model.predict(images, batch_size=len(images), verbose=0))
+    return lambda images: np.asarray(part.predict(images, batch_size=len(images)))
+
+
+def _result_of(model: sn.Model, layer: str) -> SymbolicTensor | None:
+    """The first result of one of the model's own layers, by the names that `flatten` gives; None for any other."""
+    count: Counter[str] = Counter()
+    for node in model.nodes:
+        name = node.layer.name
+        count[name] += 1
+        if layer == name + (f" (call {count[name]})" if count[name] > 1 else ""):
+            return node.outputs[0]
+    return None

@@ -64,9 +64,9 @@ def standardised(training: Part, choosing: Part, evaluated: Part) -> tuple[Part,
 def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Sequence[float] = STRENGTHS) -> Probed:
     """Logistic regression with an L2 penalty, fitted by L-BFGS (Alain & Bengio, 2017, https://arxiv.org/abs/1610.01644).
 
-    Penalties are tried from the strongest on, until two in a row raise the accuracy on the choosing part no more. All is
-    computed on one thread: the result does not depend on their number then, and L-BFGS's own sums are too short to be
-    shared out.
+    Penalties are tried from the strongest on, until two in a row raise the accuracy on the choosing part no more. All
+    is computed on one thread: the result does not depend on their number then, and L-BFGS's own sums are too short to
+    be shared out.
 
     Args:
         training: standardised, of two classes at least.

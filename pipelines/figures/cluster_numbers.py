@@ -18,7 +18,7 @@ def draw_cluster_numbers(
     silhouette: Sequence[float | None],
     by_elbow: int,
     by_silhouette: int,
-    taken: int,
+    taken: int | None,
     title: str,
 ) -> Figure:
     """Draw inertia and silhouette against the number of clusters, with what each would choose and what was taken.
@@ -29,7 +29,7 @@ def draw_cluster_numbers(
         silhouette: of each; None where it is not known.
         by_elbow: one of the numbers.
         by_silhouette: one of the numbers.
-        taken: the number of clusters that was taken, which may lie outside.
+        taken: the number of clusters that was taken, which may lie outside; None if no method was told one.
         title: above everything.
     """
     figure = Figure(figsize=(8.6, 3.7), layout="constrained")
@@ -54,8 +54,9 @@ def draw_cluster_numbers(
     return figure
 
 
-def _tidy(axes: Axes, taken: int) -> None:
-    axes.axvline(taken, color=TAKEN, linestyle="--", linewidth=1.2, label=f"taken: {taken}", zorder=0)
+def _tidy(axes: Axes, taken: int | None) -> None:
+    if taken is not None:
+        axes.axvline(taken, color=TAKEN, linestyle="--", linewidth=1.2, label=f"taken: {taken}", zorder=0)
     axes.set_xlabel("clusters")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)

@@ -12,7 +12,9 @@ except ImportError as error:
         'scratchnet.features needs scikit-learn, which is not installed: pip install -e ".[pipelines]" in the checkout'
     ) from error
 
+from scratchnet.features.classifier import ScratchClassifier
 from scratchnet.features.extractor import FeatureExtractor
 from scratchnet.features.filters import FilterBank, filter_bank
+from scratchnet.features.layer_features import layer_features
 
-__all__ = ["FeatureExtractor", "FilterBank", "filter_bank"]
+__all__ = ["FeatureExtractor", "FilterBank", "ScratchClassifier", "filter_bank", "layer_features"]

@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.features.filters import stage_kernels
-from scratchnet.features.images import as_rows, checked_shape, to_floats
-from scratchnet.features.network import POOLS, STAGES, maps_network, pool_sizes, whole_network
+from scratchnet.features.images import as_rows, checked_shape
+from scratchnet.features.network import POOLS, STAGES, Extraction, maps_network, pool_sizes, whole_network
 from scratchnet.features.principal import PrincipalComponents
 from scratchnet.features.projection import orthogonal_matrix
 from scratchnet.models import Model
@@ -21,7 +21,7 @@ PROJECTIONS = ("orthogonal", "pca", None)
 PROJECTION_STREAM = STAGES  # random numbers of the projection are apart from those of the filters
 
 
-class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Three stages of convolution with 3x3x3 filters, ReLU and pooling; flattened, and projected to a short vector.
 
     A scikit-learn transformer. Nothing is trained: filters are fixed (see `filter_bank`), random, or the caller's own;
@@ -150,11 +150,11 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         for batch in batches:
-            images = to_floats(np.asarray(batch), self.input_shape_)
-            yield self.model_.predict(images, batch_size=self.batch_size) if len(images) else self._nothing()
-
-    def _nothing(self) -> FloatArray:
-        return np.empty((0, self._n_features_out), np.float32)
+            images = np.asarray(batch)
+            if len(images):
+                yield self._extraction(images, self.input_shape_, self.batch_size)
+            else:
+                yield np.empty((0, self._n_features_out), np.float32)
 
     def _cut(self, rows: AnyArray) -> Iterator[AnyArray]:
         for start in range(0, len(rows), self.batch_size):
@@ -189,7 +189,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _build(self, shape: Shape, batches: Iterable[AnyArray]) -> Self:
         kernels = stage_kernels(self.filters, shape[2], STAGES, int(self.seed))
-        maps = maps_network(shape, kernels, self.pool, self._pools(shape))
+        pools = self._pools(shape)
+        maps = maps_network(shape, kernels, self.pool, pools)
         size = maps.output_shape[1]
         projection: tuple[FloatArray, FloatArray | None] | None = None
         if self.projection == "orthogonal":
@@ -197,11 +198,14 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             projection = orthogonal_matrix(size, int(self.dimension), generator), None
         elif self.projection == "pca":
             components = PrincipalComponents(size, int(self.dimension))
+            flat = Extraction(maps, kernels, self.pool, pools)
             for batch in batches:
-                components.take(maps.predict(to_floats(np.asarray(batch), shape), batch_size=self.batch_size))
+                if len(batch):
+                    components.take(flat(np.asarray(batch), shape, self.batch_size))
             projection = components.matrix_and_offset()
         self.input_shape_ = shape
         self.model_: Model = whole_network(maps, projection, bool(self.normalize))
+        self._extraction = Extraction(self.model_, kernels, self.pool, pools)
         self._n_features_out = self.model_.output_shape[1]
         return self
 

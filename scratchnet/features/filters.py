@@ -75,7 +75,9 @@ def filter_bank(channels: int = DEPTH) -> FilterBank:
     """
     if not isinstance(channels, int) or channels < 1:
         raise ValueError(f"channels must be a positive int, got {channels!r}")
-    masks = {name: (formula, np.asarray(mask, np.float64)) for name, (formula, mask) in _MASKS.items()}
+    masks: dict[str, tuple[str, FloatArray]] = {
+        name: (formula, np.asarray(mask, np.float64)) for name, (formula, mask) in _MASKS.items()
+    }
     for number in range(GABOR_ORIENTATIONS):
         degrees = 180 * number // GABOR_ORIENTATIONS
         masks[f"Gabor {degrees}"] = (f"exp(-(x² + y²)/2) cos(2π(x cos {degrees}° - y sin {degrees}°)/3) - mean",
@@ -88,9 +90,10 @@ def filter_bank(channels: int = DEPTH) -> FilterBank:
 def _gabor(angle: float) -> FloatArray:
     y, x = np.mgrid[-1:2, -1:2]
     bell = np.exp(-(x**2 + y**2) / (2 * GABOR_DEVIATION**2))
-    waves = np.cos(2 * np.pi * (x * math.cos(angle) - y * math.sin(angle)) / GABOR_WAVELENGTH)
-    mask: FloatArray = bell * waves
-    return mask - mask.mean()
+    waves: FloatArray = np.cos(2 * np.pi * (x * math.cos(angle) - y * math.sin(angle)) / GABOR_WAVELENGTH)
+    waves *= bell
+    waves -= waves.mean()
+    return waves
 
 
 def random_like(kernels: FloatArray, generator: np.random.Generator) -> FloatArray:

@@ -61,18 +61,25 @@ def as_rows(
     return rows, found, y
 
 
-def to_floats(images: AnyArray, shape: Shape) -> FloatArray:
-    """Images as a network takes them: float32 (n, *shape); bytes become 0 to 1, other numbers stay as they are.
+def in_shape(images: AnyArray, shape: Shape) -> AnyArray:
+    """Images (n, *shape), C-contiguous: bytes as they are, all other numbers as float32.
+
+    Args:
+        images: (n, *shape), or flat rows.
+        shape: of one image.
 
     Raises:
-        ValueError: they are not images of this shape.
+        ValueError: they are of another shape.
     """
-    if images.ndim not in {2, 4} or math.prod(images.shape[1:]) != math.prod(shape) or images.shape[1:] not in {
-        shape, (math.prod(shape),)
-    }:  # fmt: skip
+    if images.shape[1:] not in {shape, (math.prod(shape),)}:
         raise ValueError(f"images must have the shape (n, {', '.join(map(str, shape))}), got {images.shape}")
-    if images.dtype == np.uint8:
-        floats: FloatArray = np.multiply(images, np.float32(1 / 255), dtype=np.float32)
-    else:
-        floats = np.require(images, np.float32, ["C", "W"])
-    return floats.reshape(len(images), *shape)
+    array = np.require(images, None if images.dtype == np.uint8 else np.float32, ["C", "W"])
+    return array.reshape(len(images), *shape)
+
+
+def to_floats(images: AnyArray, shape: Shape) -> FloatArray:
+    """`in_shape` as a network takes it: float32; bytes become 0 to 1, other numbers stay as they are."""
+    array = in_shape(images, shape)
+    if array.dtype == np.uint8:
+        return np.multiply(array, np.float32(1 / 255), dtype=np.float32)
+    return array

@@ -58,8 +58,8 @@ class PrincipalComponents:
         """
         if self._rows < self.dimension:
             raise ValueError(
-                f'projection="pca" to {self.dimension} numbers needs at least as many images, got {self._rows}; choose '
-                'a smaller dimension, or projection="orthogonal"'
+                f'projection="pca" to {self.dimension} numbers needs as many images, got n_samples = {self._rows}; '
+                'choose a smaller dimension, or projection="orthogonal"'
             )
         self._learn(np.concatenate(self._waiting))
         self._waiting = []

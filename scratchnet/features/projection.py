@@ -24,7 +24,7 @@ def orthogonal_matrix(rows: int, columns: int, generator: np.random.Generator) -
     Returns:
         float32 (rows, columns).
     """
-    q = generator.standard_normal((max(rows, columns), min(rows, columns)))
+    q: FloatArray = generator.standard_normal((max(rows, columns), min(rows, columns)))
     for _ in range(PASSES):
         triangle = _inverse(_cholesky(matmul(q, q, transpose_a=True)))
         q = matmul(q, triangle, transpose_b=True)

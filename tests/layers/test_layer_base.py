@@ -61,6 +61,7 @@ CONFIGS = {
     },
     "Softmax": {"axis": 1},
     "Subtract": {},
+    "UnitNormalization": {"axis": [1, 3]},
     "ZeroPadding2D": {"padding": ((1, 0), (2, 3))},
 }  # fmt: skip
 NAMES = sorted(CONFIGS)

@@ -15,6 +15,7 @@ from pipelines.errors import UserError
 from pipelines.features.layer_vectors import last_before_scores
 from pipelines.features.vectors import extract, open_maker, unit
 from scratchnet import layers
+from scratchnet.features import FeatureExtractor
 
 SMALL = {"height": 12, "width": 12, "channels": 1, "scale": 1 / 255}
 
@@ -98,6 +99,44 @@ def test_a_layer_within_a_model_within_the_model_goes_by_the_outer_name() -> Non
     assert last_before_scores(sn.Model(x, layers.Dense(3)(inner(x)))) == "backbone"
 
 
+def test_a_layer_within_a_model_within_the_model_may_be_named(tmp_path: Path) -> None:
+    inner = sn.Sequential([layers.Input((12, 12, 1)), layers.Conv2D(3, 3, name="conv")], name="backbone")
+    x = layers.Input((12, 12, 1))
+    model = sn.Model(x, layers.Dense(3)(layers.Flatten()(inner(x))))
+    model.preprocessing = SMALL
+    model.save(tmp_path / "nested.safetensors")
+    maker = open_maker(str(tmp_path / "nested.safetensors"), layer="backbone/conv")
+    assert maker.dimension == 3
+    want = np.asarray(inner(images()).data).mean(axis=(1, 2))
+    np.testing.assert_allclose(maker(images()), want, rtol=1e-5, atol=1e-6)
+    with pytest.raises(UserError, match="name one around it"):
+        open_maker(str(tmp_path / "nested.safetensors"), layer="backbone/conv", engine="keras")
+
+
+def test_fixed_and_random_filters_are_the_extractors(tmp_path: Path) -> None:
+    for kind in ("fixed", "random"):
+        maker = open_maker(kind, size=(24, 20, 3), seed=2, normalize=True)
+        x = np.random.default_rng(0).random((5, 24, 20, 3), np.float32)
+        extractor = FeatureExtractor(input_shape=(24, 20, 3), filters=kind, seed=2, normalize=True).fit()
+        assert maker.name == f"{kind} filters"
+        assert maker.dimension == 128
+        np.testing.assert_array_equal(maker(x), extractor.transform(x))
+    own = np.random.default_rng(1).random((3, 3, 3, 4)).astype(np.float32)
+    np.save(tmp_path / "own.npy", own)
+    maker = open_maker("fixed", size=(24, 20, 3), filters=tmp_path / "own.npy")
+    want = FeatureExtractor(input_shape=(24, 20, 3), filters=own).fit().transform(x)
+    np.testing.assert_array_equal(maker(x), want)
+
+
+def test_filters_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "flat.npy", np.ones(3, np.float32))
+    with pytest.raises(UserError, match=r"filters of .*flat\.npy cannot be used"):
+        open_maker("fixed", filters=tmp_path / "flat.npy")
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(UserError, match="holds no filters"):
+        open_maker("fixed", filters=tmp_path / "objects.npy")
+
+
 def test_vectors_may_be_held_by_a_file(tmp_path: Path) -> None:
     source, maker = DrawnFaces(20, size=12), open_maker("pixels", size=(12, 12, 1))
     held = extract(maker, source, source.samples, keep=tmp_path / "vectors.npy")
@@ -149,7 +188,7 @@ def test_vectors_that_are_no_numbers_are_refused_and_nothing_is_left_behind(tmp_
         ("pixels", {"layer": "dense"}, "--layer chooses a layer of a model, and pixels is none"),
         ("pixels", {"engine": "keras"}, "pixels has no Keras twin"),
         ("random", {"filters": Path("own.npy")}, "ask for fixed, not random"),
-        ("MODEL", {"layer": "dense_9"}, "no layer 'dense_9'; its layers are conv, flat, dense, drop, scores, softmax"),
+        ("MODEL", {"layer": "dense_9"}, "no layer 'dense_9'; it has conv, flat, dense, drop, scores, softmax"),
         ("MODEL", {"size": (48, 48, 1)}, "takes images of 12x12x1; leave --size out"),
         ("MODEL", {"filters": Path("own.npy")}, "has its own; leave it out"),
     ],

@@ -1,0 +1,91 @@
+"""One pass over an image equals convolution, ReLU and pooling in plain loops."""
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scratchnet.features.filters import filter_bank, over_maps
+from scratchnet.features.stage import Stage
+
+
+def plainly(x: np.ndarray, kernel: np.ndarray, pool: tuple[int, int], average: bool) -> np.ndarray:
+    n, height, width, _ = x.shape
+    padded = np.pad(x.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    maps = np.zeros((n, height, width, kernel.shape[3]))
+    for i in range(height):
+        for j in range(width):
+            maps[:, i, j] = np.einsum("nijc,ijcf->nf", padded[:, i : i + 3, j : j + 3], kernel.astype(np.float64))
+    maps = np.maximum(maps, 0)
+    rows, columns = height // pool[0], width // pool[1]
+    y = np.zeros((n, rows, columns, kernel.shape[3]))
+    for i in range(rows):
+        for j in range(columns):
+            window = maps[:, i * pool[0] : (i + 1) * pool[0], j * pool[1] : (j + 1) * pool[1]]
+            y[:, i, j] = window.mean(axis=(1, 2)) if average else window.max(axis=(1, 2))
+    return y
+
+
+@st.composite
+def kernels(draw: st.DrawFn, maps: int) -> np.ndarray:
+    """Filters of every kind: dense, the same over maps, over some maps only, even, odd, nothing but zeros."""
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    columns = []
+    for kind in draw(
+        st.lists(st.sampled_from(["dense", "alike", "some", "even", "odd", "zero"]), min_size=1, max_size=5)
+    ):
+        mask = rng.standard_normal((3, 3))
+        mask = {"even": mask + mask[::-1, ::-1], "odd": mask - mask[::-1, ::-1], "zero": mask * 0}.get(kind, mask)
+        column = np.repeat(mask[:, :, None], maps, axis=2)
+        if kind == "dense":
+            column = rng.standard_normal((3, 3, maps))
+        elif kind == "some":
+            column = column * rng.integers(0, 3, maps)
+        columns.append(column)
+    return np.stack(columns, axis=-1).astype(np.float32)
+
+
+@given(st.data(), st.integers(1, 4), st.integers(1, 4), st.integers(1, 6), st.booleans())
+@settings(max_examples=80)
+def test_a_stage_is_what_plain_loops_compute(
+    data: st.DataObject, maps: int, pool_h: int, pool_w: int, average: bool
+) -> None:
+    n, height, width = data.draw(st.tuples(st.integers(1, 2), st.integers(pool_h, 20), st.integers(pool_w, 40)))
+    kernel = data.draw(kernels(maps))
+    x = np.random.default_rng(1).standard_normal((n, height, width, maps)).astype(np.float32)
+    stage, expected = Stage(kernel, (pool_h, pool_w), average), plainly(x, kernel, (pool_h, pool_w), average)
+    planes = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    for result in (
+        stage(x, planar=False, result_planar=False),
+        stage(x, planar=False, result_planar=True).transpose(0, 2, 3, 1),
+        stage(planes, planar=True, result_planar=False),
+    ):
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_rows_of_many_tiles_and_bands_are_whole(average: bool) -> None:
+    kernel = over_maps(filter_bank(3).kernels, 3)
+    x = np.random.default_rng(2).random((1, 75, 301, 3), np.float32)
+    result = Stage(kernel, (4, 2), average)(x, planar=False, result_planar=False)
+    np.testing.assert_allclose(result, plainly(x, kernel, (4, 2), average), atol=1e-6)
+
+
+def test_bytes_count_from_zero_to_one() -> None:
+    stage = Stage(filter_bank(3).kernels, (2, 2), False)
+    images = np.random.default_rng(3).integers(0, 256, (2, 9, 70, 3), np.uint8)
+    floats = images.astype(np.float32) / 255
+    np.testing.assert_allclose(stage(images, False, False), stage(floats, False, False), atol=1e-6)
+
+
+def test_neither_threads_nor_the_batch_change_a_bit() -> None:
+    stage = Stage(filter_bank(3).kernels, (4, 4), False)
+    x = np.random.default_rng(4).random((3, 80, 90, 3), np.float32)
+    everything = stage(x, False, False)
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        np.testing.assert_array_equal(stage(x[1:2], False, False), everything[1:2])
+    finally:
+        numba.set_num_threads(before)
