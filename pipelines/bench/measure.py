@@ -14,6 +14,7 @@ import numpy as np
 from pipelines.bench import fresh
 from pipelines.bench.agreement import check_agreement
 from pipelines.bench.convolutions import CONVOLUTIONS, Convolution
+from pipelines.bench.features import BATCH, CASES, Case, feature_calls
 from pipelines.bench.nets import NETS, Array, Net
 from pipelines.bench.peak import peak_call
 from pipelines.bench.peers import OURS as OUR_ENGINE
@@ -97,6 +98,8 @@ class Bench:
         for section in (section for section in SECTIONS if section in self.plan.sections):
             if section == "ops":
                 tasks.extend(lambda case=case: [self.convolution(case)] for case in CONVOLUTIONS)  # type: ignore[misc]
+            elif section == "features":
+                tasks.extend(lambda case=case: [self.features(case)] for case in CASES)  # type: ignore[misc]
             elif section == "startup":
                 tasks.extend([self.first_predictions, self.cold_compile])
             elif section == "threads":
@@ -132,6 +135,14 @@ class Bench:
             for name, timing in timings.items()
         }
         return Row("ops", case.name, figures, figures[OURS].median / figures[PEAK].high)
+
+    def features(self, case: Case) -> Row:
+        """Time per image of `FeatureExtractor`, and of its network in Keras."""
+        with_keras = any(contender.name == "keras" for contender in self.contenders)
+        calls, variants = feature_calls(case, with_keras, self.plan.pace)
+        timings = interleave(calls, self.plan.pace)
+        figures = {name: Figure.of_timing(timing, 1e3 / BATCH) for name, timing in timings.items()}
+        return compared("features", case.name, figures, variants=variants)
 
     def first_predictions(self) -> list[Row]:
         """Seconds from the start of a process to its first prediction, caches warm."""

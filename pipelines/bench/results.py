@@ -64,6 +64,7 @@ SECTIONS = {
     "train": Section("Training step", "ms per image"),
     "infer": Section("Batch inference", "ms per image"),
     "one": Section("One image", "ms"),
+    "features": Section("Features by fixed filters, batches of 8", "ms per image"),
     "ops": Section("3x3 convolutions", "GFLOP/s", "share", 0),
     "startup": Section("Start-up in a fresh process", "s", "seconds", 2),
     "memory": Section("Peak memory of training, beyond that of the loaded library", "MB", digits=0),
@@ -80,6 +81,8 @@ SOONER_THAN_TENSORFLOW = "the same, times faster than TF/Keras"
 COLD_COMPILE = "all kernels compiled, empty cache"
 TARGETS: Mapping[tuple[str, str], Target] = {
     **{(section, net): target for section, target in _SPEED_BY_NET.items() for net in "ABCD"},
+    ("features", "512x512x3, float32"): Target(5.0, 5.0),
+    ("features", "512x512x3, bytes"): Target(5.0, 5.0),
     ("one", "C"): Target(1.0, 1.1),  # bound by streaming 236 MB of dense weights
     ("ops", "forward 48x48 32->64, batch 32"): Target(0.90, 0.95),
     ("ops", "forward 12x12 128->256, batch 32"): Target(1.30, 1.70),  # Winograd needs fewer operations
