@@ -75,8 +75,8 @@ def _read_clusters(run: RunMaterial) -> Mapping[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except ValueError as error:
+        content: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8", errors="surrogateescape")))
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged; run scratchnet cluster again") from error
     if missing := _CLUSTER_KEYS - content.keys():
         raise UserError(f"{path} is damaged, it lacks {min(missing)!r}; run scratchnet cluster again")
