@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 import scratchnet as sn
-from pipelines.commands import cluster, compare, crossval, evaluate, explain, predict, recipes, report, train
+from pipelines.commands import (
+    cluster,
+    compare,
+    compare_features,
+    crossval,
+    evaluate,
+    explain,
+    predict,
+    recipes,
+    report,
+    search,
+    train,
+)  # fmt: skip
 from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors
@@ -89,7 +101,10 @@ def bench(
     run_bench(out, nets, only, rounds, threads, peers)
 
 
-for command in (train, evaluate, predict, crossval, explain, report, recipes, compare, cluster):
+COMMANDS = (
+    train, evaluate, predict, crossval, explain, report, recipes, compare, cluster, compare_features, search,
+)  # fmt: skip
+for command in COMMANDS:
     command.register(app)
 
 

@@ -1,4 +1,4 @@
-"""The whole way on drawn faces: train, evaluate, save, use; beside Keras where TensorFlow is installed."""
+"""The whole way on drawn faces: train, evaluate, use, compare, report; beside Keras where TensorFlow is installed."""
 
 from functools import partial
 from importlib.util import find_spec
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import scratchnet as sn
 from pipelines import evaluation
+from pipelines.commands import cluster, compare_features, search
 from pipelines.console import console, table
 from pipelines.data.dataset import Dataset
 from pipelines.data.drawn import DrawnFaces
@@ -21,10 +22,13 @@ from pipelines.files import write_whole
 from pipelines.predicting.stream import predict_images
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import load_recipe
+from pipelines.report.compose import write_report
 from pipelines.run import Run, load_run_model
 from pipelines.training import make_dataset, train
 
 RECIPE = "drawn-faces"
+# that the classifiers on vectors learn from
+VECTOR_IMAGES = 1000
 
 
 def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
@@ -46,7 +50,7 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     evaluation.save_evaluation(run, "test", test, predictions, result)
 
     console.print("\n3. The saved model on new images")
-    _predict_new_faces(model, folder, seed)
+    new_faces = _predict_new_faces(model, folder, seed)
 
     console.print("\n4. The same network in Keras, from the same initial weights on the same batches")
     if find_spec("tensorflow") is None:
@@ -58,12 +62,18 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
 
     console.print("\n5. Faces out of a film, which the program draws as well, and a dataset of them")
     make_demo_dataset(folder, seed)
-    console.print(
-        f"\nEverything is in {folder}: the model, its figures, curves.png, confusion matrices, a dataset of faces."
-    )
+
+    console.print("\n6. The faces as vectors: those that nobody has trained, and the network's own")
+    _show_vectors(folder, new_faces[0], seed)
+
+    console.print("\n7. All of it on one page")
+    others = [folder / "keras"] if (folder / "keras").exists() else []
+    write_report([folder, *others], folder / "report.html")
+    console.print(f"Open {folder / 'report.html'} in any browser; it needs no network.")
+    console.print(f"\nEverything is in {folder}: the model, its figures, a dataset of faces, clusters, the report.")
 
 
-def _predict_new_faces(model: sn.Model, folder: Path, seed: int) -> None:
+def _predict_new_faces(model: sn.Model, folder: Path, seed: int) -> list[Path]:
     """Draw one more face of each expression, write them as PNG files, and ask the model about the files."""
     size = int(model.input_shape[1])
     fresh = DrawnFaces(7, size=size, seed=seed + 1, test_fraction=0)
@@ -78,11 +88,19 @@ def _predict_new_faces(model: sn.Model, folder: Path, seed: int) -> None:
         for path, answer in zip(paths, predict_images(model, paths), strict=True)
     ]
     console.print(table("", ["image", "class", "probability"], rows))
+    return paths
 
 
 def _write_png(image: NDArray[np.uint8], path: Path) -> None:
     if not cv2.imwrite(str(path), image):
         raise UserError(f"{path} cannot be written; check that there is room and that the folder can be written to")
+
+
+def _show_vectors(folder: Path, query: Path, seed: int) -> None:
+    """Cluster the network's vectors of the test faces, compare vectors, and look for faces like a new one."""
+    cluster.cluster(str(folder), seeds=3, seed=seed)
+    compare_features.compare_features(folder, training_images=VECTOR_IMAGES, seed=seed)
+    search.search(str(folder), [query], count=6, seed=seed)
 
 
 def _compare_with_keras(

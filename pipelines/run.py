@@ -13,6 +13,8 @@ predictions_*.csv      what the model said of each image of a part; *.png shows 
 confusion_matrix_*.png, roc_*.png, precision_recall_*.png, calibration_*.png
 explain/               what the model looks at, where `scratchnet explain` was asked
 clusters/              the images of a part in clusters, where `scratchnet cluster` was asked
+features/              its vectors beside others, where `scratchnet compare-features` was asked
+search/                images like a given one, where `scratchnet search` was asked
 audit/                 what `scratchnet report` found among the images of the run
 report.html            the report of the run
 compare/               the model beside its Keras twin, where `scratchnet compare` was asked
@@ -71,7 +73,7 @@ class Run(StartedFolder):
     def clear(self) -> None:
         """Delete what a run writes, and nothing else."""
         shutil.rmtree(self.backup_folder, ignore_errors=True)
-        for name in ("new_faces", "compare", "explain", "audit", "clusters"):
+        for name in ("new_faces", "compare", "explain", "audit", "clusters", "features", "search"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         own = [
             self.model_path,

@@ -1,12 +1,11 @@
 """`scratchnet cluster`."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from pipelines.commands.options import SeedOption
+from pipelines.commands.options import SeedOption, SizeOption, parse_size
 from pipelines.engines import Engine
 
 Which = Literal["kmeans", "minibatch", "gaussian", "agglomerative", "dbscan", "hdbscan", "spectral", "all"]
@@ -56,12 +55,7 @@ def cluster(
         str | None, typer.Option(help="The layer of a model that vectors come from; by default that before the scores.")
     ] = None,
     normalize: Annotated[bool, typer.Option("--normalize", help="Divide each vector by its length.")] = False,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HEIGHTxWIDTHxCHANNELS", help="Of the images, where no model says it; 48x48x1 by default."
-        ),
-    ] = None,
+    size: SizeOption = None,
     engine: Annotated[
         Engine, typer.Option(help="What computes vectors: our engine, or Keras on the twin.")
     ] = "scratch",
@@ -85,7 +79,7 @@ def cluster(
     from pipelines.clustering.command import Wanted, run_cluster
 
     wanted = Wanted(
-        what, data, split, method, clusters, choose, eps, sample, layer, normalize, _parse_size(size), engine, filters,
+        what, data, split, method, clusters, choose, eps, sample, layer, normalize, parse_size(size), engine, filters,
         limit, seeds, seed, out,
     )  # fmt: skip
     run_cluster(wanted)
@@ -94,15 +88,3 @@ def cluster(
 def register(app: typer.Typer) -> None:
     """Add the subcommand."""
     app.command()(cluster)
-
-
-def _parse_size(text: str | None) -> tuple[int, int, int] | None:
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+)x(\d+)x([13])", text)
-    if found is None:
-        raise typer.BadParameter(
-            f"expected HEIGHTxWIDTHxCHANNELS with 1 or 3 channels, got {text!r}", param_hint="--size"
-        )
-    height, width, channels = map(int, found.groups())
-    return height, width, channels

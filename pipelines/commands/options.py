@@ -1,5 +1,6 @@
 """Options that several subcommands share."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,10 @@ EngineOption = Annotated[
 ]
 EpochsOption = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="At most so many training images, for a quick try.")]
+SizeOption = Annotated[
+    str | None,
+    typer.Option(metavar="HEIGHTxWIDTHxCHANNELS", help="Of the images, where no model says it; 48x48x1 by default."),
+]
 
 
 def recipe_source(name: str | None, file: Path | None) -> str:
@@ -53,3 +58,20 @@ def recipe_source(name: str | None, file: Path | None) -> str:
     if file is not None and file.suffix != ".toml":
         raise typer.BadParameter(f"{file} is not a .toml file", param_hint="--recipe")
     return str(file or name)
+
+
+def parse_size(text: str | None) -> tuple[int, int, int] | None:
+    """The (height, width, channels) of `SizeOption`; None where it was not given.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)x(\d+)x([13])", text)
+    if found is None:
+        raise typer.BadParameter(
+            f"expected HEIGHTxWIDTHxCHANNELS with 1 or 3 channels, got {text!r}", param_hint="--size"
+        )
+    height, width, channels = map(int, found.groups())
+    return height, width, channels

@@ -5,34 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from pipelines.commands.results import PRINTED, JsonCommand, JsonOption, check_files, json_file_of
 from pipelines.console import console, errors, progress
 from pipelines.errors import UserError
 
 if TYPE_CHECKING:  # so that other commands start without these
     from pipelines.predicting.command import Summary
     from pipelines.predicting.faces import FaceSearch
-
-PRINTED = "-"
-
-
-class _Command(TyperCommand):
-    """Lets `--json` stand alone, for printing, or before a file that ends in .json.
-
-    Anything else that follows it is an image, and must not be written to.
-    """
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        options = args[: args.index("--")] if "--" in args else args
-        rewritten: list[str] = []
-        for position, word in enumerate(options):
-            if word == "--json":
-                following = options[position + 1] if position + 1 < len(options) else ""
-                rewritten.append("--json" if following.lower().endswith(".json") else f"--json={PRINTED}")
-            else:
-                rewritten.append(word)
-        return super().parse_args(ctx, rewritten + args[len(options) :])
 
 
 def predict(
@@ -73,10 +53,7 @@ def predict(
         typer.Option(metavar="DIR", help="Write a copy of each image to this folder, with boxes, classes and figures."),
     ] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the predictions to this .csv.")] = None,
-    as_json: Annotated[
-        str | None,
-        typer.Option("--json", metavar="[FILE]", help="Print JSON instead of a table, or write it to this .json."),
-    ] = None,
+    as_json: JsonOption = None,
 ) -> None:
     """Say the class probabilities of images, or of the faces in them.
 
@@ -89,7 +66,7 @@ def predict(
     from pipelines.predicting.inputs import find_pictures
     from pipelines.run import load_run_model
 
-    json_path = None if as_json in {None, PRINTED} else Path(str(as_json))
+    json_path = json_file_of(as_json)
     _check_results(csv, json_path, annotate)
     searching = {"detector": detector, "model": detector_model, "min_face": min_face, "min_score": min_score,
                  "crop": crop}  # fmt: skip
@@ -126,16 +103,12 @@ def predict(
 
 def register(app: typer.Typer) -> None:
     """Add the subcommand."""
-    app.command(cls=_Command)(predict)
+    app.command(cls=JsonCommand)(predict)
 
 
 def _check_results(csv: Path | None, json_path: Path | None, annotate: Path | None) -> None:
     """Refuse results that could not be written, or would take the place of something else."""
-    for option, path, suffix in (("--csv", csv, ".csv"), ("--json", json_path, ".json")):
-        if path is not None and path.suffix.lower() != suffix:
-            raise UserError(f"{option} names the file to write, which must end in {suffix}, got {path}")
-        if path is not None and path.is_dir():
-            raise UserError(f"{option} names the file to write, but {path} is a folder")
+    check_files(csv, json_path)
     if annotate is not None and annotate.exists() and not annotate.is_dir():
         raise UserError(f"--annotate names a folder for the copies, but {annotate} is a file")
 

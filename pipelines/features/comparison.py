@@ -138,7 +138,8 @@ def _judge(maker: VectorMaker, images: Images, seed: int, seeds: int) -> _Outcom
     found = [extract(maker, part, part.samples) for part in images]
     clusters = assess(found[2], "kmeans", len(found[2].class_names), seeds=seeds, seed=seed)
     scores = {name: score for name, score in clusters.scores.items() if name in CLUSTER_SCORES and score is not None}
-    parts = standardised(*(Part(own.array, own.labels) for own in found))
+    training, choosing, evaluated = (Part(own.array, own.labels) for own in found)
+    parts = standardised(training, choosing, evaluated)
     return _Outcome(scores, linear_probe(*parts), neighbour_probe(*parts))
 
 

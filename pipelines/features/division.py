@@ -78,7 +78,7 @@ def divide_images(
         limit_samples(training, most, seed),
         limit_samples(choosing, max(1, round(CHOOSING * most)), seed),
         evaluated if limit is None else limit_samples(evaluated, limit, seed),
-        len(training),
+        len(parts["train"]),
         run is not None,
     )
 

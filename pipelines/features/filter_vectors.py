@@ -62,7 +62,7 @@ class FilterMaker:
 
     def __call__(self, images: FloatBatch) -> FloatBatch:
         """Float32 (n, dimension); see `VectorMaker`."""
-        made = self.extractor.transform(images) if self._twin is None else self._twin(images, training=False)
+        made = self.extractor.transform(images) if self._twin is None else self._twin.predict_on_batch(images)
         return np.asarray(made, np.float32)
 
     def first_filters(self) -> tuple[tuple[str, ...], NDArray[np.float32]]:

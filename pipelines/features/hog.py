@@ -56,5 +56,5 @@ class HogMaker:
         """Float32 (n, dimension); see `pipelines.features.vectors.VectorMaker`."""
         result = np.empty((len(images), self.dimension), np.float32)
         for row, image in enumerate(np.clip(np.rint(images), 0, 255).astype(np.uint8)):
-            result[row] = self._descriptor.compute(image).reshape(-1)
+            result[row] = np.asarray(self._descriptor.compute(image), np.float32).reshape(-1)
         return unit(result) if self._normalize else result

@@ -105,7 +105,8 @@ def _computer(model: sn.Model, layer: str, engine: Engine) -> Callable[[FloatBat
         from pipelines.twin import to_keras
 
         twin = to_keras(part)
-        return lambda images: np.asarray(twin(images, training=False))
+        # a compiled graph: called as it is, the twin takes several times as long
+        return lambda images: np.asarray(twin.predict_on_batch(images))
     return lambda images: np.asarray(part.predict(images, batch_size=len(images)))
 
 

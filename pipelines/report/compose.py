@@ -14,6 +14,7 @@ from pipelines.report.sections.curves import curves_section
 from pipelines.report.sections.data import data_section
 from pipelines.report.sections.evaluation import evaluation_section
 from pipelines.report.sections.explanations import explanations_section
+from pipelines.report.sections.features import features_section
 from pipelines.report.sections.network import architecture_section, hyperparameters_section
 from pipelines.report.sections.overview import overview_section
 from pipelines.report.sections.processing import processing_section
@@ -61,6 +62,7 @@ def _sections(material: Material, out: Path) -> list[Section]:
         lambda: evaluation_section(runs),
         lambda: samples_section(examples),
         lambda: explanations_section(examples),
+        lambda: features_section(examples),
         lambda: published_section(material),
         lambda: side_by_side_section(runs),
         lambda: twin_section(examples),

@@ -42,6 +42,14 @@ def test_the_version_is_printed(command: Command) -> None:
         (("compare",), ["RUN_OR_MODEL", "--data", "--out", "--steps", "--seed", "drawn faces", "exit status"]),
         (("explain",), ["RUN_OR_MODEL", "IMAGES", "--data", "--out", "--count", "--layer", "--seed", "Grad-CAM"]),
         (("evaluate",), ["RUN", "--data", "--split", "--out", "--json"]),
+        (
+            ("compare-features",),
+            ["[RUN]", "--data", "--split", "--limit", "--training-images", "--layer", "--seed", "--out", "HOG"],
+        ),
+        (
+            ("search",),
+            ["RUN_OR_EXTRACTOR", "--query", "--data", "--count", "--metric", "--layer", "--csv", "--json", "--out"],
+        ),
         (("report",), ["RUN...", "--out", "--title", "offline"]),
         (("predict",), ["MODEL", "IMAGES", "--json"]),
     ],
@@ -70,6 +78,10 @@ def test_help_mentions_every_option(command: Command, subcommand: tuple[str, ...
         (("compare", "runs/x", "--steps", "0"), "--steps"),
         (("explain", "runs/x", "--count", "0"), "--count"),
         (("predict", "model.safetensors"), "images"),
+        (("search", "hog"), "--query"),
+        (("search", "hog", "--query", "face.png", "--metric", "manhattan"), "--metric"),
+        (("search", "hog", "--query", "face.png", "--size", "48"), "--size"),
+        (("compare-features", "--training-images", "1"), "--training-images"),
     ],
 )
 def test_wrong_use_is_answered_with_status_2_and_the_argument(
@@ -101,6 +113,10 @@ def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path
         "3. The saved model",
         "4. The same network in Keras",
         "5. Faces out of a film",
+        "6. The faces as vectors",
+        "its Keras twin",
+        "7. All of it on one page",
+        f"Open {folder / 'report.html'}",
     ):
         assert part in done.out
     assert "side by side" in done.out
@@ -110,7 +126,8 @@ def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path
     assert set(metrics) == set(theirs)
     assert metrics["test"]["images"] == theirs["test"]["images"] == 17
     assert json.loads((folder / "keras" / "config.json").read_text())["engine"] == "keras"
-    for name in ("curves.png", "confusion_matrix_test.png", "confusion_matrix_validation.png"):
+    figures = ("clusters/clusters_pca_kmeans.png", "features/features.png", "search/search.png")
+    for name in ("curves.png", "confusion_matrix_test.png", "confusion_matrix_validation.png", *figures):
         assert cv2.imread(str(folder / name)) is not None
     assert len(list((folder / "new_faces").glob("*.png"))) == 7
     rows = Manifest.read(folder / "faces").rows
@@ -121,6 +138,9 @@ def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path
     assert (folder / "audit" / "audit.json").exists()
     assert len(list((folder / "show" / "sheets").glob("*.png"))) == len({row.class_name for row in rows})
     assert sn.load_model(folder / "model.safetensors").output_shape == (None, 7)
+    page = (folder / "report.html").read_text()
+    assert "Features and clusters" in page
+    assert "Side by side" in page
 
 
 def test_the_demo_without_tensorflow_leaves_keras_out_and_replaces_an_earlier_one(

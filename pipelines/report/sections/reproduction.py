@@ -6,6 +6,7 @@ from pathlib import Path
 from pipelines.report.blocks import Block, Commands, Remark, Section, Table, Text
 from pipelines.report.commands import evaluate_command, recipe_has_changed, shell, train_command
 from pipelines.report.material import Material, RunMaterial, StudyMaterial
+from pipelines.report.sections.features import feature_commands
 from pipelines.report.wording import UNKNOWN
 
 
@@ -38,6 +39,7 @@ def _commands(material: Material, out: Path) -> list[Block]:
                 lines.append(evaluate_command(run, part))
         if run.comparison is not None:
             lines.append(shell("compare", run.path))
+        lines += feature_commands(run)
     lines += [train_command(study) for study in material.studies]
     lines.append(shell("report", *(each.path for each in material.everything), "--out", str(out)))
     blocks: list[Block] = [

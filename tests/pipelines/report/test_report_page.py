@@ -19,7 +19,8 @@ from pipelines.report.material import gather
 
 SECTIONS = [
     "What came out", "Data", "From image to answer", "Architecture", "Hyperparameters", "Learning curves", "Evaluation",
-    "Predictions", "Explanations", "Published figures", "Side by side", "Beside the Keras twin", "To get it again",
+    "Predictions", "Explanations", "Features and clusters", "Published figures", "Side by side",
+    "Beside the Keras twin", "To get it again",
 ]  # fmt: skip
 
 

@@ -1,0 +1,136 @@
+"""What `scratchnet compare-features` does."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.console import console, errors, table
+from pipelines.data.opening import open_data, resolve_name
+from pipelines.data.preprocessing import Preprocessing
+from pipelines.data.sample import Source
+from pipelines.errors import UserError
+from pipelines.features.comparison import Images, compare
+from pipelines.features.contenders import Contender, open_contenders
+from pipelines.features.division import DecodedImages, Division, divide_images
+from pipelines.features.record import FIGURE_NAME, Comparison
+from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows
+from pipelines.features.vectors import SIZE, Size
+from pipelines.figures.saving import save_figure
+from pipelines.run import Run, open_model
+
+
+def run_compare_features(
+    model: Path | None,
+    data: str | None,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    training_images: int = 6000,
+    layer: str | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+) -> Path:
+    """Compare, print, draw and write.
+
+    Args:
+        model: a run's folder or a model file; None for vectors that nobody has trained.
+        data: as `open_data` takes it; the run's own by default.
+        split: what is evaluated.
+        limit: of the evaluated images.
+        training_images: that classifiers learn from at most.
+        layer: of the model; by default the last one before its class scores.
+        seed: of samples, random filters and K-Means.
+        out: folder for everything written; `features` in the run's folder, or `runs/features`, by default.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: the model, the data or the folder cannot be used.
+        ModelFileError: the model's file cannot be used.
+    """
+    folder = results_folder(model, out, "features")
+    if model is None and layer is not None:
+        raise UserError("--layer chooses a layer of a trained model; name its run or file too")
+    size = SIZE if model is None else _size_of(model)
+    run = Run(model) if model is not None and model.is_dir() else None
+    if data is None and run is None:
+        raise UserError("pass --data; only a run knows which data it was made with")
+    contenders = open_contenders(model, size, layer, seed)
+    name = resolve_name(data if data is not None else str(run.config()["data"]) if run else "")
+    own = run if run is not None and name == run.config()["data"] else None
+    source = open_data(name, Preprocessing(*size)) if run is None else run.open_data(name)
+    division = divide_images(source, split, own, most=training_images, limit=limit, seed=seed)
+    images = _decode(source, division, Preprocessing(*size), split)
+    rows = compare(contenders, images, seed)
+    labels = [[sample.label for sample in part.samples] for part in images]
+    majority = Counter(labels[0]).most_common(1)[0][0]
+    command = ["compare-features", *([] if model is None else [str(model)]), "--data", name, "--split", split]
+    command += [] if limit is None else ["--limit", str(limit)]
+    command += [] if layer is None else ["--layer", layer]
+    command += ["--training-images", str(training_images), "--seed", str(seed), "--out", str(folder)]
+    comparison = Comparison(
+        data=name,
+        split=split,
+        model=None if model is None else str(model),
+        of_run=own is not None,
+        size=size,
+        seed=seed,
+        classes=len(source.class_names),
+        images=dict(
+            zip(("training", "choosing", "evaluated"), map(len, labels), strict=True),
+            whole_training=division.whole_training,
+        ),
+        majority=source.class_names[majority],
+        majority_share=float(np.mean(np.array(labels[2]) == majority)),
+        rows=rows,
+        command=command,
+    )
+    _tell(comparison, contenders)
+    save_figure(comparison_figure(comparison), folder / FIGURE_NAME)
+    comparison.write(folder)
+    console.print(f"everything is in {folder}: features.json, {FIGURE_NAME}")
+    return folder
+
+
+def results_folder(model: Path | None, out: Path | None, name: str) -> Path:
+    """Where results go: `out`, or a folder of this name in the run's folder, or in `runs` where there is no run.
+
+    Raises:
+        UserError: it is a file.
+    """
+    folder = out or ((model if model is not None and model.is_dir() else Path("runs")) / name)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; choose another --out")
+    return folder
+
+
+def _size_of(model: Path) -> Size:
+    made = open_model(model).preprocessing
+    if not made:
+        raise UserError(
+            f"{model} does not say its preprocessing; load it in Python, set preprocessing, and save it again"
+        )
+    preprocessing = Preprocessing.from_config(made)
+    return preprocessing.height, preprocessing.width, preprocessing.channels
+
+
+def _decode(source: Source, division: Division, preprocessing: Preprocessing, split: str) -> Images:
+    return Images(
+        DecodedImages(source, division.training, preprocessing, "training"),
+        DecodedImages(source, division.choosing, preprocessing, "choosing"),
+        DecodedImages(source, division.evaluated, preprocessing, split),
+    )
+
+
+def _tell(comparison: Comparison, contenders: list[Contender]) -> None:
+    rows = table_rows(comparison)
+    console.print(table("", list(HEADINGS), rows))
+    for sentence in (*described(comparison), chosen(comparison)):
+        console.print(sentence)
+    kinds = {contender.kind for contender in contenders}
+    if "trained" not in kinds:
+        errors.print("a trained net is compared too where its run is named: scratchnet compare-features RUN --data ...")
+    elif "twin" not in kinds:
+        errors.print('the Keras twin needs TensorFlow: pip install -e ".[keras]" in the checkout')

@@ -1,0 +1,107 @@
+"""The comparison as people see it, on the terminal and in the report: a table, sentences, a figure."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from pipelines.features.comparison import CLUSTER_SCORES, Row, Spread
+from pipelines.features.record import Comparison
+from pipelines.figures.features import draw_features
+
+HEADINGS = (
+    "vectors", "dimension", *CLUSTER_SCORES.values(), "linear probe", "nearest neighbours", "µs per image",
+)  # fmt: skip
+
+
+def table_rows(comparison: Comparison) -> list[list[str]]:
+    """A row for each way to make vectors, then what chance and the most frequent class would reach."""
+    rows = [_cells(row) for row in comparison.rows]
+    dealt = comparison.rows[0].random
+    chance, majority = (f"{100 * share:.1f}%" for share in (comparison.chance, comparison.majority_share))
+    rows.append(["by lot", "", *(three_digits(dealt[name]) for name in CLUSTER_SCORES), chance, chance, ""])
+    blank = [""] * len(CLUSTER_SCORES)
+    return [*rows, [f"always {comparison.majority}", "", *blank, majority, majority, ""]]
+
+
+def described(comparison: Comparison) -> list[str]:
+    """What a reader must know before believing the table, in sentences."""
+    images = comparison.images
+    height, width, channels = comparison.size
+    parts = "as for the run's training" if comparison.of_run else "by lot where the data do not say it"
+    sample = "" if images["training"] == images["whole_training"] else f" (a sample of {images['whole_training']:,})"
+    sentences = [
+        f"Images are {height}x{width} {'grey' if channels == 1 else 'in colour'}, divided {parts}: classifiers learn "
+        f"from {images['training']:,} training images{sample}, choose C and k by {images['choosing']:,} others, and "
+        f"are measured once on {images['evaluated']:,} {comparison.split} images, which are also clustered.",
+        "Clusters are K-Means with as many clusters as classes, probes see standardised vectors, and ± is the standard "
+        "deviation over three seeds.",
+    ]
+    if comparison.model is not None and comparison.of_run:
+        sentences.append(
+            f"The net was trained on all {images['whole_training']:,} training images, with their labels, and "
+            "validation images may have chosen its epoch"
+            + (
+                "; it has seen no test image, but for copies, which scratchnet evaluate counts."
+                if comparison.split == "test"
+                else ", so that its figures on them are somewhat too good."
+            )
+        )
+    return sentences
+
+
+def chosen(comparison: Comparison) -> str:
+    """What was chosen for each way to make vectors, in a sentence."""
+    settings = [
+        f"{row.name} {_settings(row.linear_chosen)} and {_settings(row.neighbours_chosen)}" for row in comparison.rows
+    ]
+    return f"C of logistic regression and k of nearest neighbours, as chosen: {'; '.join(settings)}."
+
+
+def comparison_figure(comparison: Comparison) -> Figure:
+    """Accuracies, agreement of clusters with classes, and time per image."""
+    rows = comparison.rows
+    return draw_features(
+        [row.name for row in rows],
+        {
+            "linear probe": [(row.linear.mean, row.linear.deviation) for row in rows],
+            "nearest neighbours": [(row.neighbours.mean, row.neighbours.deviation) for row in rows],
+        },
+        {
+            title: [(row.clusters[name].mean, row.clusters[name].deviation) for row in rows]
+            for name, title in CLUSTER_SCORES.items()
+            if name != "purity"  # whose chance level is not 0
+        },
+        [row.seconds_per_image for row in rows],
+        comparison.chance,
+        comparison.majority_share,
+    )
+
+
+def _cells(row: Row) -> list[str]:
+    microseconds = 1e6 * row.seconds_per_image
+    return [
+        row.name,
+        f"{row.dimension:,}",
+        *(_decimal_spread(row.clusters[name]) for name in CLUSTER_SCORES),
+        _percent_spread(row.linear),
+        _percent_spread(row.neighbours),
+        f"{microseconds:,.0f}" if microseconds >= 10 else f"{microseconds:.1f}",
+    ]
+
+
+def three_digits(value: float) -> str:
+    """A figure with three digits, and never minus zero."""
+    # adding 0 takes the sign from a zero
+    return f"{round(value, 3) + 0:.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _decimal_spread(spread: Spread) -> str:
+    return three_digits(spread.mean) + ("" if spread.deviation is None else f" ± {spread.deviation:.3f}")
+
+
+def _percent_spread(spread: Spread) -> str:
+    return f"{100 * spread.mean:.1f}%" + ("" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}")
+
+
+def _settings(values: Sequence[float]) -> str:
+    return ", ".join(dict.fromkeys(f"{value:g}" for value in values))

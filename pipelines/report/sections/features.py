@@ -1,0 +1,193 @@
+"""What the images look like as vectors: compared, clustered, searched."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.clustering.saving import JSON_NAME
+from pipelines.clustering.scores import TITLES
+from pipelines.errors import UserError
+from pipelines.features.record import Comparison
+from pipelines.features.searching import FIGURE_NAME
+from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows, three_digits
+from pipelines.figures.named_filters import draw_named_filters
+from pipelines.report.blocks import Block, Picture, Remark, Section, Table, Text
+from pipelines.report.commands import shell
+from pipelines.report.material import RunMaterial
+from pipelines.report.pictures import embed, embed_file
+from pipelines.report.wording import UNKNOWN, listed, readable
+from scratchnet.features import filter_bank
+
+_INTRO = (
+    "A vector of numbers in place of an image serves to compare, to cluster and to search. Pixels, fixed and random "
+    "filters and histograms of oriented gradients (HOG) need no labels; the trained network's are the results of its "
+    "last layer before the class scores."
+)
+_CLUSTER_KEYS = {
+    "images", "part", "vectors", "dimension", "clusters", "clusters_by", "trained_on", "methods", "figures", "what",
+    "data", "seed", "normalize",
+}  # fmt: skip
+_LOT = "dealt out by lot"
+# of several methods, whose table would be too wide with all of them
+_FEW_SCORES = ("ari", "nmi", "matched_purity", "silhouette")
+# figures of a clustering, by the word in their names
+_CLUSTER_FIGURES = {
+    "numbers": "How the number of clusters was judged: inertia and silhouette of K-Means.",
+    "pca": "The vectors' principal components, coloured by class and by cluster.",
+    "tsne": "The vectors in a plane by t-SNE, coloured by class and by cluster. Distances between groups mean little.",
+    "umap": "The vectors in a plane by UMAP, coloured by class and by cluster. Distances between groups mean little.",
+    "table": "How many images of each class each cluster has.",
+    "nearest": "The images nearest to the centre of each cluster, with their classes.",
+    "filters": "The filters, and what each responds to.",
+}
+
+
+def features_section(runs: Sequence[RunMaterial]) -> Section:
+    """Comparison, clusters and search of each run, as far as they were asked for."""
+    blocks: list[Block] = [Text(_INTRO)]
+    if any(_folder(run, "features").exists() for run in runs):
+        blocks.append(_filters())
+    if len(runs) == 1:
+        return Section("Features and clusters", "features", [*blocks, *_run(runs[0])])
+    return Section("Features and clusters", "features", blocks, [Section(run.label, "", _run(run)) for run in runs])
+
+
+def feature_commands(run: RunMaterial) -> list[str]:
+    """The commands that make the section's figures again, as far as the run has them."""
+    lines = []
+    comparison = Comparison.read(_folder(run, "features"))
+    if comparison is not None:
+        lines.append(shell(*comparison.command))
+    found = _read_clusters(run)
+    if found is not None:
+        methods = list(found["methods"])
+        words = ["cluster", str(found["what"]), "--data", str(found["data"]), "--split", str(found["part"])]
+        words += ["--method", methods[0] if len(methods) == 1 else "all", "--seed", str(found["seed"])]
+        words += ["--clusters", str(found["clusters"])] if found["clusters_by"] == "as asked for" else []
+        words += ["--normalize"] if found["normalize"] else []
+        lines.append(shell(*words))
+    return lines
+
+
+def _read_clusters(run: RunMaterial) -> Mapping[str, Any] | None:
+    path = _folder(run, "clusters") / JSON_NAME
+    if not path.exists():
+        return None
+    try:
+        content: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8", errors="surrogateescape")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged; run scratchnet cluster again") from error
+    if missing := _CLUSTER_KEYS - content.keys():
+        raise UserError(f"{path} is damaged, it lacks {min(missing)!r}; run scratchnet cluster again")
+    return content
+
+
+def _folder(run: RunMaterial, name: str) -> Path:
+    return run.run.folder / name
+
+
+def _run(run: RunMaterial) -> list[Block]:
+    return [*_comparison(run), *_clusters(run), *_found(run)]
+
+
+def _filters() -> Picture:
+    bank = filter_bank(1)
+    caption = "The fixed filters. Red weights are positive, blue ones negative; all are on one scale."
+    return embed(draw_named_filters(bank.kernels, bank.names), f"3x3 weights of {listed(bank.names)}", caption)
+
+
+def _comparison(run: RunMaterial) -> list[Block]:
+    found = Comparison.read(_folder(run, "features"))
+    if found is None:
+        said = "What this network's vectors are worth beside those of pixels, filters and HOG is measured by:"
+        return [Remark(said, shell("compare-features", run.path))]
+    rows = [[readable(cell) for cell in row] for row in table_rows(found)]
+    words = [
+        f"{row.name}: linear probe {row.linear.mean:.1%}, nearest neighbours {row.neighbours.mean:.1%}"
+        for row in found.rows
+    ]
+    caption = (
+        "Accuracy of classifiers on each kind of vectors, agreement of K-Means clusters with the classes, and time per "
+        "image. Bars are standard deviations over three seeds."
+    )
+    return [
+        *(Text(readable(sentence)) for sentence in described(found)),
+        Table("Vectors of the same images, made in several ways.", HEADINGS, rows),
+        Text(readable(chosen(found))),
+        embed(comparison_figure(found), f"Vectors beside each other. {'; '.join(words)}", caption),
+    ]
+
+
+def _clusters(run: RunMaterial) -> list[Block]:
+    found = _read_clusters(run)
+    if found is None:
+        said = "Whether clusters of this network's vectors agree with the classes is measured by:"
+        return [Remark(said, shell("cluster", run.path))]
+    return [*_scores(found), *_cluster_figures(_folder(run, "clusters"), found)]
+
+
+def _scores(found: Mapping[str, Any]) -> list[Block]:
+    said = (
+        f"{found['images']:,} {found['part']} images were clustered by {found['vectors']}, {found['dimension']:,} "
+        f"numbers each, into {found['clusters']} clusters, {found['clusters_by']}; methods that need no number find "
+        "their own."
+    )
+    blocks: list[Block] = [Text(readable(said))]
+    if found["trained_on"]:
+        blocks.append(Remark(f"{found['trained_on']:,} of these images were trained on, so the scores are too good."))
+    methods = list(found["methods"].values())
+    if len(methods) == 1:
+        caption = f"Clusters by {methods[0]['title']} beside classes; ± is the standard deviation over the seeds."
+        scores = methods[0]["scores"]
+        rows = [[title, _score(scores.get(name)), _by_lot(scores.get(name))] for name, title in TITLES.items()]
+        return [*blocks, Table(caption, ["score", methods[0]["title"], _LOT], rows)]
+    rows = []
+    for method in methods:
+        own = [method["scores"].get(name) for name in _FEW_SCORES]
+        rows.append([method["title"], str(method["clusters"]), *map(_score, own)])
+        rows.append([_LOT, "", *map(_by_lot, own)])
+    caption = "Clusters beside classes; ± is the standard deviation over the seeds."
+    return [*blocks, Table(caption, ["method", "clusters", *(TITLES[name] for name in _FEW_SCORES)], rows)]
+
+
+def _score(score: Mapping[str, float | None] | None) -> str:
+    if score is None or score["mean"] is None:
+        return UNKNOWN
+    deviation = score["deviation"]
+    return three_digits(score["mean"]) + ("" if deviation is None else f" ± {deviation:.3f}")
+
+
+def _by_lot(score: Mapping[str, float | None] | None) -> str:
+    return UNKNOWN if score is None or score["random"] is None else three_digits(score["random"])
+
+
+def _cluster_figures(folder: Path, found: Mapping[str, Any]) -> list[Block]:
+    # of several methods, the figures of the first: they are large
+    title, names = "", list(found["figures"])
+    for method in list(found["methods"].values())[:1]:
+        title, names = method["title"], [*names, *method["figures"]]
+    pictures: list[Block] = []
+    for name in names:
+        kind = Path(name).name.removeprefix("clusters_").split(".")[0].split("_")[0]
+        # a name in a file is no reason to read elsewhere
+        path = folder / Path(name).name
+        if kind in _CLUSTER_FIGURES and path.exists():
+            caption = _CLUSTER_FIGURES[kind]
+            pictures.append(embed_file(path, f"{title}: {caption}", caption))
+    if len(found["methods"]) > 1:
+        pictures.append(
+            Text(f"These figures are of {title}; those of the other methods are in {readable(str(folder))}.")
+        )
+    return pictures
+
+
+def _found(run: RunMaterial) -> list[Block]:
+    path = _folder(run, "search") / FIGURE_NAME
+    if not path.exists():
+        return []
+    caption = (
+        "Images that were looked for, in blue frames, and the images most like them by the network's vectors, the most "
+        "similar first. In green frames: the image itself, where it is among those that were looked through."
+    )
+    return [embed_file(path, f"Found by search. {caption}", caption)]

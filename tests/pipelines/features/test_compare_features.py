@@ -1,0 +1,152 @@
+"""`scratchnet compare-features`: every way to make vectors on the same images, in a table, a figure and a file."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from figures_checked import assert_nothing_is_cut_off
+from tiny import Command
+
+from pipelines.errors import UserError
+from pipelines.features.contenders import open_contenders
+from pipelines.features.record import Comparison
+from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows
+from pipelines.figures.features import draw_features
+from pipelines.figures.named_filters import draw_named_filters
+from pipelines.run import Run
+from scratchnet.features import filter_bank
+
+pytestmark = pytest.mark.usefixtures("at_once")
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy, which a test may change."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def read(folder: Path) -> Comparison:
+    found = Comparison.read(folder)
+    assert found is not None
+    return found
+
+
+def test_a_runs_vectors_stand_beside_those_that_nobody_has_trained_and_beside_keras(
+    command: Command, run: Path
+) -> None:
+    pytest.importorskip("tensorflow")
+    done = command("compare-features", run)
+    assert done.status == 0, done.err
+    found = read(run / "features")
+    rows = {row.kind: row for row in found.rows}
+    assert list(rows) == ["pixels", "fixed", "random", "hog", "trained", "twin"]
+    assert [row.dimension for row in rows.values()] == [256, 128, 128, 36, 196, 196]
+    ours, theirs = rows["trained"], rows["twin"]
+    assert ours.linear.mean == theirs.linear.mean
+    assert ours.clusters["ari"].mean == pytest.approx(theirs.clusters["ari"].mean, abs=0.05)
+    assert len(rows["random"].linear_chosen) == 3
+    assert rows["random"].linear.deviation is not None
+    assert ours.linear.deviation is None
+    assert all(row.seconds_per_image > 0 for row in found.rows)
+    parts = {name: len(Run(run).part_of(name)) for name in ("train", "validation", "test")}
+    assert found.images == {
+        "training": parts["train"],
+        "choosing": parts["validation"],
+        "evaluated": parts["test"],
+        "whole_training": parts["train"],
+    }
+    assert found.of_run
+    assert cv2.imread(str(run / "features" / "features.png")) is not None
+    for row in table_rows(found):
+        assert row[0] in done.out
+    assert "The net was trained on all" in done.out
+    assert "Keras twin needs" not in done.err
+
+
+def test_without_a_run_nothing_trained_is_compared_and_the_way_to_it_is_told(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--data", "drawn:140:0", "--training-images", 60, "--limit", 21, "--seed", 2]
+    done = command("compare-features", *arguments)
+    assert done.status == 0, done.err
+    assert "scratchnet compare-features RUN --data" in done.err
+    found = read(tmp_path / "runs" / "features")
+    assert [row.kind for row in found.rows] == ["pixels", "fixed", "random", "hog"]
+    assert found.images["training"] == 60
+    assert found.images["evaluated"] == 21
+    assert found.majority_share == pytest.approx(1 / 7)
+    assert found.chance == pytest.approx(1 / 7)
+    words = ["compare-features", "--data", "drawn:140:0", "--split", "test", "--limit", "21"]
+    assert list(found.command) == [*words, "--training-images", "60", "--seed", "2", "--out", "runs/features"]
+    again = command(*found.command, "--out", tmp_path / "again")
+    assert again.status == 0, again.err
+    for first, second in zip(found.rows, read(tmp_path / "again").rows, strict=True):
+        assert {**vars(first), "seconds_per_image": 0} == {**vars(second), "seconds_per_image": 0}
+
+
+def test_what_is_written_is_what_is_read(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert command("compare-features", "--data", "drawn:84:0", "--out", out).status == 0
+    found = read(out)
+    found.write(tmp_path)
+    assert json.loads((tmp_path / "features.json").read_text()) == json.loads((out / "features.json").read_text())
+    assert all(len(row) == len(HEADINGS) for row in table_rows(found))
+    assert "HOG" in chosen(found)
+    assert "by lot where the data do not say it" in described(found)[0]
+    assert_nothing_is_cut_off(comparison_figure(found))
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"rows": [{}]}', "[]"])
+def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -> None:
+    assert Comparison.read(tmp_path) is None
+    (tmp_path / "features.json").write_text(content)
+    with pytest.raises(UserError, match=r"features\.json is damaged; run scratchnet compare-features again"):
+        Comparison.read(tmp_path)
+
+
+def test_mistakes_end_in_one_sentence_and_write_nothing(command: Command, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "out"
+    for arguments, said in (
+        ([], "pass --data"),
+        (["--layer", "dense", "--data", "drawn:70:0"], "--layer chooses a layer of a trained model"),
+        (["--data", tmp_path / "nothing"], "does not exist"),
+        (["--data", "drawn:70:0", "--split", "train"], "--split must be test or validation"),
+        ([tmp_path / "nothing"], "does not exist"),
+        ([run, "--layer", "conv9"], "has no layer 'conv9'"),
+    ):
+        done = command("compare-features", *arguments, "--out", out)
+        assert done.status == 1, arguments
+        assert said in done.err
+        assert done.err.count("\n") == 1
+        assert not out.exists()
+    done = command("compare-features", "--data", "drawn:70:0", "--out", tmp_path / "file")
+    assert done.status == 1
+    assert "is a file; choose another --out" in done.err
+
+
+def test_pixels_of_large_images_are_shrunk_so_that_they_fit_in_memory() -> None:
+    contenders = {one.kind: one for one in open_contenders(None, (480, 640, 3), None, 0)}
+    assert contenders["pixels"].makers[0].dimension == 36 * 48 * 3
+    assert contenders["pixels"].name == "pixels (36x48)"
+
+
+def test_an_overwritten_run_takes_its_vectors_along(run: Path) -> None:
+    for name in ("features", "search"):
+        (run / name).mkdir()
+    Run(run).clear()
+    assert not run.exists() or not list(run.glob("[fs]e*"))
+
+
+def test_no_word_of_the_figures_is_cut_off() -> None:
+    names = ["a", "a name that goes on and on and on and on, and is broken", "$x_1$"]
+    values = [(0.1, None), (0.5, 0.02), (0.9, 0.1)]
+    drawn = draw_features(names, {"one": values, "two": values}, {"ARI": values}, [0, 2e-5, 1.5], 0.1, 0.3)
+    assert_nothing_is_cut_off(drawn)
+    bank = filter_bank(3)
+    assert_nothing_is_cut_off(draw_named_filters(bank.kernels, bank.names))
+    assert_nothing_is_cut_off(draw_named_filters(np.zeros((3, 3, 1, 2), np.float32), ["one", "two"]))
