@@ -1,7 +1,7 @@
 """A stage of a feature extractor in one pass over the image: convolution, ReLU and pooling.
 
 The engine's convolution is made for many channels, and lets filters fill its vectors. A stage of an extractor has few
-maps and few filters, most of whose weights are zero; so here pixels fill the vectors. What lies around as many pixels as
+maps and few filters, most of whose weights are zero; so here pixels fill the vectors. What is around as many pixels as
 fill a vector stays in registers while all filters pass over it; results go into the running maximum, or sum, of their
 pooling window. A filter that is the same over several maps looks at their sum: that is one plane instead of three.
 
