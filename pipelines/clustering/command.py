@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from pipelines.clustering.assessing import Outcome, assess
 from pipelines.clustering.choice import Choice, Rule, try_numbers
 from pipelines.clustering.drawing import (
+    FILTERS_NAME,
     NUMBERS_NAME,
     choice_figure,
     embeddings_of,
+    filters_figure,
     outcome_figures,
     remove_cluster_figures,
 )
@@ -28,6 +30,7 @@ from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.evaluation.selection import choose_samples, seen_in_training
+from pipelines.features.filter_vectors import FilterMaker
 from pipelines.features.vectors import EXTRACTORS, Size, VectorMaker, Vectors, extract, open_maker
 from pipelines.figures.saving import save_figure
 from pipelines.run import Run
@@ -216,6 +219,9 @@ def _draw(
     rows = drawn_rows(len(vectors.labels), wanted.seed)
     names: dict[str, list[str]] = {ALL: [NUMBERS_NAME]}
     save_figure(choice_figure(choice, number, maker.name), folder / NUMBERS_NAME)
+    if isinstance(maker, FilterMaker):
+        save_figure(filters_figure(maker, vectors, image, wanted.seed), folder / FILTERS_NAME)
+        names[ALL].append(FILTERS_NAME)
     with progress("drawing") as advance:
         embeddings = embeddings_of(vectors.array[rows], wanted.seed)
         for done, outcome in enumerate(outcomes, 1):

@@ -13,19 +13,24 @@ from pipelines.clustering.embedding import has_umap, principal_components, tsne,
 from pipelines.clustering.methods import METHODS
 from pipelines.clustering.scores import NOISE, Labels
 from pipelines.data.sample import Sample
+from pipelines.faces import by_turns
+from pipelines.features.filter_vectors import FilterMaker
 from pipelines.features.vectors import FloatBatch, Vectors
 from pipelines.figures.augmented import fit
 from pipelines.figures.cluster_numbers import draw_cluster_numbers
 from pipelines.figures.cluster_table import draw_cluster_table
 from pipelines.figures.embedding import Embedding, draw_embeddings
+from pipelines.figures.filter_bank import MOST_IMAGES, draw_filter_bank
 from pipelines.figures.fonts import shorten
 from pipelines.figures.saving import is_own
 from pipelines.figures.sheets import Cell, draw_sheet
 from pipelines.figures.sizing import shortened
+from pipelines.figures.text import plain
 
 KINDS = ("pca", "tsne", "umap", "table", "nearest")  # of figures that each method gets
 NEAREST = 10  # faces of each cluster
 LONGEST_NAME = 44  # letters of what made the vectors, in a title
+MOST_FILTERS = 32  # of the user's own there may be any number
 SHOWN = 14  # clusters with faces, the largest ones
 NUMBERS_NAME, FILTERS_NAME = "clusters_numbers.png", "clusters_filters.png"
 
@@ -101,6 +106,24 @@ def choice_figure(choice: Choice, taken: int | None, name: str) -> Figure:
     return draw_cluster_numbers(
         choice.numbers, choice.inertia, choice.silhouette, choice.by_elbow, choice.by_silhouette, taken, title
     )
+
+
+def filters_figure(
+    maker: FilterMaker, vectors: Vectors, image: Callable[[Sample], NDArray[np.uint8]], seed: int
+) -> Figure:
+    """The first filters of an extractor, and what each answers to in images of several classes.
+
+    Args:
+        maker: of the vectors.
+        vectors: of the images.
+        image: the picture of a sample.
+        seed: of the choice of images.
+    """
+    names, kernels = maker.first_filters()
+    chosen = by_turns(vectors.labels.tolist(), seed)[:MOST_IMAGES]
+    images = np.stack([image(vectors.samples[row]) for row in chosen])
+    title = shortened(maker.name[:1].upper() + maker.name[1:], LONGEST_NAME)
+    return draw_filter_bank(names[:MOST_FILTERS], kernels[..., :MOST_FILTERS], images, plain(title))
 
 
 def nearest_to_centres(vectors: FloatBatch, clusters: Labels, count: int, most: int = SHOWN) -> list[Labels]:

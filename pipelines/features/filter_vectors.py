@@ -65,6 +65,16 @@ class FilterMaker:
         made = self.extractor.transform(images) if self._twin is None else self._twin.predict_on_batch(images)
         return np.asarray(made, np.float32)
 
+    def first_filters(self) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+        """The names of the first convolution's filters, and their kernels (3, 3, channels, filters)."""
+        from scratchnet.features.filters import filter_bank, stage_kernels
+
+        extractor, channels = self.extractor, self.preprocessing.channels
+        kernels = np.asarray(stage_kernels(extractor.filters, channels, 1, extractor.seed)[0], np.float32)
+        if isinstance(extractor.filters, str) and extractor.filters == "fixed":
+            return filter_bank(channels).names, kernels
+        return tuple(f"filter {number}" for number in range(1, kernels.shape[3] + 1)), kernels
+
 
 def _read_filters(path: Path) -> NDArray[np.float32]:
     try:

@@ -154,7 +154,10 @@ def test_help_mentions_every_option_and_peer(command: Command) -> None:
     [
         (("--nets", "AX"), "--nets takes some of A, B, C, D, got X"),
         (("--nets", ""), "--nets takes some of A, B, C, D, got none of them"),
-        (("--only", "train,speed"), "--only takes some of train, infer, one, features, ops, startup, memory, threads, got speed"),
+        (
+            ("--only", "train,speed"),
+            "--only takes some of train, infer, one, features, ops, startup, memory, threads, got speed",
+        ),
         (("--peers", "jax"), "--peers takes some of none, keras, torch, onnxruntime, openvino, numpy, got jax"),
         (("--threads", "100000"), "--threads can be at most"),
         (("--only", "memory", "--nets", "A", "--peers", "none"), "nothing to measure: memory is that of nets B and C"),

@@ -46,6 +46,7 @@ def without_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.clustering.command.save_figure", lambda *_: None)
     monkeypatch.setattr("pipelines.clustering.command.outcome_figures", lambda *_: {})
     monkeypatch.setattr("pipelines.clustering.command.embeddings_of", lambda *_: {})
+    monkeypatch.setattr("pipelines.clustering.command.filters_figure", lambda *_: None)
 
 
 def content_of(folder: Path) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def test_a_runs_test_images_are_clustered_into_its_folder(command: Command, run:
     assert {row["name"] for row in rows} == Run(run).part_of("test")
     assert list(rows[0]) == ["name", "class", "cluster"]
     content = content_of(folder)
-    assert content["vectors"] == f"{run} (flatten)"
+    assert content["vectors"].startswith(f"{run} (flatten"), "layers without a name of their own are counted"
     assert (content["part"], content["images"], content["clusters"], content["trained_on"]) == ("test", 21, 7, 0)
     found = content["methods"]["kmeans"]
     assert set(found["figures"]) == figures - {"clusters_numbers.png"}
@@ -127,6 +128,7 @@ def test_all_methods_stand_side_by_side_and_one_that_finds_nothing_does_not_stop
     for method in content["methods"]:
         assert METHODS[method].title in done.out
     assert list(rows_of(tmp_path / "out")[0]) == ["name", "class", *content["methods"]]
+    assert content["figures"] == ["clusters_numbers.png", "clusters_filters.png"]
     assert content["methods"]["agglomerative"]["runs"] == 1
     assert content["methods"]["agglomerative"]["deterministic"] is True
 

@@ -1,16 +1,23 @@
 """The drawings of clusters: nothing is cut off, names are drawn as they are, and colours say which class is meant."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from figures_checked import assert_nothing_is_cut_off, words_of
 from matplotlib.colors import to_rgba
 
-from pipelines.clustering.drawing import nearest_to_centres
+from pipelines.clustering.drawing import filters_figure, nearest_to_centres
 from pipelines.clustering.embedding import DRAWN, drawn_rows, has_umap, principal_components, tsne, umap
+from pipelines.data.drawn import DrawnFaces
+from pipelines.data.preprocessing import Preprocessing
+from pipelines.features.filter_vectors import FilterMaker
+from pipelines.features.vectors import extract
 from pipelines.figures.cluster_numbers import draw_cluster_numbers
 from pipelines.figures.cluster_table import draw_cluster_table
 from pipelines.figures.colours import class_colours
 from pipelines.figures.embedding import NOISE_COLOUR, Embedding, cluster_colours, draw_embeddings
+from scratchnet.features import filter_bank
 
 NAMES = ("angry", "$5 or $6^", "a class with a long name that goes on and on")
 
@@ -75,6 +82,24 @@ def test_the_curves_show_what_each_rule_chooses() -> None:
     figure = draw_cluster_numbers([2, 3, 4], [9.0, 3.0, 2.0], [0.2, None, 0.1], 3, 2, 7, "K-Means on $x$")
     assert_nothing_is_cut_off(figure)
     assert {"elbow: 3", "largest: 2", "taken: 7", "chord"} <= words(figure)
+
+
+@pytest.mark.parametrize(("kind", "first"), [("fixed", None), ("random", "filter 1"), ("own", "filter 1")])
+def test_the_first_filters_are_drawn_with_what_they_answer_to(tmp_path: Path, kind: str, first: str | None) -> None:
+    own = tmp_path / "own.npy"
+    np.save(own, np.random.default_rng(0).random((3, 3, 1, 40)).astype(np.float32))
+    maker = FilterMaker(
+        "fixed" if kind == "own" else kind, Preprocessing(16, 16, 1), filters=own if kind == "own" else None
+    )
+    names, kernels = maker.first_filters()
+    convolution = next(layer for layer in maker.extractor.model_.layers if layer.weights)
+    np.testing.assert_array_equal(kernels.reshape(-1), convolution.get_weights()[0].reshape(-1))
+    assert names[0] == (first or filter_bank(1).names[0])
+    source = DrawnFaces(14, size=16)
+    vectors = extract(maker, source, source.samples)
+    figure = filters_figure(maker, vectors, lambda sample: maker.preprocessing(source.read(sample)), 0)
+    assert_nothing_is_cut_off(figure)
+    assert (names[31] in words(figure)) if kind == "own" else (set(names) <= words(figure))
 
 
 def test_the_nearest_images_are_those_nearest_to_the_mean_of_their_cluster() -> None:
