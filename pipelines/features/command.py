@@ -1,6 +1,7 @@
 """What `scratchnet compare-features` does."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,10 @@ def run_compare_features(
     contenders = open_contenders(model, size, layer, seed)
     name = resolve_name(data if data is not None else str(run.config()["data"]) if run else "")
     own = run if run is not None and name == run.config()["data"] else None
-    source = open_data(name, Preprocessing(*size)) if run is None else run.open_data(name)
+    # other data may have other classes, which vectors do not mind
+    source = open_data(name, Preprocessing(*size)) if own is None else own.open_data()
     division = divide_images(source, split, own, most=training_images, limit=limit, seed=seed)
+    _check_division(division, source.class_names, split)
     images = _decode(source, division, Preprocessing(*size), split)
     rows = compare(contenders, images, seed)
     labels = [[sample.label for sample in part.samples] for part in images]
@@ -114,6 +117,21 @@ def _size_of(model: Path) -> Size:
         )
     preprocessing = Preprocessing.from_config(made)
     return preprocessing.height, preprocessing.width, preprocessing.channels
+
+
+def _check_division(division: Division, class_names: Sequence[str], split: str) -> None:
+    """Refuse images that teach nothing, or cannot be clustered, before any work."""
+    found = {class_names[sample.label] for sample in division.training}
+    if len(found) < 2:
+        raise UserError(
+            f"the {len(division.training):,} training images are all of the class {', '.join(found)}, so there is "
+            "nothing to tell apart; raise --training-images, or choose other data"
+        )
+    if len(division.evaluated) < len(class_names):
+        raise UserError(
+            f"{len(division.evaluated):,} {split} images are too few for {len(class_names)} clusters, one for each "
+            "class; raise --limit, or choose other data"
+        )
 
 
 def _decode(source: Source, division: Division, preprocessing: Preprocessing, split: str) -> Images:

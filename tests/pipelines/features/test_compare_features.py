@@ -108,14 +108,20 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -
         Comparison.read(tmp_path)
 
 
-def test_mistakes_end_in_one_sentence_and_write_nothing(command: Command, run: Path, tmp_path: Path) -> None:
+def test_mistakes_end_in_one_sentence_and_write_nothing(
+    command: Command, run: Path, faces: dict[str, Path], tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
+    one_class = tmp_path / "one_class"
+    shutil.copytree(faces["folder"] / "happy", one_class / "happy")
     out = tmp_path / "out"
     for arguments, said in (
         ([], "pass --data"),
         (["--layer", "dense", "--data", "drawn:70:0"], "--layer chooses a layer of a trained model"),
         (["--data", tmp_path / "nothing"], "does not exist"),
         (["--data", "drawn:70:0", "--split", "train"], "--split must be test or validation"),
+        (["--data", "drawn:70:0", "--limit", 3], "3 test images are too few for 7 clusters"),
+        (["--data", one_class], "has one class only"),
         ([tmp_path / "nothing"], "does not exist"),
         ([run, "--layer", "conv9"], "has no layer 'conv9'"),
     ):
