@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.arrays import FloatArray, IntArray, Shape
-from scratchnet.features.stage_kernels import ADD, EVEN, FIRST_ODD, LAST, ODD, PARTS, run_stage
 from scratchnet.kernels import buffers
+from scratchnet.kernels.filter_stage import ADD, EVEN, FIRST_ODD, LAST, ODD, PARTS, run_stage
 
 BAND = 8  # pooled rows per task: more mean fewer rows that two tasks read, fewer more work for many threads
 NEGLIGIBLE = 1e-7  # of a filter's largest weight: rounding of what should be zero

@@ -1,8 +1,9 @@
-"""The loops of `Stage`: pixels fill the vectors, and all filters pass over them while they are in registers."""
+"""A stage of few maps and filters: pixels fill the vectors, and all filters pass over them while they are in registers.
 
-import hashlib
+See `scratchnet.features.stage`, which lays out what the loops take.
+"""
+
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,6 @@ TILE = 128  # columns at once: their maxima, for all filters, fit the first-leve
 ADD, LAST, EVEN, ODD = 1, 2, 4, 8
 PARTS = ("cc", "ce", "ec", "ee", "dd", "cd", "ed", "dc", "de")
 FIRST_ODD = 5
-_SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
-
-
-def _of_this_file(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a kernel a name that changes with this file: the cache of compiled code knows it by its name."""
-    function.__qualname__ = f"{function.__qualname__}_{_SOURCE}"
-    return function
 
 
 def _parts(simd: Vectors, lines: Any, starts: Sequence[Any], column: Any) -> list[dict[str, Any]]:
@@ -138,8 +132,7 @@ _filter_one, _filter_two = _filter_rows(1), _filter_rows(2)
 
 
 @kernel
-@_of_this_file
-def _load_plane(x, start, pixel_step, map_step, members, count, line):  # type: ignore[no-untyped-def]
+def _load_plane(x, start, pixel_step, map_step, members, count, line):
     """A row of a plane: the sum of some maps' rows; `line` is without the zeros around it."""
     number = line.dtype.type
     if count == 3 and pixel_step == 3:
@@ -165,8 +158,7 @@ def _load_plane(x, start, pixel_step, map_step, members, count, line):  # type: 
 
 
 @kernel
-@_of_this_file
-def _halve(line, halved, average):  # type: ignore[no-untyped-def]
+def _halve(line, halved, average):
     """The maximum, or the sum, of each two neighbours."""
     if average:
         for j in range(halved.size):
@@ -178,8 +170,7 @@ def _halve(line, halved, average):  # type: ignore[no-untyped-def]
 
 
 @kernel
-@_of_this_file
-def _store_row(line, step, factor, average, scratch, y, at, y_pixel, count):  # type: ignore[no-untyped-def]
+def _store_row(line, step, factor, average, scratch, y, at, y_pixel, count):
     """The maximum, or the sum, of each `step` pixels of a row, times a factor, into `count` places of `y`."""
     size, from_scratch = count * step, False
     half = scratch.size // 2
@@ -207,8 +198,7 @@ def _store_row(line, step, factor, average, scratch, y, at, y_pixel, count):  # 
 
 
 @kernel(parallel=True)
-@_of_this_file
-def run_stage(x, factor, layout, members, counts, first, filters, steps, weights, y):  # type: ignore[no-untyped-def]
+def run_stage(x, factor, layout, members, counts, first, filters, steps, weights, y):
     """`x` and `y` are flat; `layout` is made in `Stage.__call__`; a task is a band of pooled rows of one image."""
     images, height, width, channels, pixel_step, map_step = (
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5]
