@@ -12,6 +12,7 @@ from pipelines.figures.text import plain
 
 CELL_WIDTH, CELL_HEIGHT = 0.72, 0.36  # inches
 LETTER = 0.075  # inches
+BAR = 3.0  # inches of the colour bar at most
 MOST_ROWS = 30
 LONGEST = 18  # letters of a line of a class name
 EDGE = "#d55e00"  # told apart from the blues by people with colour blindness too
@@ -66,5 +67,6 @@ def draw_cluster_table(
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set(xlabel="class", ylabel="cluster (images)")
-    figure.colorbar(image, ax=axes, label="share of the cluster", format=lambda value, _: f"{value:.0%}", shrink=0.9)
+    bar = min(0.9, BAR / (CELL_HEIGHT * len(rows)))  # no taller than it must be
+    figure.colorbar(image, ax=axes, label="share of the cluster", format=lambda value, _: f"{value:.0%}", shrink=bar)
     return figure
