@@ -25,7 +25,8 @@ def warmup(dtype: DTypeLike = "float32", verbose: bool = False) -> None:
     """Compile every kernel, or load it where an earlier process has compiled it, so that no later call has to wait.
 
     Useful before a measurement, in a container's build, or when a service starts. Without it each kernel is compiled
-    at its first use, as that of `scratchnet.features` for wide images always is. Random numbers drawn later are the same with and without it.
+    at its first use, as that of `scratchnet.features` for wide images always is. Random numbers drawn later are the
+    same with and without it.
 
     Args:
         dtype: float32 or float64; each has its own machine code.

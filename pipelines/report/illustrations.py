@@ -90,7 +90,7 @@ def architecture_picture(run: RunMaterial) -> Picture:
 def explanation_blocks(run: RunMaterial, model: sn.Model) -> list[Block]:
     """Grad-CAM, saliency, filters and feature maps of a run's model, as far as it has such and its images are there."""
     blocks: list[Block] = []
-    faces = _faces(run)
+    faces = unseen_faces(run)
     if isinstance(faces, str):
         blocks.append(Remark(f"Grad-CAM, saliency and feature maps need images, which are not there: {faces}."))
     else:
@@ -122,7 +122,7 @@ def _explanations(run: RunMaterial, model: sn.Model, faces: Sequence[Face]) -> P
     )
 
 
-def _faces(run: RunMaterial) -> list[Face] | str:
+def unseen_faces(run: RunMaterial) -> list[Face] | str:
     """Some images that were not trained on, or why there are none."""
     source = run.data.source
     if source is None:

@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipelines.clustering.saving import JSON_NAME
 from pipelines.clustering.scores import TITLES
 from pipelines.errors import UserError
 from pipelines.features.record import Comparison
 from pipelines.features.searching import FIGURE_NAME
 from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows, three_digits
-from pipelines.figures.named_filters import draw_named_filters
-from pipelines.report.blocks import Block, Picture, Remark, Section, Table, Text
+from pipelines.figures.filter_bank import draw_filter_bank
+from pipelines.report.blocks import Block, Remark, Section, Table, Text
 from pipelines.report.commands import shell
+from pipelines.report.illustrations import unseen_faces
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed, embed_file
 from pipelines.report.wording import UNKNOWN, listed, readable
@@ -46,8 +49,9 @@ _CLUSTER_FIGURES = {
 def features_section(runs: Sequence[RunMaterial]) -> Section:
     """Comparison, clusters and search of each run, as far as they were asked for."""
     blocks: list[Block] = [Text(_INTRO)]
-    if any(_folder(run, "features").exists() for run in runs):
-        blocks.append(_filters())
+    compared = [run for run in runs if _folder(run, "features").exists()]
+    if compared:
+        blocks += _filters(compared[0])
     if len(runs) == 1:
         return Section("Features and clusters", "features", [*blocks, *_run(runs[0])])
     return Section("Features and clusters", "features", blocks, [Section(run.label, "", _run(run)) for run in runs])
@@ -91,10 +95,19 @@ def _run(run: RunMaterial) -> list[Block]:
     return [*_comparison(run), *_clusters(run), *_found(run)]
 
 
-def _filters() -> Picture:
-    bank = filter_bank(1)
-    caption = "The fixed filters. Red weights are positive, blue ones negative; all are on one scale."
-    return embed(draw_named_filters(bank.kernels, bank.names), f"3x3 weights of {listed(bank.names)}", caption)
+def _filters(run: RunMaterial) -> list[Block]:
+    """The fixed filters, and what each answers to in some of the run's images, where these are still there."""
+    faces = unseen_faces(run)
+    if isinstance(faces, str):
+        return []
+    images = np.stack([face.image for face in faces])
+    bank = filter_bank(images.shape[3])
+    caption = (
+        "The fixed filters, and what each answers to in some images: red where the answer is positive, which a ReLU "
+        "lets through, blue where it is negative."
+    )
+    alt = f"Weights and answers of {listed(bank.names)}"
+    return [embed(draw_filter_bank(bank.names, bank.kernels, images), alt, caption, photographs=True)]
 
 
 def _comparison(run: RunMaterial) -> list[Block]:

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 from figures_checked import assert_nothing_is_cut_off
 from tiny import Command
@@ -15,9 +14,7 @@ from pipelines.features.contenders import open_contenders
 from pipelines.features.record import Comparison
 from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows
 from pipelines.figures.features import draw_features
-from pipelines.figures.named_filters import draw_named_filters
 from pipelines.run import Run
-from scratchnet.features import filter_bank
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
@@ -153,6 +150,3 @@ def test_no_word_of_the_figures_is_cut_off() -> None:
     values = [(0.1, None), (0.5, 0.02), (0.9, 0.1)]
     drawn = draw_features(names, {"one": values, "two": values}, {"ARI": values}, [0, 2e-5, 1.5], 0.1, 0.3)
     assert_nothing_is_cut_off(drawn)
-    bank = filter_bank(3)
-    assert_nothing_is_cut_off(draw_named_filters(bank.kernels, bank.names))
-    assert_nothing_is_cut_off(draw_named_filters(np.zeros((3, 3, 1, 2), np.float32), ["one", "two"]))

@@ -76,7 +76,7 @@ def test_what_was_not_measured_is_named_with_its_command(runs: dict[str, Path]) 
     page = page_of(runs["scratch"])
     assert f"measured by: scratchnet compare-features {runs['scratch']}" in page.text
     assert f"measured by: scratchnet cluster {runs['scratch']}" in page.text
-    assert not any("3x3 weights" in alt or "Found by search" in alt for alt in pictures(page))
+    assert not any("Weights and answers" in alt or "Found by search" in alt for alt in pictures(page))
 
 
 def test_a_comparison_stands_as_table_and_figure_with_chance_beside(runs: dict[str, Path]) -> None:
@@ -89,7 +89,7 @@ def test_a_comparison_stands_as_table_and_figure_with_chance_beside(runs: dict[s
     assert "60 training images (a sample of 67)" in page.text
     assert "fixed filters 0.1 and 5, 10; HOG 0.1 and 5, 10" in page.text
     assert any("fixed filters: linear probe 45.7%, nearest neighbours 31.0%" in alt for alt in pictures(page))
-    assert any("3x3 weights of edge 0" in alt for alt in pictures(page))
+    assert any("Weights and answers of edge 0" in alt for alt in pictures(page))
     assert f"scratchnet compare-features {runs['scratch']} --data 'some data'" in page.text
 
 
@@ -133,7 +133,7 @@ def test_each_of_several_runs_has_its_part(runs: dict[str, Path]) -> None:
     page = page_of(runs["scratch"], runs["keras"])
     assert f"measured by: scratchnet compare-features {runs['scratch']}" in page.text
     assert "always happy 40.0% 40.0%" in page.text
-    assert sum("3x3 weights" in alt for alt in pictures(page)) == 1
+    assert sum("Weights and answers" in alt for alt in pictures(page)) == 1
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]"])
