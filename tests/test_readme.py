@@ -6,20 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 import scratchnet as sn
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-WITH_FILES = [example for example in EXAMPLES if "images" in example]
+FEATURES = [example for example in EXAMPLES if "FeatureExtractor" in example]
+WITH_FILES = [example for example in EXAMPLES if "images" in example and example not in FEATURES]
 EXPLAINING = [example for example in WITH_FILES if "grad_cam" in example]
 KERAS = [example for example in WITH_FILES if '"model.keras"' in example]
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
     assert len(WITH_FILES) == 2
-    assert len(EXPLAINING) == len(KERAS) == 1
+    assert len(EXPLAINING) == len(KERAS) == len(FEATURES) == 1
 
 
 def test_the_example_of_explanations_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +35,17 @@ def test_the_example_of_explanations_runs(tmp_path: Path, monkeypatch: pytest.Mo
     assert names["maps"].shape == (2, 14, 14, 4)
 
 
-@pytest.mark.parametrize("example", [example for example in EXAMPLES if example not in WITH_FILES])
+def test_the_example_of_features_runs_and_is_short() -> None:
+    assert len([line for line in FEATURES[0].splitlines() if line]) < 10
+    names: dict[str, Any] = {}
+    exec(FEATURES[0], names)
+    assert names["vectors"].shape == (1797, 128)
+    np.testing.assert_allclose(np.linalg.norm(names["vectors"], axis=1), 1, rtol=1e-5)
+    assert adjusted_rand_score(names["y"], names["clusters"]) > 0.2
+    assert names["classifier"].score(names["images"], names["y"]) > 0.8
+
+
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if example not in WITH_FILES + FEATURES])
 def test_an_example_runs(
     example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
