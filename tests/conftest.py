@@ -11,6 +11,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow
 # float64 one shows it
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
+# two processes of tests share the processors: threads that wait must not keep the other's from working
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # Every run draws the same examples, and a kernel that is compiled during a test may take its time.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
