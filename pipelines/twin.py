@@ -38,7 +38,11 @@ def import_keras() -> Any:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Swallow what compiled code writes to standard error; TensorFlow tells of missing GPUs, whatever its log level."""
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
     with tempfile.TemporaryFile() as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:
