@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.clustering.assessing import Outcome, assess
@@ -119,14 +120,18 @@ def run_cluster(wanted: Wanted) -> None:
     print_outcomes(outcomes, title, {METHODS[method].title: reason for method, reason in failed.items()})
     if seen:
         errors.print(f"{seen:,} of these images were trained on, so the scores are too good")
-    figures = _draw(folder, wanted, maker, source, vectors, outcomes, choice, number)
+    figures = _draw(wanted, maker, source, vectors, outcomes, choice, number)
+    remove_cluster_figures(folder)
+    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
+    for name, figure in (pair for group in figures.values() for pair in group.items()):
+        save_figure(figure, folder / name)
     about = {
         "vectors": maker.name, "what": wanted.what, "data": data, "part": part, "trained_on": seen,
         "normalize": wanted.normalize, "preprocessing": maker.preprocessing.to_config(), "classes": classes,
         "clusters": number, "clusters_by": why, "seed": wanted.seed, "seeds": wanted.seeds, "sample": wanted.sample,
         "seconds_per_image": vectors.seconds_per_image, "failed": failed,
     }  # fmt: skip
-    save_clusters(folder, vectors, outcomes, choice, figures, about)
+    save_clusters(folder, vectors, outcomes, choice, {group: list(own) for group, own in figures.items()}, about)
     names = [CSV_NAME, JSON_NAME, *(name for group in figures.values() for name in group)]
     console.print(f"everything is in {folder}: {', '.join(names)}")
 
@@ -200,7 +205,6 @@ def _assess_all(wanted: Wanted, vectors: Vectors, number: int) -> tuple[list[Out
 
 
 def _draw(
-    folder: Path,
     wanted: Wanted,
     maker: VectorMaker,
     source: Source,
@@ -208,26 +212,19 @@ def _draw(
     outcomes: Sequence[Outcome],
     choice: Choice,
     number: int | None,
-) -> dict[str, list[str]]:
-    """Write the figures in place of an earlier clustering's; their names by method, those of none by "all"."""
+) -> dict[str, dict[str, Figure]]:
+    """The figures by the name of their file, in groups by method; those of none by "all"."""
 
     def image(sample: Sample) -> NDArray[np.uint8]:
         return maker.preprocessing(source.read(sample))
 
-    remove_cluster_figures(folder)
-    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
     rows = drawn_rows(len(vectors.labels), wanted.seed)
-    names: dict[str, list[str]] = {ALL: [NUMBERS_NAME]}
-    save_figure(choice_figure(choice, number, maker.name), folder / NUMBERS_NAME)
+    figures = {ALL: {NUMBERS_NAME: choice_figure(choice, number, maker.name)}}
     if isinstance(maker, FilterMaker):
-        save_figure(filters_figure(maker, vectors, image, wanted.seed), folder / FILTERS_NAME)
-        names[ALL].append(FILTERS_NAME)
+        figures[ALL][FILTERS_NAME] = filters_figure(maker, vectors, image, wanted.seed)
     with progress("drawing") as advance:
         embeddings = embeddings_of(vectors.array[rows], wanted.seed)
         for done, outcome in enumerate(outcomes, 1):
-            figures = outcome_figures(outcome, vectors, rows, embeddings, image, maker.name)
-            for name, figure in figures.items():
-                save_figure(figure, folder / name)
-            names[outcome.method] = list(figures)
+            figures[outcome.method] = outcome_figures(outcome, vectors, rows, embeddings, image, maker.name)
             advance(done, len(outcomes))
-    return names
+    return figures

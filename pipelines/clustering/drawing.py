@@ -1,4 +1,4 @@
-"""The figures of clusterings: drawn from vectors and outcomes, and written into a folder."""
+"""The figures of clusterings: drawn from vectors and outcomes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

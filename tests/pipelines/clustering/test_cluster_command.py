@@ -19,6 +19,8 @@ from pipelines.clustering.drawing import figure_name
 from pipelines.clustering.methods import METHODS
 from pipelines.clustering.scores import TITLES
 from pipelines.data.source import open_source
+from pipelines.errors import UserError
+from pipelines.figures.saving import save_figure
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run
 from pipelines.training import train
@@ -192,6 +194,22 @@ def test_a_later_clustering_takes_the_place_of_an_earlier_one_and_leaves_other_f
     names = {path.name for path in out.iterdir()}
     assert not [name for name in names if "minibatch" in name]
     assert {"mine.png", "clusters_pca_gaussian.png", "clusters_pca_agglomerative.png"} <= names
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_a_figure_that_cannot_be_drawn_leaves_an_earlier_clustering_as_it_was(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> dict[str, Figure]:
+        raise UserError("cannot be drawn")
+
+    out = tmp_path / "out"
+    assert command("cluster", "pixels", *DRAWN, "--out", out).status == 0
+    save_figure(Figure((1, 1)), out / "clusters_pca_kmeans.png")
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    monkeypatch.setattr("pipelines.clustering.command.outcome_figures", fail)
+    assert command("cluster", "pixels", *DRAWN, "--out", out).status == 1
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_a_run_that_is_overwritten_takes_its_clusters_along(command: Command, run: Path) -> None:

@@ -137,6 +137,14 @@ def test_t_sne_keeps_heaps_apart_and_is_the_same_for_a_seed() -> None:
     assert tsne(vectors[:5], 3) is not None
 
 
+def test_t_sne_of_one_dimension_is_the_same_for_a_seed() -> None:
+    vectors = np.random.default_rng(0).random((12, 1)).astype(np.float32)
+    points = tsne(vectors, 3)
+    assert points is not None
+    assert points.shape == (12, 2)
+    np.testing.assert_array_equal(points, tsne(vectors, 3))
+
+
 @pytest.mark.skipif(not has_umap(), reason="umap-learn is not installed")
 def test_umap_gives_a_plane() -> None:
     points = umap(np.random.default_rng(0).random((40, 60)).astype(np.float32), 3)
