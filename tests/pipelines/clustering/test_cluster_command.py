@@ -268,6 +268,22 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     assert not (run / "clusters").exists()
 
 
+@pytest.mark.parametrize("options", [("--seed", 2**31), ("--seed", 2**32), ("--seeds", 1001)])
+def test_a_seed_that_is_too_large_is_refused(command: Command, tmp_path: Path, options: tuple[object, ...]) -> None:
+    done = command("cluster", "pixels", *DRAWN, *options, "--out", tmp_path / "out")
+    assert done.status == 2
+    assert "less than or equal to" in done.err
+    assert str(options[0]) in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_the_largest_seed_is_taken(command: Command, tmp_path: Path) -> None:
+    done = command("cluster", "random", *DRAWN, "--seed", 2**31 - 1, "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+
+
 @pytest.mark.parametrize("size", ["48", "48x48", "48x48x2", "axbx1", "0x4x1"])
 def test_a_size_that_is_none_is_refused(command: Command, size: str) -> None:
     done = command("cluster", "pixels", "--data", "drawn:70", "--size", size)

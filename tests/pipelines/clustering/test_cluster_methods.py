@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from pipelines.clustering.assessing import assess
 from pipelines.clustering.choice import try_numbers
-from pipelines.clustering.methods import CORE, METHODS, by_size, cluster, core_distances
+from pipelines.clustering.methods import _FITS, CORE, METHODS, by_size, cluster, core_distances
 from pipelines.clustering.scores import NOISE, label_scores
 from pipelines.data.sample import Sample
 from pipelines.errors import UserError
@@ -98,6 +98,26 @@ def test_what_cannot_be_clustered_is_refused(method: str) -> None:
     if METHODS[method].takes_number:
         with pytest.raises(UserError, match="no more than the 4 images, got 5"):
             cluster(vectors[:4], method, clusters=5)
+
+
+@pytest.mark.parametrize("clusters", [6, 5])
+def test_spectral_clustering_needs_more_images_than_clusters(clusters: int) -> None:
+    with pytest.raises(UserError, match=rf"(needs more images than|no more than the 5 images, got {clusters})"):
+        cluster(blobs()[0][:5], "spectral", clusters=clusters)
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError, np.linalg.LinAlgError])
+def test_a_method_that_fails_on_the_vectors_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise kind("ill-defined covariance\nand more lines")
+
+    monkeypatch.setitem(_FITS, "gaussian", fail)
+    with pytest.raises(
+        UserError, match=r"Gaussian mixture cannot .*\(ill-defined covariance\); choose another --method"
+    ):
+        cluster(blobs()[0], "gaussian", clusters=3)
 
 
 def test_all_noise_is_refused_with_the_remedy() -> None:
