@@ -88,8 +88,15 @@ class Wanted:
 
     @property
     def run(self) -> Run | None:
-        """The run whose model makes the vectors; None for anything else."""
-        return Run(Path(self.what)) if self.what not in EXTRACTORS and Path(self.what).is_dir() else None
+        """The run whose model makes the vectors, named by its folder or by the model's file in it; or None."""
+        path = Path(self.what)
+        if self.what in EXTRACTORS:
+            return None
+        if path.is_dir():
+            return Run(path)
+        run = Run(path.parent)
+        own = path.exists() and path in (run.model_path, run.keras_model_path)
+        return run if own and run.is_started else None
 
 
 def run_cluster(wanted: Wanted) -> None:
@@ -120,6 +127,8 @@ def run_cluster(wanted: Wanted) -> None:
     print_outcomes(outcomes, title, {METHODS[method].title: reason for method, reason in failed.items()})
     if seen:
         errors.print(f"{seen:,} of these images were trained on, so the scores are too good")
+    elif seen is None:
+        errors.print(f"{wanted.what} may have been trained on some of these images; the scores are too good then")
     figures = _draw(wanted, maker, source, vectors, outcomes, choice, number)
     remove_cluster_figures(folder)
     (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
@@ -149,11 +158,16 @@ def _check_options(wanted: Wanted) -> None:
         raise UserError(f"--eps must be a positive number, got {wanted.eps}")
 
 
-def _images(wanted: Wanted, run: Run | None, maker: VectorMaker) -> tuple[str, Source, Sequence[Sample], str, int]:
-    """The name of the data, their source, the samples, their part, and how many of them a model was trained on."""
+def _images(
+    wanted: Wanted, run: Run | None, maker: VectorMaker
+) -> tuple[str, Source, Sequence[Sample], str, int | None]:
+    """The name of the data, their source, the samples, their part, and how many of them a model was trained on.
+
+    That is None for a model of which only its own data's parts could tell it, and these are others.
+    """
     if wanted.data is None and run is None:
         raise UserError(f"{wanted.what} does not say which images to cluster; pass --data")
-    own = str(run.config()["data"]) if run is not None else None
+    own = _own_data(run) if run is not None else None
     data = resolve_name(wanted.data) if wanted.data is not None else str(own)
     trained = run if data == own else None
     # other data may have other classes, which vectors do not mind
@@ -169,7 +183,15 @@ def _images(wanted: Wanted, run: Run | None, maker: VectorMaker) -> tuple[str, S
         )
     if wanted.clusters is not None:
         check_number(wanted.clusters, len(samples))
-    return data, source, samples, part, seen_in_training(samples, trained)
+    unknown = trained is None and wanted.what not in EXTRACTORS
+    return data, source, samples, part, None if unknown else seen_in_training(samples, trained)
+
+
+def _own_data(run: Run) -> str:
+    config = run.config()
+    if missing := {"data", "recipe", "classes"} - config.keys():
+        raise UserError(f"{run.config_path} is damaged, it lacks {min(missing)!r}; train the run again")
+    return str(config["data"])
 
 
 def _number(wanted: Wanted, choice: Choice, classes: int) -> tuple[int | None, str]:

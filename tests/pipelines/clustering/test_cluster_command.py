@@ -165,6 +165,41 @@ def test_training_images_are_told(command: Command, run: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_drawing")
+def test_the_model_file_of_a_run_is_clustered_as_the_run_is(command: Command, run: Path) -> None:
+    done = command("cluster", run / "model.safetensors", "--split", "train", "--seeds", 1)
+    assert done.status == 0, done.err
+    content = content_of(run / "clusters")
+    assert content["trained_on"] == content["images"] == len(Run(run).part_of("train"))
+    assert "so the scores are too good" in done.err
+
+
+@pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize("moved", [False, True])
+def test_where_training_images_are_not_known_it_is_said(
+    command: Command, run: Path, faces: dict[str, Path], tmp_path: Path, moved: bool
+) -> None:
+    what, data = run, faces["folder"]
+    if moved:
+        what, data = tmp_path / "elsewhere.safetensors", faces["split"]
+        shutil.copy(run / "model.safetensors", what)
+    done = command("cluster", what, "--data", data, "--seeds", 1, "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    assert content_of(tmp_path / "out")["trained_on"] is None
+    assert f"{what} may have been trained on some of these images" in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize("key", ["data", "recipe", "classes"])
+def test_a_configuration_without_its_data_is_said_to_be_damaged(command: Command, run: Path, key: str) -> None:
+    config = json.loads((run / "config.json").read_text())
+    del config[key]
+    (run / "config.json").write_text(json.dumps(config))
+    done = command("cluster", run)
+    assert done.status == 1
+    assert f"config.json is damaged, it lacks '{key}'; train the run again" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("without_drawing")
 def test_images_that_cannot_be_read_are_named_and_left_out(
     command: Command, faces: dict[str, Path], tmp_path: Path
 ) -> None:
