@@ -156,6 +156,18 @@ def test_the_number_and_a_limit_may_be_given(command: Command, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("without_drawing")
+def test_it_is_said_which_images_the_silhouette_is_of(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("printing", "saving"):
+        monkeypatch.setattr(f"pipelines.clustering.{module}.SILHOUETTE_SAMPLE", 40)
+    done = command("cluster", "pixels", *DRAWN, "--method", "dbscan", "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    assert "silhouette: of 40 images by lot, without noise" in " ".join(done.out.split())
+    assert content_of(tmp_path / "out")["silhouette_of"] == {"images": 40, "noise": "left out"}
+
+
+@pytest.mark.usefixtures("without_drawing")
 def test_training_images_are_told(command: Command, run: Path) -> None:
     done = command("cluster", run, "--split", "train", "--seeds", 1)
     assert done.status == 0, done.err

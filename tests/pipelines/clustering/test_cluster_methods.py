@@ -6,7 +6,7 @@ from sklearn.cluster import DBSCAN
 from threadpoolctl import threadpool_limits
 
 from pipelines.clustering.assessing import assess
-from pipelines.clustering.choice import try_numbers
+from pipelines.clustering.choice import Choice, try_numbers
 from pipelines.clustering.methods import _FITS, CORE, METHODS, by_size, cluster, core_distances
 from pipelines.clustering.scores import NOISE, label_scores
 from pipelines.data.sample import Sample
@@ -176,3 +176,16 @@ def test_both_rules_find_the_number_of_heaps() -> None:
     assert choice.by_elbow == choice.best("elbow") == 4
     assert all(late < early for early, late in zip(choice.inertia, choice.inertia[1:], strict=False))
     assert try_numbers(vectors[:3], classes=4).numbers == (2,)
+
+
+def test_where_no_silhouette_is_known_the_rule_chooses_nothing() -> None:
+    choice = try_numbers(np.eye(2, dtype=np.float32), classes=2)
+    assert choice.by_silhouette is None
+    assert choice.best("elbow") == 2
+    with pytest.raises(UserError, match="2 images are too few to know a silhouette"):
+        choice.best("silhouette")
+
+
+def test_of_equal_silhouettes_the_smallest_number_is_chosen() -> None:
+    choice = Choice((2, 3, 4, 5), (4.0, 3.0, 2.0, 1.0), (None, 0.25, 0.25, -0.5), 9, 9)
+    assert choice.by_silhouette == 3
