@@ -98,6 +98,27 @@ class Wanted:
         own = path.exists() and path in (run.model_path, run.keras_model_path)
         return run if own and run.is_started else None
 
+    @property
+    def folder(self) -> Path:
+        """Where everything is written."""
+        return self.out or (Path("runs") if self.run is None else self.run.folder) / "clusters"
+
+    def command(self, data: str, part: str) -> list[str]:
+        """The words after `scratchnet` that do the same again.
+
+        Args:
+            data: that were opened.
+            part: of them that was clustered.
+        """
+        size = None if self.size is None else "x".join(map(str, self.size))
+        options = {
+            "data": data, "split": part, "method": self.method, "clusters": self.clusters, "choose": self.choose,
+            "eps": self.eps, "sample": self.sample, "layer": self.layer, "size": size, "engine": self.engine,
+            "filters": self.filters, "limit": self.limit, "seeds": self.seeds, "seed": self.seed, "out": self.folder,
+        }  # fmt: skip
+        given = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+        return ["cluster", self.what, *given, *(["--normalize"] if self.normalize else [])]
+
 
 def run_cluster(wanted: Wanted) -> None:
     """Make vectors, cluster them, print, draw and write.
@@ -107,9 +128,10 @@ def run_cluster(wanted: Wanted) -> None:
     """
     _check_options(wanted)
     run = wanted.run
-    folder = wanted.out or (run.folder / "clusters" if run is not None else Path("runs/clusters"))
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; choose another --out")
+    folder = wanted.folder
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file; choose another --out")
     maker = open_maker(
         wanted.what, size=wanted.size, layer=wanted.layer, normalize=wanted.normalize, seed=wanted.seed,
         engine=wanted.engine, filters=wanted.filters,
@@ -139,6 +161,7 @@ def run_cluster(wanted: Wanted) -> None:
         "normalize": wanted.normalize, "preprocessing": maker.preprocessing.to_config(), "classes": classes,
         "clusters": number, "clusters_by": why, "seed": wanted.seed, "seeds": wanted.seeds, "sample": wanted.sample,
         "seconds_per_image": vectors.seconds_per_image, "failed": failed,
+        "command": wanted.command(data, part),
     }  # fmt: skip
     save_clusters(folder, vectors, outcomes, choice, {group: list(own) for group, own in figures.items()}, about)
     names = [CSV_NAME, JSON_NAME, *(name for group in figures.values() for name in group)]

@@ -60,7 +60,7 @@ def _about_silhouette(outcomes: Sequence[Outcome]) -> str:
 def _print_one(outcome: Outcome, title: str) -> None:
     rows = [[TITLES[name], _measured(score), _by_chance(score)] for name, score in outcome.scores.items()]
     console.print(table(title, [outcome.title, "score", "random"], rows))
-    runs = f"{outcome.runs} seeds" if outcome.first.random else "once"
+    runs = "once" if not outcome.first.random else "1 seed" if outcome.runs == 1 else f"{outcome.runs} seeds"
     console.print(f"clusters: {_found(outcome)}; {runs}")
 
 

@@ -103,6 +103,7 @@ def test_the_first_seeds_clusters_give_its_scores_again(command: Command, tmp_pa
         adjusted_rand_score([row["class"] for row in rows], [row["cluster"] for row in rows])
     )
     assert score["deviation"] is None
+    assert "; 1 seed\n" in done.out
     assert f"{score['mean']:.3f}" in done.out
 
 
@@ -244,6 +245,32 @@ def test_a_later_clustering_takes_the_place_of_an_earlier_one_and_leaves_other_f
 
 
 @pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("random", *DRAWN, "--normalize", "--clusters", 3, "--limit", 40, "--seed", 3),
+        ("pixels", *DRAWN, "--method", "dbscan", "--eps", 2.5),
+        ("pixels", *DRAWN, "--choose", "elbow", "--sample", 50, "--method", "agglomerative"),
+        ("fixed", *DRAWN, "--filters", "FILTERS"),
+        ("RUN", "--layer", "conv2d"),
+    ],
+)
+def test_the_command_that_is_recorded_does_the_same_again(
+    command: Command, run: Path, tmp_path: Path, options: tuple[object, ...]
+) -> None:
+    np.save(tmp_path / "own.npy", np.random.default_rng(0).random((3, 3, 1, 4)).astype(np.float32))
+    places = {"RUN": run, "FILTERS": tmp_path / "own.npy"}
+    done = command("cluster", *(places.get(str(word), word) for word in options), "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    first, rows = content_of(tmp_path / "out"), rows_of(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    assert command(*first["command"]).status == 0
+    again = content_of(tmp_path / "out")
+    assert {**again, "seconds_per_image": 0} == {**first, "seconds_per_image": 0}
+    assert rows_of(tmp_path / "out") == rows
+
+
+@pytest.mark.usefixtures("without_drawing")
 def test_a_figure_that_cannot_be_drawn_leaves_an_earlier_clustering_as_it_was(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +319,7 @@ def test_a_model_that_has_diverged_is_refused_and_nothing_is_written(command: Co
         (("pixels", *DRAWN, "--method", "dbscan", "--eps", -1), "--eps must be a positive number, got -1.0"),
         (("pixels", *DRAWN, "--method", "dbscan", "--eps", 1e-9), "calls all 70 images noise with eps 1e-09"),
         (("pixels", *DRAWN, "--out", "FILE"), "is a file; choose another --out"),
+        (("pixels", *DRAWN, "--out", "BELOW"), "file is a file; choose another --out"),
         (("pixels", "--data", "drawn:70", "--split", "validation"), "the data have no validation images"),
         (("pixels", "--data", "ONE"), "are all of the class happy; clusters are compared with two classes or more"),
         (("fixed", *DRAWN, "--filters", "FILE"), "holds no filters"),
@@ -304,7 +332,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     (tmp_path / "file").write_text("")
     shutil.copytree(faces["split"] / "train", tmp_path / "one" / "train")
     shutil.copytree(faces["split"] / "test" / "happy", tmp_path / "one" / "test" / "happy")
-    places = {"RUN": run, "FILE": tmp_path / "file", "ONE": tmp_path / "one"}
+    places = {"RUN": run, "FILE": tmp_path / "file", "BELOW": tmp_path / "file" / "a" / "b", "ONE": tmp_path / "one"}
     given = [places.get(str(argument), argument) for argument in arguments]
     out = () if "--out" in given or given[0] == run else ("--out", tmp_path / "out")
     done = command("cluster", *given, *out)
