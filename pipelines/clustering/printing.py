@@ -17,8 +17,8 @@ def print_choice(choice: Choice, number: int | None, why: str) -> None:
     largest = "unknown" if choice.by_silhouette is None else f"at {choice.by_silhouette}"
     tried = f"{len(choice.numbers)} numbers from {choice.numbers[0]} to {choice.numbers[-1]}"
     console.print(
-        f"{told}; over {tried}, on {choice.images:,} images, the largest silhouette{sampled} is {largest}, the elbow at "
-        f"{choice.by_elbow}"
+        f"{told}; over {tried}, on {choice.images:,} images, the largest silhouette{sampled} is {largest}, the elbow "
+        f"at {choice.by_elbow}"
     )
 
 
