@@ -64,18 +64,18 @@ def standardised(training: Part, choosing: Part, evaluated: Part) -> tuple[Part,
 def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Sequence[float] = STRENGTHS) -> Probed:
     """Logistic regression with an L2 penalty, fitted by L-BFGS (Alain & Bengio, 2017, https://arxiv.org/abs/1610.01644).
 
-    Penalties are tried from the strongest on, until two in a row raise the accuracy on the choosing part no more. All
-    is computed on one thread: the result does not depend on their number then, and L-BFGS's own sums are too short to
-    be shared out.
+    Every penalty is tried: of classes that are not alike in size, several strong ones give the most frequent class
+    alone, and so the same accuracy. All is computed on one thread: the result does not depend on their number then, and
+    L-BFGS's own sums are too short to be shared out.
 
     Args:
         training: standardised, of two classes at least.
         choosing: standardised likewise; decides on the penalty.
         evaluated: standardised likewise; measured once.
-        strengths: inverses of the penalty, scikit-learn's C, rising.
+        strengths: inverses of the penalty, scikit-learn's C, rising; of equals, the first counts.
     """
     model = LogisticRegression(max_iter=ITERATIONS, tol=1e-3, warm_start=True)
-    best, chosen, highest, vain = model, strengths[0], -1.0, 0
+    best, chosen, highest = model, strengths[0], -1.0
     for strength in strengths:
         model.set_params(C=strength)
         with warnings.catch_warnings(), threadpool_limits(1):
@@ -84,11 +84,7 @@ def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Seq
             model.fit(training.vectors, training.labels)
         accuracy = float(model.score(choosing.vectors, choosing.labels))
         if accuracy > highest:
-            best, chosen, highest, vain = deepcopy(model), strength, accuracy, 0
-            continue
-        vain += 1
-        if vain == 2:
-            break
+            best, chosen, highest = deepcopy(model), strength, accuracy
     return Probed(float(best.score(evaluated.vectors, evaluated.labels)), chosen, highest)
 
 

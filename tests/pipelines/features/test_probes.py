@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from pipelines.features.probes import Part, linear_probe, neighbour_probe, standardised
+from pipelines.features.probes import STRENGTHS, Part, linear_probe, neighbour_probe, standardised
 
 
 def part(count: int, seed: int, apart: float = 3.0, dimension: int = 6, classes: int = 3) -> Part:
@@ -50,6 +50,19 @@ def test_the_linear_probe_is_logistic_regression_with_the_penalty_that_chooses_b
     assert found.chosen == strengths[best]
     assert abs(found.choosing_accuracy - scores[best]) <= 1 / 60
     assert abs(found.accuracy - judges[best].score(evaluated.vectors, evaluated.labels)) <= 1 / 60
+
+
+def test_penalties_that_give_the_most_frequent_class_alone_do_not_hide_a_better_one() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(156) % 13 // 12
+    vectors = (3.0 * labels[:, None] + rng.normal(0, 1, (156, 4))).astype(np.float32)
+    three = standardised(*(Part(vectors[start::3], labels[start::3]) for start in (0, 1, 2)))
+    scores = [
+        LogisticRegression(C=strength, max_iter=1000).fit(*vars(three[0]).values()).score(*vars(three[1]).values())
+        for strength in STRENGTHS
+    ]
+    assert scores[0] == scores[1] == scores[2] < max(scores), "a case of that kind"
+    assert linear_probe(*three).choosing_accuracy == max(scores)
 
 
 def test_the_neighbour_probe_is_scikit_learns_with_the_count_that_chooses_best() -> None:
