@@ -21,6 +21,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # of L-BFGS for each of them; each begins where the one before it has ended
 ITERATIONS = 100
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
+VOTERS = 256  # images whose neighbours' votes are counted at once
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Seq
 def neighbour_probe(training: Part, choosing: Part, evaluated: Part, neighbours: Sequence[int] = NEIGHBOURS) -> Probed:
     """The most frequent class among the nearest training vectors by Euclidean distance, the first class of equals.
 
+    All is computed on one thread: of vectors that are equally far, which ones count does not depend on their number
+    then.
+
     Args:
         training: standardised.
         choosing: standardised likewise; decides on how many neighbours are asked.
@@ -99,20 +103,24 @@ def neighbour_probe(training: Part, choosing: Part, evaluated: Part, neighbours:
     """
     possible = [count for count in neighbours if count <= len(training.labels)]
     search = NearestNeighbors(n_neighbors=possible[-1], algorithm="brute").fit(training.vectors)
-    classes = int(training.labels.max()) + 1
 
-    def nearest(part: Part) -> NDArray[np.float32]:
-        # (n, neighbours, classes) of 0 and 1, the nearest first
-        found = search.kneighbors(part.vectors, return_distance=False)
-        votes: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[training.labels[found]]
-        return votes
+    def nearest(part: Part) -> Labels:
+        # (n, neighbours), the classes of the nearest first
+        with threadpool_limits(1):
+            found: Labels = training.labels[search.kneighbors(part.vectors, return_distance=False)]
+        return found
 
-    votes = nearest(choosing).cumsum(axis=1)
-    scores = [_share(votes[:, count - 1], choosing.labels) for count in possible]
+    scores = _shares(nearest(choosing), possible, choosing.labels)
     best = int(np.argmax(scores))
-    accuracy = _share(nearest(evaluated)[:, : possible[best]].sum(axis=1), evaluated.labels)
+    (accuracy,) = _shares(nearest(evaluated), possible[best : best + 1], evaluated.labels)
     return Probed(accuracy, possible[best], scores[best])
 
 
-def _share(votes: NDArray[np.float32], labels: Labels) -> float:
-    return float((votes.argmax(axis=1) == labels).mean())
+def _shares(nearest: Labels, counts: Sequence[int], labels: Labels) -> list[float]:
+    """The share of images whose class most of the nearest have, for each count of them."""
+    classes, right = np.eye(int(nearest.max()) + 1, dtype=np.int32), np.zeros(len(counts), np.int64)
+    for start in range(0, len(labels), VOTERS):  # the votes of all images at once can take gigabytes
+        rows = slice(start, start + VOTERS)
+        votes = classes[nearest[rows, : counts[-1]]].cumsum(axis=1)
+        right += [int((votes[:, count - 1].argmax(axis=1) == labels[rows]).sum()) for count in counts]
+    return [float(share) for share in right / len(labels)]

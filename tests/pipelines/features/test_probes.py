@@ -1,8 +1,10 @@
 """Probes: right on what is easy, as scikit-learn's own classifiers are, and blind to what they are measured on."""
 
 import numpy as np
+import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from threadpoolctl import threadpool_limits
 
 from pipelines.features.probes import STRENGTHS, Part, linear_probe, neighbour_probe, standardised
 
@@ -75,6 +77,27 @@ def test_the_neighbour_probe_is_scikit_learns_with_the_count_that_chooses_best()
     assert found.chosen == counts[best]
     assert found.choosing_accuracy == scores[best]
     assert found.accuracy == judges[best].score(evaluated.vectors, evaluated.labels)
+
+
+def test_probes_do_not_depend_on_the_number_of_threads() -> None:
+    rng = np.random.default_rng(3)
+
+    def tied(count: int) -> Part:
+        # many vectors are equally far from each other
+        return Part(rng.integers(0, 3, (count, 3)).astype(np.float32), rng.integers(0, 5, count))
+
+    three = tied(3000), tied(600), tied(600)
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads):
+            found.append((neighbour_probe(*three), linear_probe(*three, strengths=[1e-3])))
+    assert found[0] == found[1] == found[2]
+
+
+def test_votes_are_counted_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = neighbour_probe(*parts(apart=0.7))
+    monkeypatch.setattr("pipelines.features.probes.VOTERS", 7)
+    assert neighbour_probe(*parts(apart=0.7)) == whole
 
 
 def test_what_is_evaluated_decides_on_nothing() -> None:

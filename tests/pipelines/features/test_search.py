@@ -3,22 +3,36 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from figures_checked import assert_nothing_is_cut_off
+from threadpoolctl import threadpool_limits
 from tiny import Command
 
+from pipelines.data.sample import Sample, Source
 from pipelines.data.source import open_source
-from pipelines.features.search import Query, search
+from pipelines.features.search import Metric, Query, search
 from pipelines.features.vectors import extract, open_maker
 from pipelines.figures.found import Match, draw_found
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.dot(one, other) / np.sqrt(np.dot(one, one) * np.dot(other, other)))
+
+
+class First:
+    """One image under every name."""
+
+    def __init__(self, source: Source, sample: Sample) -> None:
+        self.class_names, self.skipped, self.samples = source.class_names, source.skipped, (sample,)
+        self._pixels = source.read(sample)
+
+    def read(self, sample: Sample) -> np.ndarray:
+        return self._pixels
 
 
 @pytest.fixture
@@ -53,6 +67,28 @@ def test_what_is_found_is_the_nearest_by_a_plain_loop(faces: dict[str, Path], me
     assert [one.sample.name for one in found] == [vectors.samples[place].name for place in order[:7]]
     np.testing.assert_allclose([one.figure for one in found], figures[order[:7]], rtol=1e-4)
     assert not any(one.copy for one in found)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_images_that_are_equally_far_stand_in_the_order_of_the_data(faces: dict[str, Path], metric: Metric) -> None:
+    source, maker = open_source(faces["split"]), open_maker("pixels", size=(16, 16, 1))
+    made = extract(maker, source, source.samples)
+    rng = np.random.default_rng(1)
+    # five vectors, one of them of zeros, which stand anywhere, even in another block
+    five = np.concatenate([rng.normal(0, 1, (4, maker.dimension)), np.zeros((1, maker.dimension))]).astype(np.float32)
+    kinds = rng.integers(0, 5, 9001)
+    samples = tuple(made.samples[0] for _ in kinds)
+    numbered = tuple(replace(sample, name=str(place)) for place, sample in enumerate(samples))
+    vectors = replace(made, array=five[kinds], labels=np.zeros(9001, np.int64), samples=numbered)
+    pixels = rng.integers(0, 256, (16, 16), np.uint8)
+    for threads in (1, 3):
+        with threadpool_limits(threads):
+            found = search(maker, First(source, source.samples[0]), vectors, [Query("q", pixels)], 9001, metric)[0]
+        places = [int(one.sample.name) for one in found]
+        assert len({one.figure for one in found}) == 5
+        changes = np.flatnonzero(np.diff(kinds[places])) + 1
+        assert len(changes) == 4
+        assert all((np.diff(group) > 0).all() for group in np.split(places, changes))
 
 
 def test_the_query_itself_comes_first_and_is_shown_as_such(
