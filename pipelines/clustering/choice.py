@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from pipelines.clustering.knee import knee
 from pipelines.clustering.methods import SAMPLE, STARTS
 from pipelines.clustering.scores import Silhouette, sample_rows
+from pipelines.errors import UserError
 
 Rule = Literal["silhouette", "elbow"]
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -27,17 +28,22 @@ class Choice:
         inertia: the sum of squared distances to the nearest centre, for each.
         silhouette: for each; None where it is not known.
         images: that were looked at.
+        silhouette_images: of these, those that the silhouette is of.
     """
 
     numbers: tuple[int, ...]
     inertia: tuple[float, ...]
     silhouette: tuple[float | None, ...]
     images: int
+    silhouette_images: int
 
     @property
-    def by_silhouette(self) -> int:
-        """The number with the largest silhouette."""
-        return self.numbers[int(np.argmax([-1 if value is None else value for value in self.silhouette]))]
+    def by_silhouette(self) -> int | None:
+        """The number with the largest silhouette; None where none is known."""
+        known = [
+            (value, -number) for value, number in zip(self.silhouette, self.numbers, strict=True) if value is not None
+        ]
+        return -max(known)[1] if known else None
 
     @property
     def by_elbow(self) -> int:
@@ -45,8 +51,17 @@ class Choice:
         return self.numbers[knee(self.inertia)]
 
     def best(self, rule: Rule) -> int:
-        """The number that a rule chooses."""
-        return self.by_silhouette if rule == "silhouette" else self.by_elbow
+        """The number that a rule chooses.
+
+        Raises:
+            UserError: the rule has nothing to choose by.
+        """
+        chosen = self.by_silhouette if rule == "silhouette" else self.by_elbow
+        if chosen is None:
+            raise UserError(
+                f"{self.images:,} images are too few to know a silhouette; give --clusters for --choose, or more images"
+            )
+        return chosen
 
 
 def try_numbers(
@@ -75,4 +90,4 @@ def try_numbers(
             silhouettes.append(separated(np.asarray(fitted.labels_, np.int64)))
             if progress is not None:
                 progress(done, len(numbers))
-    return Choice(tuple(numbers), tuple(inertia), tuple(silhouettes), len(seen))
+    return Choice(tuple(numbers), tuple(inertia), tuple(silhouettes), len(seen), len(separated.chosen))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.clustering.assessing import Outcome, assess
@@ -87,8 +88,36 @@ class Wanted:
 
     @property
     def run(self) -> Run | None:
-        """The run whose model makes the vectors; None for anything else."""
-        return Run(Path(self.what)) if self.what not in EXTRACTORS and Path(self.what).is_dir() else None
+        """The run whose model makes the vectors, named by its folder or by the model's file in it; or None."""
+        path = Path(self.what)
+        if self.what in EXTRACTORS:
+            return None
+        if path.is_dir():
+            return Run(path)
+        run = Run(path.parent)
+        own = path.exists() and path in (run.model_path, run.keras_model_path)
+        return run if own and run.is_started else None
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is written."""
+        return self.out or (Path("runs") if self.run is None else self.run.folder) / "clusters"
+
+    def command(self, data: str, part: str) -> list[str]:
+        """The words after `scratchnet` that do the same again.
+
+        Args:
+            data: that were opened.
+            part: of them that was clustered.
+        """
+        size = None if self.size is None else "x".join(map(str, self.size))
+        options = {
+            "data": data, "split": part, "method": self.method, "clusters": self.clusters, "choose": self.choose,
+            "eps": self.eps, "sample": self.sample, "layer": self.layer, "size": size, "engine": self.engine,
+            "filters": self.filters, "limit": self.limit, "seeds": self.seeds, "seed": self.seed, "out": self.folder,
+        }  # fmt: skip
+        given = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+        return ["cluster", self.what, *given, *(["--normalize"] if self.normalize else [])]
 
 
 def run_cluster(wanted: Wanted) -> None:
@@ -99,9 +128,10 @@ def run_cluster(wanted: Wanted) -> None:
     """
     _check_options(wanted)
     run = wanted.run
-    folder = wanted.out or (run.folder / "clusters" if run is not None else Path("runs/clusters"))
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; choose another --out")
+    folder = wanted.folder
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file; choose another --out")
     maker = open_maker(
         wanted.what, size=wanted.size, layer=wanted.layer, normalize=wanted.normalize, seed=wanted.seed,
         engine=wanted.engine, filters=wanted.filters,
@@ -119,14 +149,21 @@ def run_cluster(wanted: Wanted) -> None:
     print_outcomes(outcomes, title, {METHODS[method].title: reason for method, reason in failed.items()})
     if seen:
         errors.print(f"{seen:,} of these images were trained on, so the scores are too good")
-    figures = _draw(folder, wanted, maker, source, vectors, outcomes, choice, number)
+    elif seen is None:
+        errors.print(f"{wanted.what} may have been trained on some of these images; the scores are too good then")
+    figures = _draw(wanted, maker, source, vectors, outcomes, choice, number)
+    remove_cluster_figures(folder)
+    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
+    for name, figure in (pair for group in figures.values() for pair in group.items()):
+        save_figure(figure, folder / name)
     about = {
         "vectors": maker.name, "what": wanted.what, "data": data, "part": part, "trained_on": seen,
         "normalize": wanted.normalize, "preprocessing": maker.preprocessing.to_config(), "classes": classes,
         "clusters": number, "clusters_by": why, "seed": wanted.seed, "seeds": wanted.seeds, "sample": wanted.sample,
         "seconds_per_image": vectors.seconds_per_image, "failed": failed,
+        "command": wanted.command(data, part),
     }  # fmt: skip
-    save_clusters(folder, vectors, outcomes, choice, figures, about)
+    save_clusters(folder, vectors, outcomes, choice, {group: list(own) for group, own in figures.items()}, about)
     names = [CSV_NAME, JSON_NAME, *(name for group in figures.values() for name in group)]
     console.print(f"everything is in {folder}: {', '.join(names)}")
 
@@ -144,11 +181,16 @@ def _check_options(wanted: Wanted) -> None:
         raise UserError(f"--eps must be a positive number, got {wanted.eps}")
 
 
-def _images(wanted: Wanted, run: Run | None, maker: VectorMaker) -> tuple[str, Source, Sequence[Sample], str, int]:
-    """The name of the data, their source, the samples, their part, and how many of them a model was trained on."""
+def _images(
+    wanted: Wanted, run: Run | None, maker: VectorMaker
+) -> tuple[str, Source, Sequence[Sample], str, int | None]:
+    """The name of the data, their source, the samples, their part, and how many of them a model was trained on.
+
+    That is None for a model of which only its own data's parts could tell it, and these are others.
+    """
     if wanted.data is None and run is None:
         raise UserError(f"{wanted.what} does not say which images to cluster; pass --data")
-    own = str(run.config()["data"]) if run is not None else None
+    own = _own_data(run) if run is not None else None
     data = resolve_name(wanted.data) if wanted.data is not None else str(own)
     trained = run if data == own else None
     # other data may have other classes, which vectors do not mind
@@ -164,7 +206,15 @@ def _images(wanted: Wanted, run: Run | None, maker: VectorMaker) -> tuple[str, S
         )
     if wanted.clusters is not None:
         check_number(wanted.clusters, len(samples))
-    return data, source, samples, part, seen_in_training(samples, trained)
+    unknown = trained is None and wanted.what not in EXTRACTORS
+    return data, source, samples, part, None if unknown else seen_in_training(samples, trained)
+
+
+def _own_data(run: Run) -> str:
+    config = run.config()
+    if missing := {"data", "recipe", "classes"} - config.keys():
+        raise UserError(f"{run.config_path} is damaged, it lacks {min(missing)!r}; train the run again")
+    return str(config["data"])
 
 
 def _number(wanted: Wanted, choice: Choice, classes: int) -> tuple[int | None, str]:
@@ -200,7 +250,6 @@ def _assess_all(wanted: Wanted, vectors: Vectors, number: int) -> tuple[list[Out
 
 
 def _draw(
-    folder: Path,
     wanted: Wanted,
     maker: VectorMaker,
     source: Source,
@@ -208,26 +257,19 @@ def _draw(
     outcomes: Sequence[Outcome],
     choice: Choice,
     number: int | None,
-) -> dict[str, list[str]]:
-    """Write the figures in place of an earlier clustering's; their names by method, those of none by "all"."""
+) -> dict[str, dict[str, Figure]]:
+    """The figures by the name of their file, in groups by method; those of none by "all"."""
 
     def image(sample: Sample) -> NDArray[np.uint8]:
         return maker.preprocessing(source.read(sample))
 
-    remove_cluster_figures(folder)
-    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
     rows = drawn_rows(len(vectors.labels), wanted.seed)
-    names: dict[str, list[str]] = {ALL: [NUMBERS_NAME]}
-    save_figure(choice_figure(choice, number, maker.name), folder / NUMBERS_NAME)
+    figures = {ALL: {NUMBERS_NAME: choice_figure(choice, number, maker.name)}}
     if isinstance(maker, FilterMaker):
-        save_figure(filters_figure(maker, vectors, image, wanted.seed), folder / FILTERS_NAME)
-        names[ALL].append(FILTERS_NAME)
+        figures[ALL][FILTERS_NAME] = filters_figure(maker, vectors, image, wanted.seed)
     with progress("drawing") as advance:
         embeddings = embeddings_of(vectors.array[rows], wanted.seed)
         for done, outcome in enumerate(outcomes, 1):
-            figures = outcome_figures(outcome, vectors, rows, embeddings, image, maker.name)
-            for name, figure in figures.items():
-                save_figure(figure, folder / name)
-            names[outcome.method] = list(figures)
+            figures[outcome.method] = outcome_figures(outcome, vectors, rows, embeddings, image, maker.name)
             advance(done, len(outcomes))
-    return names
+    return figures

@@ -84,6 +84,13 @@ def test_the_curves_show_what_each_rule_chooses() -> None:
     assert {"elbow: 3", "largest: 2", "taken: 7", "chord"} <= words(figure)
 
 
+@pytest.mark.parametrize("taken", [2, None])
+def test_a_silhouette_that_is_not_known_or_of_a_sample_is_said(taken: int | None) -> None:
+    figure = draw_cluster_numbers([2], [9.0], [None], 2, None, taken, "K-Means", 2000)
+    assert_nothing_is_cut_off(figure)
+    assert {"unknown", "mean silhouette (2,000 of the images)"} <= words(figure)
+
+
 @pytest.mark.parametrize(("kind", "first"), [("fixed", None), ("random", "filter 1"), ("own", "filter 1")])
 def test_the_first_filters_are_drawn_with_what_they_answer_to(tmp_path: Path, kind: str, first: str | None) -> None:
     own = tmp_path / "own.npy"
@@ -135,6 +142,14 @@ def test_t_sne_keeps_heaps_apart_and_is_the_same_for_a_seed() -> None:
     np.testing.assert_array_equal(points, tsne(vectors, 3))
     assert tsne(vectors[:4], 3) is None
     assert tsne(vectors[:5], 3) is not None
+
+
+def test_t_sne_of_one_dimension_is_the_same_for_a_seed() -> None:
+    vectors = np.random.default_rng(0).random((12, 1)).astype(np.float32)
+    points = tsne(vectors, 3)
+    assert points is not None
+    assert points.shape == (12, 2)
+    np.testing.assert_array_equal(points, tsne(vectors, 3))
 
 
 @pytest.mark.skipif(not has_umap(), reason="umap-learn is not installed")
