@@ -137,6 +137,30 @@ def test_all_methods_stand_side_by_side_and_one_that_finds_nothing_does_not_stop
 
 
 @pytest.mark.usefixtures("without_drawing")
+def test_as_many_clusters_as_images_stop_no_method_but_those_that_need_more(command: Command, tmp_path: Path) -> None:
+    given = ("--method", "all", "--limit", 8, "--clusters", 8)
+    done = command("cluster", "pixels", *DRAWN, *given, "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    content = content_of(tmp_path / "out")
+    assert "kmeans" in content["methods"]
+    assert content["failed"]["spectral"].startswith("spectral clustering needs more images than clusters")
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_there_are_as_many_clusters_as_the_part_has_classes(
+    command: Command, faces: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(faces["split"] / "train", tmp_path / "faces" / "train")
+    for name in ("happy", "sad"):
+        shutil.copytree(faces["split"] / "test" / name, tmp_path / "faces" / "test" / name)
+    given = ("--data", tmp_path / "faces", "--size", "16x16x1", "--out", tmp_path / "out")
+    done = command("cluster", "pixels", *given)
+    assert done.status == 0, done.err
+    content = content_of(tmp_path / "out")
+    assert (content["classes"], content["clusters"], len(content["class_names"])) == (2, 2, 7)
+
+
+@pytest.mark.usefixtures("without_drawing")
 @pytest.mark.parametrize("rule", ["silhouette", "elbow"])
 def test_a_rule_may_choose_the_number(command: Command, tmp_path: Path, rule: str) -> None:
     done = command("cluster", "pixels", *DRAWN, "--choose", rule, "--out", tmp_path / "out")
