@@ -44,7 +44,7 @@ def draw_cluster_numbers(
     ):
         axes.plot(numbers, values, "o-", color=CURVE, markersize=4, linewidth=1.5, clip_on=False)
         if best is None:
-            axes.text(0.5, 0.5, "unknown", ha="center", va="center", transform=axes.transAxes)
+            axes.text(0.5, 0.5, "unknown", ha="center", va="center", transform=axes.transAxes, backgroundcolor="white")
         else:
             axes.plot(
                 best, values[list(numbers).index(best)], "o", markersize=11, fillstyle="none", color=CURVE,
@@ -64,6 +64,6 @@ def _tidy(axes: Axes, taken: int | None) -> None:
     if taken is not None:
         axes.axvline(taken, color=TAKEN, linestyle="--", linewidth=1.2, label=f"taken: {taken}", zorder=0)
     axes.set_xlabel("clusters")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -276,14 +276,15 @@ def test_a_later_clustering_takes_the_place_of_an_earlier_one_and_leaves_other_f
         ("pixels", *DRAWN, "--method", "dbscan", "--eps", 2.5),
         ("pixels", *DRAWN, "--choose", "elbow", "--sample", 50, "--method", "agglomerative"),
         ("fixed", *DRAWN, "--filters", "FILTERS"),
-        ("RUN", "--layer", "conv2d"),
+        ("RUN", "--layer", "LAYER"),
     ],
 )
 def test_the_command_that_is_recorded_does_the_same_again(
     command: Command, run: Path, tmp_path: Path, options: tuple[object, ...]
 ) -> None:
     np.save(tmp_path / "own.npy", np.random.default_rng(0).random((3, 3, 1, 4)).astype(np.float32))
-    places = {"RUN": run, "FILTERS": tmp_path / "own.npy"}
+    layer = sn.load_model(run / "model.safetensors").layers[0].name
+    places = {"RUN": run, "FILTERS": tmp_path / "own.npy", "LAYER": layer}
     done = command("cluster", *(places.get(str(word), word) for word in options), "--out", tmp_path / "out")
     assert done.status == 0, done.err
     first, rows = content_of(tmp_path / "out"), rows_of(tmp_path / "out")
