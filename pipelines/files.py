@@ -30,6 +30,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
 
 
+def file_in_the_way(path: Path) -> Path | None:
+    """The file that keeps a folder from being made here: the path itself, or one above it; None if there is none."""
+    nearest = next((place for place in (path, *path.parents) if place.exists()), None)
+    return None if nearest is None or nearest.is_dir() else nearest
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it; see `whole_file`."""
     with whole_file(path) as temporary:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.clustering.assessing import Outcome, assess
@@ -24,16 +25,17 @@ from pipelines.clustering.printing import print_choice, print_outcomes
 from pipelines.clustering.saving import CSV_NAME, JSON_NAME, save_clusters
 from pipelines.clustering.scores import Silhouette
 from pipelines.console import console, errors, progress
-from pipelines.data.opening import open_data, resolve_name
+from pipelines.data.opening import open_data
 from pipelines.data.parts import limit_samples
 from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.evaluation.selection import choose_samples, seen_in_training
+from pipelines.features.command import results_folder
+from pipelines.features.division import data_of
 from pipelines.features.filter_vectors import FilterMaker
 from pipelines.features.vectors import EXTRACTORS, Size, VectorMaker, Vectors, extract, open_maker
 from pipelines.figures.saving import save_figure
-from pipelines.run import Run
 
 ALL = "all"  # in place of a method's name
 
@@ -85,10 +87,22 @@ class Wanted:
         """The methods that are asked for."""
         return tuple(METHODS) if self.method == ALL else (self.method,)
 
-    @property
-    def run(self) -> Run | None:
-        """The run whose model makes the vectors; None for anything else."""
-        return Run(Path(self.what)) if self.what not in EXTRACTORS and Path(self.what).is_dir() else None
+    def command(self, data: str, part: str, folder: Path) -> list[str]:
+        """The words after `scratchnet` that do the same again.
+
+        Args:
+            data: that were opened.
+            part: of them that was clustered.
+            folder: where everything is written.
+        """
+        size = None if self.size is None else "x".join(map(str, self.size))
+        options = {
+            "data": data, "split": part, "method": self.method, "clusters": self.clusters, "choose": self.choose,
+            "eps": self.eps, "sample": self.sample, "layer": self.layer, "size": size, "engine": self.engine,
+            "filters": self.filters, "limit": self.limit, "seeds": self.seeds, "seed": self.seed, "out": folder,
+        }  # fmt: skip
+        given = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+        return ["cluster", self.what, *given, *(["--normalize"] if self.normalize else [])]
 
 
 def run_cluster(wanted: Wanted) -> None:
@@ -98,15 +112,13 @@ def run_cluster(wanted: Wanted) -> None:
         UserError: an option, the vectors' maker, the data or the folder cannot be used; nothing is written then.
     """
     _check_options(wanted)
-    run = wanted.run
-    folder = wanted.out or (run.folder / "clusters" if run is not None else Path("runs/clusters"))
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; choose another --out")
+    path = None if wanted.what in EXTRACTORS else Path(wanted.what)
+    folder = results_folder(path, wanted.out, "clusters")
     maker = open_maker(
         wanted.what, size=wanted.size, layer=wanted.layer, normalize=wanted.normalize, seed=wanted.seed,
         engine=wanted.engine, filters=wanted.filters,
     )  # fmt: skip
-    data, source, samples, part, seen = _images(wanted, run, maker)
+    data, source, samples, part, seen = _images(wanted, path, maker)
     vectors = extract(maker, source, samples)
     check_vectors(vectors.array)
     classes = len(np.unique(vectors.labels))
@@ -119,14 +131,21 @@ def run_cluster(wanted: Wanted) -> None:
     print_outcomes(outcomes, title, {METHODS[method].title: reason for method, reason in failed.items()})
     if seen:
         errors.print(f"{seen:,} of these images were trained on, so the scores are too good")
-    figures = _draw(folder, wanted, maker, source, vectors, outcomes, choice, number)
+    elif seen is None:
+        errors.print(f"{wanted.what} may have been trained on some of these images; the scores are too good then")
+    figures = _draw(wanted, maker, source, vectors, outcomes, choice, number)
+    remove_cluster_figures(folder)
+    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
+    for name, figure in (pair for group in figures.values() for pair in group.items()):
+        save_figure(figure, folder / name)
     about = {
         "vectors": maker.name, "what": wanted.what, "data": data, "part": part, "trained_on": seen,
         "normalize": wanted.normalize, "preprocessing": maker.preprocessing.to_config(), "classes": classes,
         "clusters": number, "clusters_by": why, "seed": wanted.seed, "seeds": wanted.seeds, "sample": wanted.sample,
         "seconds_per_image": vectors.seconds_per_image, "failed": failed,
+        "command": wanted.command(data, part, folder),
     }  # fmt: skip
-    save_clusters(folder, vectors, outcomes, choice, figures, about)
+    save_clusters(folder, vectors, outcomes, choice, {group: list(own) for group, own in figures.items()}, about)
     names = [CSV_NAME, JSON_NAME, *(name for group in figures.values() for name in group)]
     console.print(f"everything is in {folder}: {', '.join(names)}")
 
@@ -144,13 +163,14 @@ def _check_options(wanted: Wanted) -> None:
         raise UserError(f"--eps must be a positive number, got {wanted.eps}")
 
 
-def _images(wanted: Wanted, run: Run | None, maker: VectorMaker) -> tuple[str, Source, Sequence[Sample], str, int]:
-    """The name of the data, their source, the samples, their part, and how many of them a model was trained on."""
-    if wanted.data is None and run is None:
-        raise UserError(f"{wanted.what} does not say which images to cluster; pass --data")
-    own = str(run.config()["data"]) if run is not None else None
-    data = resolve_name(wanted.data) if wanted.data is not None else str(own)
-    trained = run if data == own else None
+def _images(
+    wanted: Wanted, model: Path | None, maker: VectorMaker
+) -> tuple[str, Source, Sequence[Sample], str, int | None]:
+    """The name of the data, their source, the samples, their part, and how many of them a model was trained on.
+
+    That is None for a model of which only its own data's parts could tell it, and these are others.
+    """
+    data, trained = data_of(model, wanted.data)
     # other data may have other classes, which vectors do not mind
     source = open_data(data, maker.preprocessing) if trained is None else trained.open_data()
     samples, part = choose_samples(source, wanted.split, trained)
@@ -164,7 +184,8 @@ def _images(wanted: Wanted, run: Run | None, maker: VectorMaker) -> tuple[str, S
         )
     if wanted.clusters is not None:
         check_number(wanted.clusters, len(samples))
-    return data, source, samples, part, seen_in_training(samples, trained)
+    unknown = trained is None and model is not None
+    return data, source, samples, part, None if unknown else seen_in_training(samples, trained)
 
 
 def _number(wanted: Wanted, choice: Choice, classes: int) -> tuple[int | None, str]:
@@ -200,7 +221,6 @@ def _assess_all(wanted: Wanted, vectors: Vectors, number: int) -> tuple[list[Out
 
 
 def _draw(
-    folder: Path,
     wanted: Wanted,
     maker: VectorMaker,
     source: Source,
@@ -208,26 +228,19 @@ def _draw(
     outcomes: Sequence[Outcome],
     choice: Choice,
     number: int | None,
-) -> dict[str, list[str]]:
-    """Write the figures in place of an earlier clustering's; their names by method, those of none by "all"."""
+) -> dict[str, dict[str, Figure]]:
+    """The figures by the name of their file, in groups by method; those of none by "all"."""
 
     def image(sample: Sample) -> NDArray[np.uint8]:
         return maker.preprocessing(source.read(sample))
 
-    remove_cluster_figures(folder)
-    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
     rows = drawn_rows(len(vectors.labels), wanted.seed)
-    names: dict[str, list[str]] = {ALL: [NUMBERS_NAME]}
-    save_figure(choice_figure(choice, number, maker.name), folder / NUMBERS_NAME)
+    figures = {ALL: {NUMBERS_NAME: choice_figure(choice, number, maker.name)}}
     if isinstance(maker, FilterMaker):
-        save_figure(filters_figure(maker, vectors, image, wanted.seed), folder / FILTERS_NAME)
-        names[ALL].append(FILTERS_NAME)
+        figures[ALL][FILTERS_NAME] = filters_figure(maker, vectors, image, wanted.seed)
     with progress("drawing") as advance:
         embeddings = embeddings_of(vectors.array[rows], wanted.seed)
         for done, outcome in enumerate(outcomes, 1):
-            figures = outcome_figures(outcome, vectors, rows, embeddings, image, maker.name)
-            for name, figure in figures.items():
-                save_figure(figure, folder / name)
-            names[outcome.method] = list(figures)
+            figures[outcome.method] = outcome_figures(outcome, vectors, rows, embeddings, image, maker.name)
             advance(done, len(outcomes))
-    return names
+    return figures

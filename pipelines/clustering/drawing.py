@@ -1,4 +1,4 @@
-"""The figures of clusterings: drawn from vectors and outcomes, and written into a folder."""
+"""The figures of clusterings: drawn from vectors and outcomes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -103,8 +103,9 @@ def outcome_figures(
 def choice_figure(choice: Choice, taken: int | None, name: str) -> Figure:
     """How the number of clusters was chosen; see `draw_cluster_numbers`."""
     title = f"K-Means on {shortened(name, LONGEST_NAME)}, {choice.images:,} images"
+    sampled = choice.silhouette_images if choice.silhouette_images < choice.images else None
     return draw_cluster_numbers(
-        choice.numbers, choice.inertia, choice.silhouette, choice.by_elbow, choice.by_silhouette, taken, title
+        choice.numbers, choice.inertia, choice.silhouette, choice.by_elbow, choice.by_silhouette, taken, title, sampled
     )
 
 

@@ -56,8 +56,9 @@ def tsne(vectors: NDArray[np.float32], seed: int) -> Points | None:
     if len(vectors) < 5:
         return None
     perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
+    start = "pca" if vectors.shape[1] > 1 else "random"  # one dimension has no plane to start from
     with threadpool_limits(1):
-        found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(_few(vectors))
+        found = TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(_few(vectors))
     return np.asarray(found, np.float64)
 
 

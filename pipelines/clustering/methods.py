@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.linalg import ArpackError
 from sklearn.cluster import DBSCAN, HDBSCAN, AgglomerativeClustering, KMeans, MiniBatchKMeans, SpectralClustering
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
@@ -102,8 +103,8 @@ def cluster(
         sample: images that a quadratic method sees at most.
 
     Raises:
-        UserError: there are fewer images than clusters, a number is not finite, all vectors are the same, or all
-            images are noise.
+        UserError: there are fewer images than clusters, a number is not finite, all vectors are the same, all images
+            are noise, or the method's numerics fail on them.
     """
     check_vectors(vectors)
     kind = METHODS[method]
@@ -114,7 +115,7 @@ def cluster(
         raise UserError(f"{kind.title} sees {len(rows):,} images, too few for {clusters:,} clusters; raise --sample")
     if kind.takes_number:
         check_number(clusters, len(seen))
-    with threadpool_limits(1), _collected() as notes:
+    with threadpool_limits(1), _numerics(kind.title, len(seen)), _collected() as notes:
         settings: dict[str, float] = {}
         if method == "dbscan":
             result, eps = _dbscan(seen, None if whole else vectors, eps)
@@ -190,6 +191,11 @@ def _hdbscan(vectors: Floats, clusters: int, seed: int) -> Labels:
 
 
 def _spectral(vectors: Floats, clusters: int, seed: int) -> Labels:
+    if clusters >= len(vectors):  # it needs so many eigenvectors of the graph, and cannot have all
+        raise UserError(
+            f"spectral clustering needs more images than clusters, got {len(vectors):,} images and {clusters:,} "
+            "clusters; choose another --clusters, or more images"
+        )
     neighbours = min(NEIGHBOURS, len(vectors))
     graph = SpectralClustering(clusters, affinity="nearest_neighbors", n_neighbors=neighbours, random_state=seed)
     return np.asarray(graph.fit_predict(vectors))
@@ -203,6 +209,20 @@ _FITS: dict[str, Callable[[Floats, int, int], Labels]] = {
     "hdbscan": _hdbscan,
     "spectral": _spectral,
 }
+
+
+@contextmanager
+def _numerics(title: str, images: int) -> Iterator[None]:
+    """Turn what a library's numerics fail with into a sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (ValueError, TypeError, np.linalg.LinAlgError, ArpackError) as error:
+        reason = "".join(str(error).strip().splitlines()[:1])
+        raise UserError(
+            f"{title} cannot cluster these {images:,} vectors ({reason}); choose another --method"
+        ) from error
 
 
 def core_distances(vectors: Floats) -> NDArray[np.float64]:

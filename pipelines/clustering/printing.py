@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pipelines.clustering.assessing import Outcome, Score
 from pipelines.clustering.choice import Choice
-from pipelines.clustering.scores import TITLES
+from pipelines.clustering.scores import SILHOUETTE_SAMPLE, TITLES
 from pipelines.console import console, table
 
 UNKNOWN = "-"
@@ -13,9 +13,12 @@ UNKNOWN = "-"
 def print_choice(choice: Choice, number: int | None, why: str) -> None:
     """Print how many clusters there are to be, and what both rules say; no number where no method is told one."""
     told = why if number is None else f"{number} clusters, {why}"
+    sampled = f" (of {choice.silhouette_images:,} by lot)" if choice.silhouette_images < choice.images else ""
+    largest = "unknown" if choice.by_silhouette is None else f"at {choice.by_silhouette}"
+    tried = f"{len(choice.numbers)} numbers from {choice.numbers[0]} to {choice.numbers[-1]}"
     console.print(
-        f"{told}; over {choice.numbers[0]} to {choice.numbers[-1]} the largest silhouette is at "
-        f"{choice.by_silhouette}, the elbow at {choice.by_elbow}"
+        f"{told}; over {tried}, on {choice.images:,} images, the largest silhouette{sampled} is {largest}, the elbow "
+        f"at {choice.by_elbow}"
     )
 
 
@@ -36,6 +39,8 @@ def print_outcomes(outcomes: Sequence[Outcome], title: str, failed: Mapping[str,
         legend.insert(0, "mean ± standard deviation over seeds")
     if not all(outcome.first.random for outcome in outcomes):
         legend.append("once: no seed changes the result")
+    if about := _about_silhouette(outcomes):
+        legend.append(f"silhouette: {about}")
     console.print(f"{'; '.join(legend)}. Matched purity is also called clustering accuracy.")
     for outcome in outcomes:
         settings = [f"{name} {value:.4g}" for name, value in outcome.first.settings.items()]
@@ -45,10 +50,18 @@ def print_outcomes(outcomes: Sequence[Outcome], title: str, failed: Mapping[str,
         console.print(f"{name}: {reason}")
 
 
+def _about_silhouette(outcomes: Sequence[Outcome]) -> str:
+    """Which images it is of, unless it is all."""
+    sampled = len(outcomes[0].first.clusters) > SILHOUETTE_SAMPLE
+    words = [f"of {SILHOUETTE_SAMPLE:,} images by lot"] if sampled else []
+    words += ["without noise"] if any(outcome.first.noise for outcome in outcomes) else []
+    return ", ".join(words)
+
+
 def _print_one(outcome: Outcome, title: str) -> None:
     rows = [[TITLES[name], _measured(score), _by_chance(score)] for name, score in outcome.scores.items()]
     console.print(table(title, [outcome.title, "score", "random"], rows))
-    runs = f"{outcome.runs} seeds" if outcome.first.random else "once"
+    runs = "once" if not outcome.first.random else "1 seed" if outcome.runs == 1 else f"{outcome.runs} seeds"
     console.print(f"clusters: {_found(outcome)}; {runs}")
 
 

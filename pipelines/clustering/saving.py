@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.clustering.assessing import Outcome
 from pipelines.clustering.choice import Choice
-from pipelines.clustering.scores import NOISE
+from pipelines.clustering.scores import NOISE, SILHOUETTE_SAMPLE
 from pipelines.features.vectors import Vectors
 from pipelines.files import write_json, write_text
 
@@ -56,6 +56,7 @@ def save_clusters(
         "dimension": int(vectors.array.shape[1]),
         "class_names": list(vectors.class_names),
         "noise_is": NOISE,
+        "silhouette_of": {"images": min(len(vectors.labels), SILHOUETTE_SAMPLE), "noise": "left out"},
         "choice": numbers,
         "methods": methods,
         "figures": list(figures["all"]),

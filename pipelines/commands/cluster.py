@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines.commands.options import SeedOption, SizeOption, parse_size
+from pipelines.commands.options import LotSeedOption, SizeOption, parse_size
 from pipelines.engines import Engine
 
 Which = Literal["kmeans", "minibatch", "gaussian", "agglomerative", "dbscan", "hdbscan", "spectral", "all"]
@@ -65,9 +65,12 @@ def cluster(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many images, for a quick try.")] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="How many seeds, for means and standard deviations; figures show the first.")
+        int,
+        typer.Option(
+            min=1, max=1000, help="How many seeds, for means and standard deviations; figures show the first."
+        ),
     ] = 5,
-    seed: SeedOption = 0,
+    seed: LotSeedOption = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the files; RUN/clusters or runs/clusters.")] = None,
 ) -> None:
     """Cluster images by vectors that know no labels, or a model's; and score the clusters against the classes.

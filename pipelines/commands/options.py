@@ -17,6 +17,10 @@ DataOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same result, bit for bit.")]
+# scikit-learn takes numbers below 2^32, and of several runs each takes the next one
+LotSeedOption = Annotated[
+    int, typer.Option(min=0, max=2**31 - 1, help="The same seed gives the same result, bit for bit.")
+]
 RecipeArgument = Annotated[
     str | None,
     typer.Argument(metavar="RECIPE", help="The name of a recipe, such as fer-small; `scratchnet recipes` lists them."),

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 from pipelines.errors import UserError
+from pipelines.files import file_in_the_way
 
 # in place of a file's name
 PRINTED = "-"
@@ -48,3 +49,5 @@ def check_files(csv: Path | None, json: Path | None) -> None:
             raise UserError(f"{option} names the file to write, which must end in {suffix}, got {path}")
         if path is not None and path.is_dir():
             raise UserError(f"{option} names the file to write, but {path} is a folder")
+        if path is not None and (file := file_in_the_way(path.parent)):
+            raise UserError(f"{option} names {path} to be written, but {file} is a file, not a folder")

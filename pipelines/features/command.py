@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.console import console, errors, table
-from pipelines.data.opening import open_data, resolve_name
+from pipelines.data.opening import open_data
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Source
 from pipelines.errors import UserError
 from pipelines.features.comparison import Images, compare
 from pipelines.features.contenders import Contender, open_contenders
-from pipelines.features.division import DecodedImages, Division, divide_images
+from pipelines.features.division import DecodedImages, Division, data_of, divide_images
 from pipelines.features.record import FIGURE_NAME, Comparison
 from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows
 from pipelines.features.vectors import SIZE, Size
 from pipelines.figures.saving import save_figure
-from pipelines.run import Run, open_model
+from pipelines.files import file_in_the_way
+from pipelines.run import open_model
 
 
 def run_compare_features(
@@ -36,7 +37,7 @@ def run_compare_features(
 
     Args:
         model: a run's folder or a model file; None for vectors that nobody has trained.
-        data: as `open_data` takes it; the run's own by default.
+        data: as `open_data` takes it; by default those of the run, or of the run that the model file lies in.
         split: what is evaluated.
         limit: of the evaluated images.
         training_images: that classifiers learn from at most.
@@ -55,12 +56,8 @@ def run_compare_features(
     if model is None and layer is not None:
         raise UserError("--layer chooses a layer of a trained model; name its run or file too")
     size = SIZE if model is None else _size_of(model)
-    run = Run(model) if model is not None and model.is_dir() else None
-    if data is None and run is None:
-        raise UserError("pass --data; only a run knows which data it was made with")
+    name, own = data_of(model, data)
     contenders = open_contenders(model, size, layer, seed)
-    name = resolve_name(data if data is not None else str(run.config()["data"]) if run else "")
-    own = run if run is not None and name == run.config()["data"] else None
     # other data may have other classes, which vectors do not mind
     source = open_data(name, Preprocessing(*size)) if own is None else own.open_data()
     division = divide_images(source, split, own, most=training_images, limit=limit, seed=seed)
@@ -78,6 +75,7 @@ def run_compare_features(
         split=split,
         model=None if model is None else str(model),
         of_run=own is not None,
+        held_back=division.held_back,
         size=size,
         seed=seed,
         classes=len(source.class_names),
@@ -101,11 +99,11 @@ def results_folder(model: Path | None, out: Path | None, name: str) -> Path:
     """Where results go: `out`, or a folder of this name in the run's folder, or in `runs` where there is no run.
 
     Raises:
-        UserError: it is a file.
+        UserError: it is a file, or below one.
     """
     folder = out or ((model if model is not None and model.is_dir() else Path("runs")) / name)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; choose another --out")
+    if file := file_in_the_way(folder):
+        raise UserError(f"{file} is a file; choose another --out")
     return folder
 
 

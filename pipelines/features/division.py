@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.console import progress, report_skipped
 from pipelines.data.dataset import Dataset
+from pipelines.data.opening import resolve_name
 from pipelines.data.parts import divide, hold_back, limit_samples
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Sample, Source
@@ -30,14 +32,53 @@ class Division:
         choosing: for settings of what is fitted.
         evaluated: measured on once.
         whole_training: how many training images there are, of which `training` may be a sample.
-        of_run: whether these are the parts of a run's training.
+        held_back: whether `choosing` are training images that were held back, for want of validation images to choose
+            by.
     """
 
     training: Sequence[Sample]
     choosing: Sequence[Sample]
     evaluated: Sequence[Sample]
     whole_training: int
-    of_run: bool
+    held_back: bool
+
+
+def run_of(model: Path) -> Run | None:
+    """The run that a model is of: its folder, or the one a model file lies in; None for any other file.
+
+    Raises:
+        UserError: the folder is no run, or its configuration is damaged.
+    """
+    if model.is_dir():
+        run = Run(model)
+        run.config()
+        return run
+    beside = Run(model.parent)
+    return beside if beside.is_started else None
+
+
+def data_of(model: Path | None, data: str | None) -> tuple[str, Run | None]:
+    """The name of the images, and the run that is known to have been trained on them.
+
+    Args:
+        model: a run's folder or a model file, if there is one.
+        data: as `open_data` takes it; the run's own by default.
+
+    Raises:
+        UserError: nothing says which images are meant, or the run's configuration is damaged.
+    """
+    run = None if model is None else run_of(model)
+    own = None
+    if run is not None:
+        own = run.config().get("data")
+        if not isinstance(own, str):
+            raise UserError(f"{run.config_path} is damaged: it does not name the data")
+    if data is not None:
+        name = resolve_name(data)
+        return name, run if name == own else None
+    if own is None:
+        raise UserError("pass --data; only a run knows which images it was made with")
+    return own, run
 
 
 def divide_images(
@@ -72,14 +113,15 @@ def divide_images(
         if not parts[part]:
             raise UserError(f"the data have no {part} images to compare vectors on; choose others with --data")
     choosing = parts["validation"]
-    if split == "validation" or not choosing:
+    held_back = split == "validation" or not choosing
+    if held_back:
         training, choosing = hold_back(training, VALIDATION_SHARE, seed)
     return Division(
         limit_samples(training, most, seed),
         limit_samples(choosing, max(1, round(CHOOSING * most)), seed),
         evaluated if limit is None else limit_samples(evaluated, limit, seed),
         len(parts["train"]),
-        run is not None,
+        held_back,
     )
 
 

@@ -21,6 +21,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 # of L-BFGS for each of them; each begins where the one before it has ended
 ITERATIONS = 100
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
+VOTERS = 256  # images whose neighbours' votes are counted at once
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,18 @@ def standardised(training: Part, choosing: Part, evaluated: Part) -> tuple[Part,
 def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Sequence[float] = STRENGTHS) -> Probed:
     """Logistic regression with an L2 penalty, fitted by L-BFGS (Alain & Bengio, 2017, https://arxiv.org/abs/1610.01644).
 
-    Penalties are tried from the strongest on, until two in a row raise the accuracy on the choosing part no more. All
-    is computed on one thread: the result does not depend on their number then, and L-BFGS's own sums are too short to
-    be shared out.
+    Every penalty is tried: of classes that are not alike in size, several strong ones give the most frequent class
+    alone, and so the same accuracy. All is computed on one thread: the result does not depend on their number then, and
+    L-BFGS's own sums are too short to be shared out.
 
     Args:
         training: standardised, of two classes at least.
         choosing: standardised likewise; decides on the penalty.
         evaluated: standardised likewise; measured once.
-        strengths: inverses of the penalty, scikit-learn's C, rising.
+        strengths: inverses of the penalty, scikit-learn's C, rising; of equals, the first counts.
     """
     model = LogisticRegression(max_iter=ITERATIONS, tol=1e-3, warm_start=True)
-    best, chosen, highest, vain = model, strengths[0], -1.0, 0
+    best, chosen, highest = model, strengths[0], -1.0
     for strength in strengths:
         model.set_params(C=strength)
         with warnings.catch_warnings(), threadpool_limits(1):
@@ -84,16 +85,15 @@ def linear_probe(training: Part, choosing: Part, evaluated: Part, strengths: Seq
             model.fit(training.vectors, training.labels)
         accuracy = float(model.score(choosing.vectors, choosing.labels))
         if accuracy > highest:
-            best, chosen, highest, vain = deepcopy(model), strength, accuracy, 0
-            continue
-        vain += 1
-        if vain == 2:
-            break
+            best, chosen, highest = deepcopy(model), strength, accuracy
     return Probed(float(best.score(evaluated.vectors, evaluated.labels)), chosen, highest)
 
 
 def neighbour_probe(training: Part, choosing: Part, evaluated: Part, neighbours: Sequence[int] = NEIGHBOURS) -> Probed:
     """The most frequent class among the nearest training vectors by Euclidean distance, the first class of equals.
+
+    All is computed on one thread: of vectors that are equally far, which ones count does not depend on their number
+    then.
 
     Args:
         training: standardised.
@@ -103,20 +103,24 @@ def neighbour_probe(training: Part, choosing: Part, evaluated: Part, neighbours:
     """
     possible = [count for count in neighbours if count <= len(training.labels)]
     search = NearestNeighbors(n_neighbors=possible[-1], algorithm="brute").fit(training.vectors)
-    classes = int(training.labels.max()) + 1
 
-    def nearest(part: Part) -> NDArray[np.float32]:
-        # (n, neighbours, classes) of 0 and 1, the nearest first
-        found = search.kneighbors(part.vectors, return_distance=False)
-        votes: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[training.labels[found]]
-        return votes
+    def nearest(part: Part) -> Labels:
+        # (n, neighbours), the classes of the nearest first
+        with threadpool_limits(1):
+            found: Labels = training.labels[search.kneighbors(part.vectors, return_distance=False)]
+        return found
 
-    votes = nearest(choosing).cumsum(axis=1)
-    scores = [_share(votes[:, count - 1], choosing.labels) for count in possible]
+    scores = _shares(nearest(choosing), possible, choosing.labels)
     best = int(np.argmax(scores))
-    accuracy = _share(nearest(evaluated)[:, : possible[best]].sum(axis=1), evaluated.labels)
+    (accuracy,) = _shares(nearest(evaluated), possible[best : best + 1], evaluated.labels)
     return Probed(accuracy, possible[best], scores[best])
 
 
-def _share(votes: NDArray[np.float32], labels: Labels) -> float:
-    return float((votes.argmax(axis=1) == labels).mean())
+def _shares(nearest: Labels, counts: Sequence[int], labels: Labels) -> list[float]:
+    """The share of images whose class most of the nearest have, for each count of them."""
+    classes, right = np.eye(int(nearest.max()) + 1, dtype=np.int32), np.zeros(len(counts), np.int64)
+    for start in range(0, len(labels), VOTERS):  # the votes of all images at once can take gigabytes
+        rows = slice(start, start + VOTERS)
+        votes = classes[nearest[rows, : counts[-1]]].cumsum(axis=1)
+        right += [int((votes[:, count - 1].argmax(axis=1) == labels[rows]).sum()) for count in counts]
+    return [float(share) for share in right / len(labels)]

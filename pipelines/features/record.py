@@ -13,6 +13,11 @@ from pipelines.files import write_json
 JSON_NAME, FIGURE_NAME = "features.json", "features.png"
 
 
+def is_command(value: object) -> bool:
+    """Whether something that a file held is a list of words."""
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Everything that `features.json` holds.
@@ -21,7 +26,7 @@ class Comparison:
         data: the name of the images' source, which means the same anywhere.
         split: what was evaluated.
         model: the run's folder or model file; None where nothing trained was compared.
-        of_run: whether the images were divided as for the model's training.
+        of_run: whether the images were divided as for the model's training; if not, it may have been trained on any.
         size: (height, width, channels) of the images.
         seed: the first.
         classes: how many there are.
@@ -31,6 +36,7 @@ class Comparison:
         majority_share: of the evaluated images.
         rows: one for each way to make vectors.
         command: the words after `scratchnet` that make it again.
+        held_back: whether the images to choose by are training images that classifiers did not learn from.
     """
 
     data: str
@@ -45,6 +51,7 @@ class Comparison:
     majority_share: float
     rows: Sequence[Row]
     command: Sequence[str]
+    held_back: bool = False
 
     @property
     def chance(self) -> float:
@@ -67,6 +74,9 @@ class Comparison:
             return None
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-            return cls(**{**content, "rows": [Row.from_json(row) for row in content["rows"]]})
+            found = cls(**{**content, "rows": [Row.from_json(row) for row in content["rows"]]})
+            if not found.rows or not is_command(found.command):
+                raise ValueError("there is nothing to show")
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged; run scratchnet compare-features again") from error
+        return found

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
+from scipy.spatial.distance import cdist
 
 from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
@@ -18,6 +18,7 @@ from pipelines.features.vectors import VectorMaker, Vectors
 Metric = Literal["cosine", "euclidean"]
 Pixels = NDArray[np.uint8]
 
+ROWS = 4096  # of vectors that are compared at once, in double precision
 # what a metric's figure is called
 FIGURES: dict[Metric, str] = {"cosine": "similarity", "euclidean": "distance"}
 
@@ -76,7 +77,7 @@ def read_query(path: Path) -> Query:
 def search(
     maker: VectorMaker, source: Source, vectors: Vectors, queries: Sequence[Query], count: int, metric: Metric
 ) -> list[list[Found]]:
-    """The most similar images for each query, the most similar first.
+    """The most similar images for each query, the most similar first; of equals, the first of the data.
 
     Args:
         maker: of all vectors.
@@ -95,12 +96,12 @@ def search(
     for query, vector in zip(queries, asked, strict=True):
         if not np.isfinite(vector).all():
             raise UserError(f"{maker.name} makes numbers that are not finite of {query.name}; train the model again")
-    neighbours = NearestNeighbors(n_neighbors=min(count, len(vectors.array)), metric=metric, algorithm="brute")
-    distances, places = neighbours.fit(vectors.array).kneighbors(asked)
     result = []
-    for image, own_distances, own_places in zip(prepared, distances.tolist(), places.tolist(), strict=True):
+    for image, vector in zip(prepared, asked, strict=True):
+        distances = _distances(vector, vectors.array, metric)
+        places = np.argsort(distances, kind="stable")[:count]
         found = []
-        for distance, place in zip(own_distances, own_places, strict=True):
+        for distance, place in zip(distances[places].tolist(), places.tolist(), strict=True):
             sample = vectors.samples[place]
             pixels = source.read(sample)
             figure = 1 - distance if metric == "cosine" else distance
@@ -108,3 +109,11 @@ def search(
             found.append(Found(sample, name, figure, np.array_equal(made(pixels), image), pixels))
         result.append(found)
     return result
+
+
+def _distances(asked: NDArray[np.float32], array: NDArray[np.float32], metric: Metric) -> NDArray[np.float64]:
+    """The distance of a vector to each: (n,). Equal vectors are equally far to the last bit, wherever they stand."""
+    chunks = [array[start : start + ROWS] for start in range(0, len(array), ROWS)]
+    distances = np.concatenate([cdist(asked[None], chunk, metric)[0] for chunk in chunks])
+    # a vector of zeros has no direction
+    return np.where(np.isnan(distances), 1.0, distances)

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.console import console, errors, table
-from pipelines.data.opening import open_data, resolve_name
+from pipelines.data.opening import open_data
 from pipelines.data.parts import limit_samples
 from pipelines.errors import UserError
 from pipelines.evaluation.selection import choose_samples
 from pipelines.features.command import results_folder
+from pipelines.features.division import data_of
+from pipelines.features.record import is_command
 from pipelines.features.search import FIGURES, Found, Metric, Query, read_query, search
 from pipelines.features.vectors import EXTRACTORS, Size, extract, open_maker
 from pipelines.figures.found import Match, draw_found
 from pipelines.figures.saving import save_figure
 from pipelines.files import whole_file, write_json
-from pipelines.run import Run
 
-FIGURE_NAME = "search.png"
+FIGURE_NAME, JSON_NAME = "search.png", "search.json"
 DRAWN = 48  # images beside each query in the figure
 
 
@@ -60,6 +61,66 @@ class Sought:
     json: Path | None = None
     print_json: bool = False
 
+    def command(self, data: str, folder: Path) -> list[str]:
+        """The words after `scratchnet` that make the figure again.
+
+        Args:
+            data: the name of the images, which means the same anywhere.
+            folder: of the figure.
+        """
+        words = ["search", self.what]
+        for query in self.queries:
+            words += ["--query", str(query)]
+        words += ["--data", data, "--count", str(self.count), "--metric", self.metric, "--seed", str(self.seed)]
+        options = {
+            "--split": self.split,
+            "--layer": self.layer,
+            "--size": None if self.size is None else "x".join(map(str, self.size)),
+            "--limit": self.limit,
+        }
+        for option, value in options.items():
+            words += [] if value is None else [option, str(value)]
+        return [*words, "--out", str(folder)]
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a search's figure was made, as `search.json` holds it.
+
+    Attributes:
+        vectors: the name of what made them.
+        metric: how they were compared.
+        images: how many were looked through.
+        command: the words after `scratchnet` that make it again.
+    """
+
+    vectors: str
+    metric: Metric
+    images: int
+    command: Sequence[str]
+
+    def write(self, folder: Path) -> None:
+        """Write `search.json`, whole or not at all."""
+        write_json(folder / JSON_NAME, vars(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Record | None":
+        """What `write` has written to a folder; None if there is no such file.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        path = folder / JSON_NAME
+        if not path.exists():
+            return None
+        try:
+            record = cls(**json.loads(path.read_text(encoding="utf-8", errors="surrogateescape")))
+            if record.metric not in FIGURES or not isinstance(record.images, int) or not is_command(record.command):
+                raise ValueError("a value is of another kind")
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{path} is damaged; run scratchnet search again") from error
+        return record
+
 
 def run_search(sought: Sought) -> list[list[Found]]:
     """Look for the images most like the queries; print, draw and write what was found.
@@ -68,35 +129,38 @@ def run_search(sought: Sought) -> list[list[Found]]:
         The images found for each query.
 
     Raises:
-        UserError: a query, the vectors' maker, the data or the folder cannot be used; nothing is written then.
+        UserError: a query, the vectors' maker, the data, the folder or a file to write cannot be used; nothing is
+            written then.
         ModelFileError: a model's file cannot be used.
     """
     path = None if sought.what in EXTRACTORS else Path(sought.what)
     folder = results_folder(path, sought.out, "search")
+    if sought.json is not None and sought.json.resolve() == (folder / JSON_NAME).resolve():
+        raise UserError(f"{sought.json} holds how the figure was made; choose another --json")
     queries = [read_query(query) for query in sought.queries]
-    run = Run(path) if path is not None and path.is_dir() else None
-    if sought.data is None and run is None:
-        raise UserError(f"{sought.what} does not say which images to look through; pass --data")
     maker = open_maker(sought.what, size=sought.size, layer=sought.layer, seed=sought.seed)
-    own = None if run is None else str(run.config()["data"])
-    data = str(own) if sought.data is None else resolve_name(sought.data)
-    trained = run if data == own else None
+    data, trained = data_of(path, sought.data)
     source = open_data(data, maker.preprocessing) if trained is None else trained.open_data()
     samples, _ = choose_samples(source, sought.split or "all", trained)
     if sought.limit is not None:
         samples = limit_samples(samples, sought.limit, sought.seed)
     vectors = extract(maker, source, samples)
     found = search(maker, source, vectors, queries, sought.count, sought.metric)
-    title = f"most similar of {len(vectors.samples):,} images by {maker.name}, {_figure_name(sought.metric)}"
+    record = Record(maker.name, sought.metric, len(vectors.samples), sought.command(data, folder))
+    title = f"most similar of {len(vectors.samples):,} images by {maker.name}, {figure_name(sought.metric)}"
     if not sought.print_json:
         _print(queries, found, sought.metric, title)
     _write(sought, queries, found)
-    save_figure(_draw(queries, found, sought.metric, title), folder / FIGURE_NAME)
+    figure = _draw(queries, found, sought.metric, title)
+    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of the figure
+    save_figure(figure, folder / FIGURE_NAME)
+    record.write(folder)
     errors.print(f"the figure is {folder / FIGURE_NAME}")
     return found
 
 
-def _figure_name(metric: Metric) -> str:
+def figure_name(metric: Metric) -> str:
+    """What a metric is called in sentences."""
     return f"{metric.capitalize() if metric == 'euclidean' else metric} {FIGURES[metric]}"
 
 

@@ -31,22 +31,28 @@ def described(comparison: Comparison) -> list[str]:
     sample = "" if images["training"] == images["whole_training"] else f" (a sample of {images['whole_training']:,})"
     sentences = [
         f"Images are {height}x{width} {'grey' if channels == 1 else 'in colour'}, divided {parts}: classifiers learn "
-        f"from {images['training']:,} training images{sample}, choose C and k by {images['choosing']:,} others, and "
-        f"are measured once on {images['evaluated']:,} {comparison.split} images, which are also clustered.",
+        f"from {images['training']:,} training images{sample}, choose C and k by {images['choosing']:,} "
+        f"{'other training images' if comparison.held_back else 'validation images'}, and are measured once on "
+        f"{images['evaluated']:,} {comparison.split} images, which are also clustered.",
         "Clusters are K-Means with as many clusters as classes, probes see standardised vectors, and ± is the standard "
         "deviation over three seeds.",
     ]
-    if comparison.model is not None and comparison.of_run:
-        sentences.append(
-            f"The net was trained on all {images['whole_training']:,} training images, with their labels, and "
-            "validation images may have chosen its epoch"
-            + (
-                "; it has seen no test image, but for copies, which scratchnet evaluate counts."
-                if comparison.split == "test"
-                else ", so that its figures on them are somewhat too good."
-            )
-        )
+    if comparison.model is not None:
+        sentences.append(_of_training(comparison))
     return sentences
+
+
+def _of_training(comparison: Comparison) -> str:
+    """Which images the trained net knows."""
+    if not comparison.of_run:
+        return "It is not known which images the net was trained on: if these are among them, its figures are too good."
+    known = f"The net was trained on all {comparison.images['whole_training']:,} training images, with their labels"
+    if comparison.held_back:
+        known += ", those that choose C and k among them"
+    if comparison.split == "validation":
+        return f"{known}; validation images may have chosen its epoch, so that its figures on them are too good."
+    chosen_by = "" if comparison.held_back else ", and validation images may have chosen its epoch"
+    return f"{known}{chosen_by}; it has seen no test image, but for copies, which scratchnet evaluate counts."
 
 
 def chosen(comparison: Comparison) -> str:

@@ -19,6 +19,8 @@ from pipelines.clustering.drawing import figure_name
 from pipelines.clustering.methods import METHODS
 from pipelines.clustering.scores import TITLES
 from pipelines.data.source import open_source
+from pipelines.errors import UserError
+from pipelines.figures.saving import save_figure
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run
 from pipelines.training import train
@@ -101,6 +103,7 @@ def test_the_first_seeds_clusters_give_its_scores_again(command: Command, tmp_pa
         adjusted_rand_score([row["class"] for row in rows], [row["cluster"] for row in rows])
     )
     assert score["deviation"] is None
+    assert "; 1 seed\n" in done.out
     assert f"{score['mean']:.3f}" in done.out
 
 
@@ -134,6 +137,30 @@ def test_all_methods_stand_side_by_side_and_one_that_finds_nothing_does_not_stop
 
 
 @pytest.mark.usefixtures("without_drawing")
+def test_as_many_clusters_as_images_stop_no_method_but_those_that_need_more(command: Command, tmp_path: Path) -> None:
+    given = ("--method", "all", "--limit", 8, "--clusters", 8)
+    done = command("cluster", "pixels", *DRAWN, *given, "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    content = content_of(tmp_path / "out")
+    assert "kmeans" in content["methods"]
+    assert content["failed"]["spectral"].startswith("spectral clustering needs more images than clusters")
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_there_are_as_many_clusters_as_the_part_has_classes(
+    command: Command, faces: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(faces["split"] / "train", tmp_path / "faces" / "train")
+    for name in ("happy", "sad"):
+        shutil.copytree(faces["split"] / "test" / name, tmp_path / "faces" / "test" / name)
+    given = ("--data", tmp_path / "faces", "--size", "16x16x1", "--out", tmp_path / "out")
+    done = command("cluster", "pixels", *given)
+    assert done.status == 0, done.err
+    content = content_of(tmp_path / "out")
+    assert (content["classes"], content["clusters"], len(content["class_names"])) == (2, 2, 7)
+
+
+@pytest.mark.usefixtures("without_drawing")
 @pytest.mark.parametrize("rule", ["silhouette", "elbow"])
 def test_a_rule_may_choose_the_number(command: Command, tmp_path: Path, rule: str) -> None:
     done = command("cluster", "pixels", *DRAWN, "--choose", rule, "--out", tmp_path / "out")
@@ -154,12 +181,59 @@ def test_the_number_and_a_limit_may_be_given(command: Command, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("without_drawing")
+def test_it_is_said_which_images_the_silhouette_is_of(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("printing", "saving"):
+        monkeypatch.setattr(f"pipelines.clustering.{module}.SILHOUETTE_SAMPLE", 40)
+    done = command("cluster", "pixels", *DRAWN, "--method", "dbscan", "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    assert "silhouette: of 40 images by lot, without noise" in " ".join(done.out.split())
+    assert content_of(tmp_path / "out")["silhouette_of"] == {"images": 40, "noise": "left out"}
+
+
+@pytest.mark.usefixtures("without_drawing")
 def test_training_images_are_told(command: Command, run: Path) -> None:
     done = command("cluster", run, "--split", "train", "--seeds", 1)
     assert done.status == 0, done.err
     trained_on = content_of(run / "clusters")["trained_on"]
     assert trained_on == len(Run(run).part_of("train"))
     assert f"{trained_on} of these images were trained on, so the scores are too good" in done.err
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_the_model_file_of_a_run_is_clustered_as_the_run_is(command: Command, run: Path) -> None:
+    file = run / "model.safetensors"
+    done = command("cluster", file, "--split", "train", "--seeds", 1, "--out", run / "clusters")
+    assert done.status == 0, done.err
+    content = content_of(run / "clusters")
+    assert content["trained_on"] == content["images"] == len(Run(run).part_of("train"))
+    assert "so the scores are too good" in done.err
+
+
+@pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize("moved", [False, True])
+def test_where_training_images_are_not_known_it_is_said(
+    command: Command, run: Path, faces: dict[str, Path], tmp_path: Path, moved: bool
+) -> None:
+    what, data = run, faces["folder"]
+    if moved:
+        what, data = tmp_path / "elsewhere.safetensors", faces["split"]
+        shutil.copy(run / "model.safetensors", what)
+    done = command("cluster", what, "--data", data, "--seeds", 1, "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    assert content_of(tmp_path / "out")["trained_on"] is None
+    assert f"{what} may have been trained on some of these images" in " ".join(done.err.split())
+
+
+def test_a_configuration_without_its_data_is_said_to_be_damaged(command: Command, run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    del config["data"]
+    (run / "config.json").write_text(json.dumps(config))
+    done = command("cluster", run)
+    assert done.status == 1
+    assert "config.json is damaged: it does not name the data" in done.err
+    assert len(done.err.splitlines()) == 1
 
 
 @pytest.mark.usefixtures("without_drawing")
@@ -194,6 +268,49 @@ def test_a_later_clustering_takes_the_place_of_an_earlier_one_and_leaves_other_f
     assert {"mine.png", "clusters_pca_gaussian.png", "clusters_pca_agglomerative.png"} <= names
 
 
+@pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("random", *DRAWN, "--normalize", "--clusters", 3, "--limit", 40, "--seed", 3),
+        ("pixels", *DRAWN, "--method", "dbscan", "--eps", 2.5),
+        ("pixels", *DRAWN, "--choose", "elbow", "--sample", 50, "--method", "agglomerative"),
+        ("fixed", *DRAWN, "--filters", "FILTERS"),
+        ("RUN", "--layer", "LAYER"),
+    ],
+)
+def test_the_command_that_is_recorded_does_the_same_again(
+    command: Command, run: Path, tmp_path: Path, options: tuple[object, ...]
+) -> None:
+    np.save(tmp_path / "own.npy", np.random.default_rng(0).random((3, 3, 1, 4)).astype(np.float32))
+    layer = sn.load_model(run / "model.safetensors").layers[0].name
+    places = {"RUN": run, "FILTERS": tmp_path / "own.npy", "LAYER": layer}
+    done = command("cluster", *(places.get(str(word), word) for word in options), "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    first, rows = content_of(tmp_path / "out"), rows_of(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    assert command(*first["command"]).status == 0
+    again = content_of(tmp_path / "out")
+    assert {**again, "seconds_per_image": 0} == {**first, "seconds_per_image": 0}
+    assert rows_of(tmp_path / "out") == rows
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_a_figure_that_cannot_be_drawn_leaves_an_earlier_clustering_as_it_was(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> dict[str, Figure]:
+        raise UserError("cannot be drawn")
+
+    out = tmp_path / "out"
+    assert command("cluster", "pixels", *DRAWN, "--out", out).status == 0
+    save_figure(Figure((1, 1)), out / "clusters_pca_kmeans.png")
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    monkeypatch.setattr("pipelines.clustering.command.outcome_figures", fail)
+    assert command("cluster", "pixels", *DRAWN, "--out", out).status == 1
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
 def test_a_run_that_is_overwritten_takes_its_clusters_along(command: Command, run: Path) -> None:
     (run / "clusters").mkdir()
     (run / "clusters" / "clusters.json").write_text("{}")
@@ -216,7 +333,7 @@ def test_a_model_that_has_diverged_is_refused_and_nothing_is_written(command: Co
     ("arguments", "words"),
     [
         (("fixd", "--data", "drawn:70"), "fixd is unknown"),
-        (("pixels",), "pixels does not say which images to cluster; pass --data"),
+        (("pixels",), "pass --data; only a run knows which images it was made with"),
         (("RUN", "--layer", "dense_9"), "no layer 'dense_9'; it has"),
         (("RUN", "--size", "48x48x1"), "leave --size out"),
         (("pixels", *DRAWN, "--clusters", 71), "no more than the 70 images, got 71"),
@@ -227,6 +344,7 @@ def test_a_model_that_has_diverged_is_refused_and_nothing_is_written(command: Co
         (("pixels", *DRAWN, "--method", "dbscan", "--eps", -1), "--eps must be a positive number, got -1.0"),
         (("pixels", *DRAWN, "--method", "dbscan", "--eps", 1e-9), "calls all 70 images noise with eps 1e-09"),
         (("pixels", *DRAWN, "--out", "FILE"), "is a file; choose another --out"),
+        (("pixels", *DRAWN, "--out", "BELOW"), "file is a file; choose another --out"),
         (("pixels", "--data", "drawn:70", "--split", "validation"), "the data have no validation images"),
         (("pixels", "--data", "ONE"), "are all of the class happy; clusters are compared with two classes or more"),
         (("fixed", *DRAWN, "--filters", "FILE"), "holds no filters"),
@@ -239,7 +357,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     (tmp_path / "file").write_text("")
     shutil.copytree(faces["split"] / "train", tmp_path / "one" / "train")
     shutil.copytree(faces["split"] / "test" / "happy", tmp_path / "one" / "test" / "happy")
-    places = {"RUN": run, "FILE": tmp_path / "file", "ONE": tmp_path / "one"}
+    places = {"RUN": run, "FILE": tmp_path / "file", "BELOW": tmp_path / "file" / "a" / "b", "ONE": tmp_path / "one"}
     given = [places.get(str(argument), argument) for argument in arguments]
     out = () if "--out" in given or given[0] == run else ("--out", tmp_path / "out")
     done = command("cluster", *given, *out)
@@ -248,6 +366,22 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     assert len(done.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
     assert not (run / "clusters").exists()
+
+
+@pytest.mark.parametrize("options", [("--seed", 2**31), ("--seed", 2**32), ("--seeds", 1001)])
+def test_a_seed_that_is_too_large_is_refused(command: Command, tmp_path: Path, options: tuple[object, ...]) -> None:
+    done = command("cluster", "pixels", *DRAWN, *options, "--out", tmp_path / "out")
+    assert done.status == 2
+    assert "less than or equal to" in done.err
+    assert str(options[0]) in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_the_largest_seed_is_taken(command: Command, tmp_path: Path) -> None:
+    done = command("cluster", "random", *DRAWN, "--seed", 2**31 - 1, "--out", tmp_path / "out")
+    assert done.status == 0, done.err
 
 
 @pytest.mark.parametrize("size", ["48", "48x48", "48x48x2", "axbx1", "0x4x1"])

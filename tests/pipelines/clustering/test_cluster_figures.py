@@ -78,10 +78,29 @@ def test_the_table_shows_counts_and_frames_the_matched_class(clusters: int) -> N
     assert (round((centre.x0 + centre.x1) / 2), round((centre.y0 + centre.y1) / 2)) == (1, 0)
 
 
+def test_of_many_classes_the_last_ones_share_a_column() -> None:
+    table = np.ones((2, 200), np.int64)
+    figure = draw_cluster_table(table, np.zeros(200, np.int64), [f"class {n}" for n in range(200)], {0: 3, 1: 150}, "x")
+    assert_nothing_is_cut_off(figure)
+    assert figure.get_figwidth() < 30
+    shown = words(figure)
+    assert {"class 0", "class 29", "170 more", "170", "0  (200)"} <= shown
+    assert "class 30" not in shown
+    frames = [patch for patch in figure.axes[0].patches if to_rgba(patch.get_facecolor())[3] == 0]
+    assert len(frames) == 1
+
+
 def test_the_curves_show_what_each_rule_chooses() -> None:
     figure = draw_cluster_numbers([2, 3, 4], [9.0, 3.0, 2.0], [0.2, None, 0.1], 3, 2, 7, "K-Means on $x$")
     assert_nothing_is_cut_off(figure)
     assert {"elbow: 3", "largest: 2", "taken: 7", "chord"} <= words(figure)
+
+
+@pytest.mark.parametrize("taken", [2, None])
+def test_a_silhouette_that_is_not_known_or_of_a_sample_is_said(taken: int | None) -> None:
+    figure = draw_cluster_numbers([2], [9.0], [None], 2, None, taken, "K-Means", 2000)
+    assert_nothing_is_cut_off(figure)
+    assert {"unknown", "mean silhouette (2,000 of the images)"} <= words(figure)
 
 
 @pytest.mark.parametrize(("kind", "first"), [("fixed", None), ("random", "filter 1"), ("own", "filter 1")])
@@ -135,6 +154,14 @@ def test_t_sne_keeps_heaps_apart_and_is_the_same_for_a_seed() -> None:
     np.testing.assert_array_equal(points, tsne(vectors, 3))
     assert tsne(vectors[:4], 3) is None
     assert tsne(vectors[:5], 3) is not None
+
+
+def test_t_sne_of_one_dimension_is_the_same_for_a_seed() -> None:
+    vectors = np.random.default_rng(0).random((12, 1)).astype(np.float32)
+    points = tsne(vectors, 3)
+    assert points is not None
+    assert points.shape == (12, 2)
+    np.testing.assert_array_equal(points, tsne(vectors, 3))
 
 
 @pytest.mark.skipif(not has_umap(), reason="umap-learn is not installed")

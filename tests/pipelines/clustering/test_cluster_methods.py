@@ -6,8 +6,8 @@ from sklearn.cluster import DBSCAN
 from threadpoolctl import threadpool_limits
 
 from pipelines.clustering.assessing import assess
-from pipelines.clustering.choice import try_numbers
-from pipelines.clustering.methods import CORE, METHODS, by_size, cluster, core_distances
+from pipelines.clustering.choice import Choice, try_numbers
+from pipelines.clustering.methods import _FITS, CORE, METHODS, by_size, cluster, core_distances
 from pipelines.clustering.scores import NOISE, label_scores
 from pipelines.data.sample import Sample
 from pipelines.errors import UserError
@@ -100,6 +100,26 @@ def test_what_cannot_be_clustered_is_refused(method: str) -> None:
             cluster(vectors[:4], method, clusters=5)
 
 
+@pytest.mark.parametrize("clusters", [6, 5])
+def test_spectral_clustering_needs_more_images_than_clusters(clusters: int) -> None:
+    with pytest.raises(UserError, match=rf"(needs more images than|no more than the 5 images, got {clusters})"):
+        cluster(blobs()[0][:5], "spectral", clusters=clusters)
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError, np.linalg.LinAlgError])
+def test_a_method_that_fails_on_the_vectors_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise kind("ill-defined covariance\nand more lines")
+
+    monkeypatch.setitem(_FITS, "gaussian", fail)
+    with pytest.raises(
+        UserError, match=r"Gaussian mixture cannot .*\(ill-defined covariance\); choose another --method"
+    ):
+        cluster(blobs()[0], "gaussian", clusters=3)
+
+
 def test_all_noise_is_refused_with_the_remedy() -> None:
     vectors, _ = blobs()
     with pytest.raises(UserError, match="DBSCAN calls all 120 images noise with eps 1e-06: pass a larger --eps"):
@@ -156,3 +176,34 @@ def test_both_rules_find_the_number_of_heaps() -> None:
     assert choice.by_elbow == choice.best("elbow") == 4
     assert all(late < early for early, late in zip(choice.inertia, choice.inertia[1:], strict=False))
     assert try_numbers(vectors[:3], classes=4).numbers == (2,)
+
+
+def test_where_no_silhouette_is_known_the_rule_chooses_nothing() -> None:
+    choice = try_numbers(np.eye(2, dtype=np.float32), classes=2)
+    assert choice.by_silhouette is None
+    assert choice.best("elbow") == 2
+    with pytest.raises(UserError, match="2 images are too few to know a silhouette"):
+        choice.best("silhouette")
+
+
+def test_of_many_classes_some_numbers_are_tried_up_to_twice_the_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.clustering.choice.STARTS", 1)
+    numbers = try_numbers(np.random.default_rng(0).random((130, 2), np.float32), classes=60).numbers
+    assert (numbers[0], numbers[-1]) == (2, 120)
+    assert 10 <= len(numbers) <= 20
+    assert sorted(set(numbers)) == list(numbers)
+    gaps = np.diff(numbers)
+    assert gaps[-1] > 10 > gaps[0]
+
+
+def test_the_elbow_of_spaced_numbers_is_furthest_from_the_chord_between_them() -> None:
+    numbers = (2, 4, 8, 16, 32)
+    inertia = tuple(10 - 9 * (number - 2) / 30 - (1 if number == 8 else 0) for number in numbers)
+    assert Choice(numbers, inertia, (None,) * 5, 99, 99).by_elbow == 8
+    straight = tuple(float(-number) for number in numbers)
+    assert Choice(numbers, straight, (None,) * 5, 99, 99).by_elbow == 2, "a straight line over the numbers"
+
+
+def test_of_equal_silhouettes_the_smallest_number_is_chosen() -> None:
+    choice = Choice((2, 3, 4, 5), (4.0, 3.0, 2.0, 1.0), (None, 0.25, 0.25, -0.5), 9, 9)
+    assert choice.by_silhouette == 3

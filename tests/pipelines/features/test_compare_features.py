@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -85,6 +86,44 @@ def test_without_a_run_nothing_trained_is_compared_and_the_way_to_it_is_told(
         assert {**vars(first), "seconds_per_image": 0} == {**vars(second), "seconds_per_image": 0}
 
 
+def test_a_nets_own_images_are_confessed() -> None:
+    def said(**changes: Any) -> str:
+        about = {"split": "test", "of_run": True, "held_back": False, "model": "runs/x", **changes}
+        images = {"training": 6, "choosing": 2, "evaluated": 5, "whole_training": 7}
+        return " ".join(
+            described(
+                Comparison(
+                    data="d", size=(8, 8, 1), seed=0, classes=2, images=images, majority="a", majority_share=0.5,
+                    rows=[], command=[], **about,
+                )
+            )
+        )  # fmt: skip
+
+    assert "choose C and k by 2 validation images" in said()
+    assert "it has seen no test image" in said()
+    assert "if these are among them" in said(of_run=False)
+    assert "seen no test image" not in said(of_run=False)
+    for split in ("test", "validation"):
+        held = said(split=split, held_back=True)
+        assert "choose C and k by 2 other training images" in held
+        assert "all 7 training images, with their labels, those that choose C and k among them" in held
+    assert "net" not in said(model=None, of_run=False).split("Clusters")[1]
+
+
+def test_a_model_file_is_compared_on_the_parts_of_its_run(
+    command: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.features.contenders.find_spec", lambda name: None)
+    for model, of_run in ((run / "model.safetensors", True), (tmp_path / "model.safetensors", False)):
+        shutil.copy(run / "model.safetensors", tmp_path)
+        data = Run(run).config()["data"]
+        done = command("compare-features", model, "--data", data, "--training-images", 60, "--out", tmp_path / "out")
+        assert done.status == 0, done.err
+        found = read(tmp_path / "out")
+        assert found.of_run == of_run
+        assert ("if these are among them" in done.out) == (not of_run)
+
+
 def test_what_is_written_is_what_is_read(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert command("compare-features", "--data", "drawn:84:0", "--out", out).status == 0
@@ -97,9 +136,12 @@ def test_what_is_written_is_what_is_read(command: Command, tmp_path: Path) -> No
     assert_nothing_is_cut_off(comparison_figure(found))
 
 
-@pytest.mark.parametrize("content", ["{", "{}", '{"rows": [{}]}', "[]"])
+@pytest.mark.parametrize("content", ["{", "{}", '{"rows": [{}]}', "[]", "no rows"])
 def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -> None:
     assert Comparison.read(tmp_path) is None
+    if content == "no rows":
+        Comparison("d", "test", None, False, (8, 8, 1), 0, 2, {}, "a", 0.5, [], ["compare-features"]).write(tmp_path)
+        content = (tmp_path / "features.json").read_text()
     (tmp_path / "features.json").write_text(content)
     with pytest.raises(UserError, match=r"features\.json is damaged; run scratchnet compare-features again"):
         Comparison.read(tmp_path)
@@ -130,6 +172,9 @@ def test_mistakes_end_in_one_sentence_and_write_nothing(
     done = command("compare-features", "--data", "drawn:70:0", "--out", tmp_path / "file")
     assert done.status == 1
     assert "is a file; choose another --out" in done.err
+    for below in ("below", "far/below"):
+        done = command("compare-features", "--data", tmp_path / "nothing", "--out", tmp_path / "file" / below)
+        assert done.err.endswith("file is a file; choose another --out\n"), "before any work"
 
 
 def test_pixels_of_large_images_are_shrunk_so_that_they_fit_in_memory() -> None:

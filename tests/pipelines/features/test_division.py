@@ -1,5 +1,6 @@
 """The images that vectors are compared on: parts without a common image, as a run's training had them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from pipelines.data.drawn import DrawnFaces
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.source import open_source
 from pipelines.errors import UserError
-from pipelines.features.division import DecodedImages, Division, divide_images
+from pipelines.features.division import DecodedImages, Division, data_of, divide_images
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run
 from pipelines.training import train
@@ -33,7 +34,6 @@ def test_no_image_is_in_two_parts(split: str) -> None:
     division = divide_images(SOURCE, split, None, most=1000)
     assert_disjoint(division)
     assert all(map(len, names(division)))
-    assert not division.of_run
     if split == "test":
         assert names(division)[2] == {one.name for one in SOURCE.samples if one.split == "test"}
     else:
@@ -54,9 +54,10 @@ def test_a_runs_own_parts_are_taken(tiny_recipe: Path, faces: dict[str, Path], t
     run = train(load_recipe(str(tiny_recipe)), source, str(faces["split"]), tmp_path / "run", epochs=1)
     division = divide_images(source, "test", run, most=1000)
     assert names(division) == [run.part_of("train"), run.part_of("validation"), run.part_of("test")]
-    assert division.of_run
+    assert not division.held_back
     other = divide_images(source, "validation", run, most=1000)
     assert_disjoint(other)
+    assert other.held_back
     assert names(other)[2] == run.part_of("validation")
     assert names(other)[0] | names(other)[1] == run.part_of("train")
     assert other.whole_training == len(run.part_of("train"))
@@ -73,6 +74,31 @@ def test_a_run_without_test_images_says_so(tmp_path: Path) -> None:
     run.split_path.write_text(f"name,class,part\n{first.name},x,train\n")
     with pytest.raises(UserError, match="no test images"):
         divide_images(SOURCE, "test", run, most=10)
+
+
+def test_a_model_file_is_of_the_run_it_lies_in(trained: Path, tmp_path: Path) -> None:
+    own = str(Run(trained).config()["data"])
+    file = Run(trained).model_path
+    for model in (trained, file):
+        name, run = data_of(model, None)
+        assert (name, run and run.folder) == (own, trained)
+        name, run = data_of(model, own)
+        assert (name, run and run.folder) == (own, trained)
+        assert data_of(model, "drawn:70:0") == ("drawn:70:0", None), "it may have been trained on these too"
+    alone = tmp_path / file.name
+    alone.write_bytes(file.read_bytes())
+    assert data_of(alone, own) == (own, None)
+    assert data_of(None, own) == (own, None)
+    for model in (alone, None):
+        with pytest.raises(UserError, match="pass --data"):
+            data_of(model, None)
+
+
+def test_a_damaged_configuration_is_named(trained: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.config_path.write_text(json.dumps({"format": Run.format}))
+    with pytest.raises(UserError, match=r"config\.json is damaged: it does not name the data"):
+        data_of(tmp_path, None)
 
 
 def test_images_are_read_once_to_one_size_and_broken_ones_are_left_out(

@@ -1,10 +1,12 @@
 """Probes: right on what is easy, as scikit-learn's own classifiers are, and blind to what they are measured on."""
 
 import numpy as np
+import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from threadpoolctl import threadpool_limits
 
-from pipelines.features.probes import Part, linear_probe, neighbour_probe, standardised
+from pipelines.features.probes import STRENGTHS, Part, linear_probe, neighbour_probe, standardised
 
 
 def part(count: int, seed: int, apart: float = 3.0, dimension: int = 6, classes: int = 3) -> Part:
@@ -52,6 +54,19 @@ def test_the_linear_probe_is_logistic_regression_with_the_penalty_that_chooses_b
     assert abs(found.accuracy - judges[best].score(evaluated.vectors, evaluated.labels)) <= 1 / 60
 
 
+def test_penalties_that_give_the_most_frequent_class_alone_do_not_hide_a_better_one() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(156) % 13 // 12
+    vectors = (3.0 * labels[:, None] + rng.normal(0, 1, (156, 4))).astype(np.float32)
+    three = standardised(*(Part(vectors[start::3], labels[start::3]) for start in (0, 1, 2)))
+    scores = [
+        LogisticRegression(C=strength, max_iter=1000).fit(*vars(three[0]).values()).score(*vars(three[1]).values())
+        for strength in STRENGTHS
+    ]
+    assert scores[0] == scores[1] == scores[2] < max(scores), "a case of that kind"
+    assert linear_probe(*three).choosing_accuracy == max(scores)
+
+
 def test_the_neighbour_probe_is_scikit_learns_with_the_count_that_chooses_best() -> None:
     training, choosing, evaluated = parts(apart=0.7)
     counts = (1, 4, 15)
@@ -62,6 +77,27 @@ def test_the_neighbour_probe_is_scikit_learns_with_the_count_that_chooses_best()
     assert found.chosen == counts[best]
     assert found.choosing_accuracy == scores[best]
     assert found.accuracy == judges[best].score(evaluated.vectors, evaluated.labels)
+
+
+def test_probes_do_not_depend_on_the_number_of_threads() -> None:
+    rng = np.random.default_rng(3)
+
+    def tied(count: int) -> Part:
+        # many vectors are equally far from each other
+        return Part(rng.integers(0, 3, (count, 3)).astype(np.float32), rng.integers(0, 5, count))
+
+    three = tied(3000), tied(600), tied(600)
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads):
+            found.append((neighbour_probe(*three), linear_probe(*three, strengths=[1e-3])))
+    assert found[0] == found[1] == found[2]
+
+
+def test_votes_are_counted_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = neighbour_probe(*parts(apart=0.7))
+    monkeypatch.setattr("pipelines.features.probes.VOTERS", 7)
+    assert neighbour_probe(*parts(apart=0.7)) == whole
 
 
 def test_what_is_evaluated_decides_on_nothing() -> None:

@@ -3,22 +3,39 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from figures_checked import assert_nothing_is_cut_off
+from threadpoolctl import threadpool_limits
 from tiny import Command
 
+from pipelines.data.sample import Sample, Source
 from pipelines.data.source import open_source
-from pipelines.features.search import Query, search
+from pipelines.errors import UserError
+from pipelines.features.search import Metric, Query, search
+from pipelines.features.searching import Record
 from pipelines.features.vectors import extract, open_maker
 from pipelines.figures.found import Match, draw_found
+from pipelines.run import Run
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.dot(one, other) / np.sqrt(np.dot(one, one) * np.dot(other, other)))
+
+
+class First:
+    """One image under every name."""
+
+    def __init__(self, source: Source, sample: Sample) -> None:
+        self.class_names, self.skipped, self.samples = source.class_names, source.skipped, (sample,)
+        self._pixels = source.read(sample)
+
+    def read(self, sample: Sample) -> np.ndarray:
+        return self._pixels
 
 
 @pytest.fixture
@@ -55,6 +72,28 @@ def test_what_is_found_is_the_nearest_by_a_plain_loop(faces: dict[str, Path], me
     assert not any(one.copy for one in found)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_images_that_are_equally_far_stand_in_the_order_of_the_data(faces: dict[str, Path], metric: Metric) -> None:
+    source, maker = open_source(faces["split"]), open_maker("pixels", size=(16, 16, 1))
+    made = extract(maker, source, source.samples)
+    rng = np.random.default_rng(1)
+    # five vectors, one of them of zeros, which stand anywhere, even in another block
+    five = np.concatenate([rng.normal(0, 1, (4, maker.dimension)), np.zeros((1, maker.dimension))]).astype(np.float32)
+    kinds = rng.integers(0, 5, 9001)
+    samples = tuple(made.samples[0] for _ in kinds)
+    numbered = tuple(replace(sample, name=str(place)) for place, sample in enumerate(samples))
+    vectors = replace(made, array=five[kinds], labels=np.zeros(9001, np.int64), samples=numbered)
+    pixels = rng.integers(0, 256, (16, 16), np.uint8)
+    for threads in (1, 3):
+        with threadpool_limits(threads):
+            found = search(maker, First(source, source.samples[0]), vectors, [Query("q", pixels)], 9001, metric)[0]
+        places = [int(one.sample.name) for one in found]
+        assert len({one.figure for one in found}) == 5
+        changes = np.flatnonzero(np.diff(kinds[places])) + 1
+        assert len(changes) == 4
+        assert all((np.diff(group) > 0).all() for group in np.split(places, changes))
+
+
 def test_the_query_itself_comes_first_and_is_shown_as_such(
     command: Command, trained: Path, query: Path, tmp_path: Path
 ) -> None:
@@ -75,6 +114,37 @@ def test_the_query_itself_comes_first_and_is_shown_as_such(
     assert [entry["query"] for entry in content] == [str(query)]
     assert [match["image"] for match in content[0]["found"]] == [row["image"] for row in rows]
     assert cv2.imread(str(run / "search" / "search.png")) is not None
+    record = Record.read(run / "search")
+    assert record is not None
+    assert record.vectors == f"{run} (flatten)"
+    assert record.images == 105
+    words = ["search", str(run), "--query", str(query), "--data", str(Run(run).config()["data"]), "--count", "5"]
+    assert record.command == [*words, "--metric", "cosine", "--seed", "0", "--out", str(run / "search")]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_model_file_looks_through_the_images_of_its_run_and_its_command_finds_the_same_again(
+    command: Command, trained: Path, query: Path, tmp_path: Path
+) -> None:
+    options = ["--query", query, "--count", 4, "--split", "test", "--limit", 9, "--size", "16x16x1", "--seed", 3]
+    first = command(
+        "search", trained / "model.safetensors", *options, "--layer", "flatten", "--out", tmp_path, "--json"
+    )
+    assert first.status == 0, first.err
+    record = Record.read(tmp_path)
+    assert record is not None
+    assert record.images == 9
+    again = command(*record.command, "--json")
+    assert again.status == 0, again.err
+    assert again.out == first.out
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"vectors": "x", "metric": "x", "images": 3, "command": []}'])
+def test_a_damaged_record_is_named_with_the_remedy(tmp_path: Path, content: str) -> None:
+    assert Record.read(tmp_path) is None
+    (tmp_path / "search.json").write_text(content)
+    with pytest.raises(UserError, match=r"search\.json is damaged; run scratchnet search again"):
+        Record.read(tmp_path)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -111,11 +181,15 @@ def test_mistakes_end_in_one_sentence_and_write_nothing(
     broken.write_bytes(b"no image")
     data = ["--data", faces["split"]]
     for arguments, said in (
-        (["pixels", "--query", query], "does not say which images to look through; pass --data"),
+        (["pixels", "--query", query], "pass --data; only a run knows"),
         (["pixels", "--query", tmp_path / "gone.png", *data], "gone.png cannot be read: No such file"),
         (["pixels", "--query", tmp_path, *data], "cannot be read: Is a directory"),
         (["pixels", "--query", broken, *data], "broken.png: not a readable image"),
         (["pixles", "--query", query, *data], "pixles is unknown"),
+        (["runs/typo", "--query", query], "runs/typo is unknown: there is no such run or model file"),
+        (["pixels", "--query", query, *data, "--csv", broken / "f.csv"], "broken.png is a file, not a folder"),
+        (["pixels", "--query", query, *data, "--json", broken / "a" / "f.json"], "broken.png is a file, not a folder"),
+        (["pixels", "--query", query, *data, "--json", out / "search.json"], "choose another --json"),
         (["pixels", "--query", query, *data, "--layer", "x"], "--layer chooses a layer of a model"),
         (["pixels", "--query", query, *data, "--split", "validation"], "no validation images"),
         (["pixels", "--query", query, *data, "--csv", tmp_path / "f.txt"], "must end in .csv"),
