@@ -190,6 +190,12 @@ def test_an_overwritten_run_takes_its_vectors_along(run: Path) -> None:
     assert not run.exists() or not list(run.glob("[fs]e*"))
 
 
+def test_a_seed_that_scikit_learn_does_not_take_is_refused(command: Command) -> None:
+    done = command("compare-features", "--data", "drawn:70:0", "--seed", 2**32)
+    assert done.status == 2
+    assert "2147483647" in done.err
+
+
 def test_no_word_of_the_figures_is_cut_off() -> None:
     names = ["a", "a name that goes on and on and on and on, and is broken", "$x_1$"]
     values = [(0.1, None), (0.5, 0.02), (0.9, 0.1)]

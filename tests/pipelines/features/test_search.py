@@ -202,6 +202,12 @@ def test_mistakes_end_in_one_sentence_and_write_nothing(
         assert not out.exists()
 
 
+def test_a_seed_that_scikit_learn_does_not_take_is_refused(command: Command, query: Path) -> None:
+    done = command("search", "pixels", "--query", query, "--data", "drawn:70:0", "--seed", 2**32)
+    assert done.status == 2
+    assert "2147483647" in done.err
+
+
 def test_no_word_of_the_figure_is_cut_off() -> None:
     image = np.zeros((20, 16), np.uint8)
     matches = [Match(image, "a class with a very long name", f"0.{place}", place == 0) for place in range(11)]
