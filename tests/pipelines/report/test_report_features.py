@@ -22,7 +22,8 @@ from pipelines.report.sections.features import feature_commands, features_sectio
 pytestmark = pytest.mark.usefixtures("figures_unseen")
 
 CLUSTERS: dict[str, Any] = {
-    "images": 21, "part": "test", "vectors": "runs/x (flatten)", "command": ["cluster", "runs/x", "--data", "some data"],
+    "images": 21, "part": "test", "vectors": "runs/x (flatten)",
+    "command": ["cluster", "runs/x", "--data", "some data"],
     "dimension": 196, "clusters": 5, "clusters_by": "as asked for", "trained_on": 0,
     "figures": ["clusters_numbers.png"],
     "methods": {
@@ -104,7 +105,10 @@ def test_the_whole_report_has_the_chapter_and_its_commands(runs: dict[str, Path]
 def test_clusters_stand_with_their_scores_by_lot_and_their_figures(runs: dict[str, Path]) -> None:
     write_clusters(runs["scratch"])
     page = page_of(runs["scratch"])
-    assert "21 test images were clustered by runs/x (flatten), 196 numbers each, into 5 clusters, as asked for. " in page.text
+    assert (
+        "21 test images were clustered by runs/x (flatten), 196 numbers each, into 5 clusters, as asked for. "
+        in page.text
+    )
     assert "ARI 0.321 ± 0.012 0.000" in page.text
     assert "NMI 0.400 0.050" in page.text
     assert "silhouette - -" in page.text
