@@ -17,6 +17,7 @@ from pipelines.errors import UserError
 Rule = Literal["silhouette", "elbow"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 LEAST_RANGE = 12  # the largest number that is tried, if the classes are few
+MOST_NUMBERS = 20  # that are tried
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Choice:
     @property
     def by_elbow(self) -> int:
         """The number at which the inertia bends; see `knee`."""
-        return self.numbers[knee(self.inertia)]
+        return self.numbers[knee(self.inertia, self.numbers)]
 
     def best(self, rule: Rule) -> int:
         """The number that a rule chooses.
@@ -70,7 +71,9 @@ def try_numbers(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Choice:
-    """Cluster with each number from 2 to twice the number of classes, or to 12; of many images, a sample.
+    """Cluster with the numbers from 2 to twice the number of classes, or to 12; of many images, a sample.
+
+    Of many numbers some are tried, whose distances grow with them.
 
     Args:
         vectors: float32 (n, dimension), which `check_vectors` has let pass.
@@ -80,7 +83,7 @@ def try_numbers(
     """
     seen = vectors[sample_rows(len(vectors), SAMPLE, seed)]
     distinct = len(np.unique(seen, axis=0))
-    numbers = range(2, max(2, min(max(2 * classes, LEAST_RANGE), distinct - 1)) + 1)
+    numbers = _spaced(max(2, min(max(2 * classes, LEAST_RANGE), distinct - 1)))
     separated = Silhouette(seen, seed)
     inertia, silhouettes = [], []
     with threadpool_limits(1):
@@ -90,4 +93,11 @@ def try_numbers(
             silhouettes.append(separated(np.asarray(fitted.labels_, np.int64)))
             if progress is not None:
                 progress(done, len(numbers))
-    return Choice(tuple(numbers), tuple(inertia), tuple(silhouettes), len(seen), len(separated.chosen))
+    return Choice(numbers, tuple(inertia), tuple(silhouettes), len(seen), len(separated.chosen))
+
+
+def _spaced(largest: int) -> tuple[int, ...]:
+    """The numbers from 2 on, or at most `MOST_NUMBERS` of them in about equal ratios, with both ends."""
+    if largest <= MOST_NUMBERS + 1:
+        return tuple(range(2, largest + 1))
+    return tuple(np.unique(np.geomspace(2, largest, MOST_NUMBERS).round().astype(int)).tolist())

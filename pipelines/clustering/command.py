@@ -25,16 +25,17 @@ from pipelines.clustering.printing import print_choice, print_outcomes
 from pipelines.clustering.saving import CSV_NAME, JSON_NAME, save_clusters
 from pipelines.clustering.scores import Silhouette
 from pipelines.console import console, errors, progress
-from pipelines.data.opening import open_data, resolve_name
+from pipelines.data.opening import open_data
 from pipelines.data.parts import limit_samples
 from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.evaluation.selection import choose_samples, seen_in_training
+from pipelines.features.command import results_folder
+from pipelines.features.division import data_of
 from pipelines.features.filter_vectors import FilterMaker
 from pipelines.features.vectors import EXTRACTORS, Size, VectorMaker, Vectors, extract, open_maker
 from pipelines.figures.saving import save_figure
-from pipelines.run import Run
 
 ALL = "all"  # in place of a method's name
 
@@ -86,35 +87,19 @@ class Wanted:
         """The methods that are asked for."""
         return tuple(METHODS) if self.method == ALL else (self.method,)
 
-    @property
-    def run(self) -> Run | None:
-        """The run whose model makes the vectors, named by its folder or by the model's file in it; or None."""
-        path = Path(self.what)
-        if self.what in EXTRACTORS:
-            return None
-        if path.is_dir():
-            return Run(path)
-        run = Run(path.parent)
-        own = path.exists() and path in (run.model_path, run.keras_model_path)
-        return run if own and run.is_started else None
-
-    @property
-    def folder(self) -> Path:
-        """Where everything is written."""
-        return self.out or (Path("runs") if self.run is None else self.run.folder) / "clusters"
-
-    def command(self, data: str, part: str) -> list[str]:
+    def command(self, data: str, part: str, folder: Path) -> list[str]:
         """The words after `scratchnet` that do the same again.
 
         Args:
             data: that were opened.
             part: of them that was clustered.
+            folder: where everything is written.
         """
         size = None if self.size is None else "x".join(map(str, self.size))
         options = {
             "data": data, "split": part, "method": self.method, "clusters": self.clusters, "choose": self.choose,
             "eps": self.eps, "sample": self.sample, "layer": self.layer, "size": size, "engine": self.engine,
-            "filters": self.filters, "limit": self.limit, "seeds": self.seeds, "seed": self.seed, "out": self.folder,
+            "filters": self.filters, "limit": self.limit, "seeds": self.seeds, "seed": self.seed, "out": folder,
         }  # fmt: skip
         given = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
         return ["cluster", self.what, *given, *(["--normalize"] if self.normalize else [])]
@@ -127,16 +112,13 @@ def run_cluster(wanted: Wanted) -> None:
         UserError: an option, the vectors' maker, the data or the folder cannot be used; nothing is written then.
     """
     _check_options(wanted)
-    run = wanted.run
-    folder = wanted.folder
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not there.is_dir():
-        raise UserError(f"{there} is a file; choose another --out")
+    path = None if wanted.what in EXTRACTORS else Path(wanted.what)
+    folder = results_folder(path, wanted.out, "clusters")
     maker = open_maker(
         wanted.what, size=wanted.size, layer=wanted.layer, normalize=wanted.normalize, seed=wanted.seed,
         engine=wanted.engine, filters=wanted.filters,
     )  # fmt: skip
-    data, source, samples, part, seen = _images(wanted, run, maker)
+    data, source, samples, part, seen = _images(wanted, path, maker)
     vectors = extract(maker, source, samples)
     check_vectors(vectors.array)
     classes = len(np.unique(vectors.labels))
@@ -161,7 +143,7 @@ def run_cluster(wanted: Wanted) -> None:
         "normalize": wanted.normalize, "preprocessing": maker.preprocessing.to_config(), "classes": classes,
         "clusters": number, "clusters_by": why, "seed": wanted.seed, "seeds": wanted.seeds, "sample": wanted.sample,
         "seconds_per_image": vectors.seconds_per_image, "failed": failed,
-        "command": wanted.command(data, part),
+        "command": wanted.command(data, part, folder),
     }  # fmt: skip
     save_clusters(folder, vectors, outcomes, choice, {group: list(own) for group, own in figures.items()}, about)
     names = [CSV_NAME, JSON_NAME, *(name for group in figures.values() for name in group)]
@@ -182,17 +164,13 @@ def _check_options(wanted: Wanted) -> None:
 
 
 def _images(
-    wanted: Wanted, run: Run | None, maker: VectorMaker
+    wanted: Wanted, model: Path | None, maker: VectorMaker
 ) -> tuple[str, Source, Sequence[Sample], str, int | None]:
     """The name of the data, their source, the samples, their part, and how many of them a model was trained on.
 
     That is None for a model of which only its own data's parts could tell it, and these are others.
     """
-    if wanted.data is None and run is None:
-        raise UserError(f"{wanted.what} does not say which images to cluster; pass --data")
-    own = _own_data(run) if run is not None else None
-    data = resolve_name(wanted.data) if wanted.data is not None else str(own)
-    trained = run if data == own else None
+    data, trained = data_of(model, wanted.data)
     # other data may have other classes, which vectors do not mind
     source = open_data(data, maker.preprocessing) if trained is None else trained.open_data()
     samples, part = choose_samples(source, wanted.split, trained)
@@ -206,15 +184,8 @@ def _images(
         )
     if wanted.clusters is not None:
         check_number(wanted.clusters, len(samples))
-    unknown = trained is None and wanted.what not in EXTRACTORS
+    unknown = trained is None and model is not None
     return data, source, samples, part, None if unknown else seen_in_training(samples, trained)
-
-
-def _own_data(run: Run) -> str:
-    config = run.config()
-    if missing := {"data", "recipe", "classes"} - config.keys():
-        raise UserError(f"{run.config_path} is damaged, it lacks {min(missing)!r}; train the run again")
-    return str(config["data"])
 
 
 def _number(wanted: Wanted, choice: Choice, classes: int) -> tuple[int | None, str]:

@@ -15,9 +15,10 @@ def print_choice(choice: Choice, number: int | None, why: str) -> None:
     told = why if number is None else f"{number} clusters, {why}"
     sampled = f" (of {choice.silhouette_images:,} by lot)" if choice.silhouette_images < choice.images else ""
     largest = "unknown" if choice.by_silhouette is None else f"at {choice.by_silhouette}"
+    tried = f"{len(choice.numbers)} numbers from {choice.numbers[0]} to {choice.numbers[-1]}"
     console.print(
-        f"{told}; over {choice.numbers[0]} to {choice.numbers[-1]}, on {choice.images:,} images, the largest "
-        f"silhouette{sampled} is {largest}, the elbow at {choice.by_elbow}"
+        f"{told}; over {tried}, on {choice.images:,} images, the largest silhouette{sampled} is {largest}, the elbow "
+        f"at {choice.by_elbow}"
     )
 
 

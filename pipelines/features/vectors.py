@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from pipelines.console import progress, report_skipped
@@ -16,7 +15,6 @@ from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
-from pipelines.files import whole_file
 
 FloatBatch = NDArray[np.float32]
 Size = tuple[int, int, int]
@@ -95,7 +93,7 @@ def open_maker(
         normalize: divide each vector by its length.
         seed: of random filters, and of the projection of filters' results.
         engine: what computes: ours, or Keras on the twin.
-        filters: an .npy file with filters to take instead of the fixed ones, (height, width, channels, filters).
+        filters: an .npy file with filters to take instead of the fixed ones, (3, 3, depth, filters).
 
     Raises:
         UserError: there is no such thing, or an option does not fit it.
@@ -180,7 +178,6 @@ def extract(
     samples: Sequence[Sample],
     *,
     batch_size: int = 64,
-    keep: Path | None = None,
 ) -> Vectors:
     """Make the vectors of some images, batch by batch: besides the vectors, memory holds 512 MB of images at most.
 
@@ -191,7 +188,6 @@ def extract(
         source: where the images are.
         samples: which of them, in this order.
         batch_size: so many images are read ahead and computed at once.
-        keep: an .npy file to hold the vectors instead of memory; it appears when it is complete.
 
     Raises:
         UserError: a vector is not finite; there are no samples, or none of a class can be read.
@@ -199,17 +195,8 @@ def extract(
     with progress("reading images") as advance:
         dataset = Dataset(source, samples, maker.preprocessing, batch_size=batch_size, progress=advance)
     report_skipped(source, [dataset])
-    shape = (len(dataset.samples), maker.dimension)
-    if keep is None:
-        array: FloatBatch = np.empty(shape, np.float32)
-        seconds = _fill(array, maker, dataset)
-    else:
-        with whole_file(keep) as temporary:
-            held = open_memmap(temporary, "w+", np.float32, shape)
-            seconds = _fill(held, maker, dataset)
-            held.flush()
-        array = np.load(keep, mmap_mode="r")
-    per_image = seconds / len(dataset.samples)
+    array: FloatBatch = np.empty((len(dataset.samples), maker.dimension), np.float32)
+    per_image = _fill(array, maker, dataset) / len(dataset.samples)
     return Vectors(array, dataset.labels, dataset.samples, dataset.class_names, per_image)
 
 
@@ -218,6 +205,8 @@ def _fill(array: FloatBatch, maker: VectorMaker, dataset: Dataset) -> float:
     seconds, done, broken = 0.0, 0, []
     with progress(f"vectors by {maker.name}") as advance:
         for images, _ in dataset:
+            if not done:
+                maker(images)  # what is compiled or traced at the first call is not timed
             started = time.perf_counter()
             vectors = maker(images)
             seconds += time.perf_counter() - started
@@ -228,6 +217,17 @@ def _fill(array: FloatBatch, maker: VectorMaker, dataset: Dataset) -> float:
     if broken:
         raise UserError(
             f"{maker.name} makes numbers that are not finite of {dataset.samples[broken[0]].name}, and of "
-            f"{len(broken):,} of {len(array):,} images in all; a model whose training diverged must be trained again"
+            f"{len(broken):,} of {len(array):,} images in all; {_remedy(maker)}"
         )
     return seconds
+
+
+def _remedy(maker: VectorMaker) -> str:
+    from pipelines.features.filter_vectors import FilterMaker
+    from pipelines.features.layer_vectors import LayerMaker
+
+    if isinstance(maker, LayerMaker):
+        return "a model whose training diverged must be trained again"
+    if isinstance(maker, FilterMaker):
+        return "the filters' numbers are too large for float32, divide them by their largest one"
+    return "choose another extractor"

@@ -78,6 +78,18 @@ def test_the_table_shows_counts_and_frames_the_matched_class(clusters: int) -> N
     assert (round((centre.x0 + centre.x1) / 2), round((centre.y0 + centre.y1) / 2)) == (1, 0)
 
 
+def test_of_many_classes_the_last_ones_share_a_column() -> None:
+    table = np.ones((2, 200), np.int64)
+    figure = draw_cluster_table(table, np.zeros(200, np.int64), [f"class {n}" for n in range(200)], {0: 3, 1: 150}, "x")
+    assert_nothing_is_cut_off(figure)
+    assert figure.get_figwidth() < 30
+    shown = words(figure)
+    assert {"class 0", "class 29", "170 more", "170", "0  (200)"} <= shown
+    assert "class 30" not in shown
+    frames = [patch for patch in figure.axes[0].patches if to_rgba(patch.get_facecolor())[3] == 0]
+    assert len(frames) == 1
+
+
 def test_the_curves_show_what_each_rule_chooses() -> None:
     figure = draw_cluster_numbers([2, 3, 4], [9.0, 3.0, 2.0], [0.2, None, 0.1], 3, 2, 7, "K-Means on $x$")
     assert_nothing_is_cut_off(figure)

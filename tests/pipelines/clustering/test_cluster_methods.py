@@ -186,6 +186,24 @@ def test_where_no_silhouette_is_known_the_rule_chooses_nothing() -> None:
         choice.best("silhouette")
 
 
+def test_of_many_classes_some_numbers_are_tried_up_to_twice_the_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.clustering.choice.STARTS", 1)
+    numbers = try_numbers(np.random.default_rng(0).random((130, 2), np.float32), classes=60).numbers
+    assert (numbers[0], numbers[-1]) == (2, 120)
+    assert 10 <= len(numbers) <= 20
+    assert sorted(set(numbers)) == list(numbers)
+    gaps = np.diff(numbers)
+    assert gaps[-1] > 10 > gaps[0]
+
+
+def test_the_elbow_of_spaced_numbers_is_furthest_from_the_chord_between_them() -> None:
+    numbers = (2, 4, 8, 16, 32)
+    inertia = tuple(10 - 9 * (number - 2) / 30 - (1 if number == 8 else 0) for number in numbers)
+    assert Choice(numbers, inertia, (None,) * 5, 99, 99).by_elbow == 8
+    straight = tuple(float(-number) for number in numbers)
+    assert Choice(numbers, straight, (None,) * 5, 99, 99).by_elbow == 2, "a straight line over the numbers"
+
+
 def test_of_equal_silhouettes_the_smallest_number_is_chosen() -> None:
     choice = Choice((2, 3, 4, 5), (4.0, 3.0, 2.0, 1.0), (None, 0.25, 0.25, -0.5), 9, 9)
     assert choice.by_silhouette == 3

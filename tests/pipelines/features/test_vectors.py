@@ -137,12 +137,24 @@ def test_filters_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
         open_maker("fixed", filters=tmp_path / "objects.npy")
 
 
-def test_vectors_may_be_held_by_a_file(tmp_path: Path) -> None:
-    source, maker = DrawnFaces(20, size=12), open_maker("pixels", size=(12, 12, 1))
-    held = extract(maker, source, source.samples, keep=tmp_path / "vectors.npy")
-    np.testing.assert_array_equal(held.array, extract(maker, source, source.samples).array)
-    np.testing.assert_array_equal(np.load(tmp_path / "vectors.npy"), held.array)
-    assert [path.name for path in tmp_path.iterdir()] == ["vectors.npy"]
+class SlowAtFirst:
+    """Takes a hundred seconds of a clock at its first call, and one at each other."""
+
+    name, dimension, preprocessing = "slow at first", 1, Preprocessing(12, 12, 1)
+    seconds, called = 0.0, False
+
+    def fit(self, batches: Iterable[np.ndarray]) -> None: ...
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        self.seconds += 1 if self.called else 100
+        self.called = True
+        return np.zeros((len(images), 1), np.float32)
+
+
+def test_what_the_first_call_compiles_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, maker = DrawnFaces(20, size=12), SlowAtFirst()
+    monkeypatch.setattr("pipelines.features.vectors.time.perf_counter", lambda: maker.seconds)
+    assert extract(maker, source, source.samples, batch_size=10).seconds_per_image == pytest.approx(2 / 20)
 
 
 class Broken(DrawnFaces):
@@ -174,11 +186,26 @@ class NotANumber:
         return result
 
 
-def test_vectors_that_are_no_numbers_are_refused_and_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_vectors_that_are_no_numbers_are_refused() -> None:
     source = DrawnFaces(7, size=12)
-    with pytest.raises(UserError, match=r"not finite of drawn/.*, and of 1 of 7 images in all"):
-        extract(NotANumber(), source, source.samples, keep=tmp_path / "vectors.npy")
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match=r"not finite of drawn/.*, and of 1 of 7 images in all; choose another"):
+        extract(NotANumber(), source, source.samples)
+
+
+def test_filters_with_too_large_numbers_are_refused_with_their_remedy(tmp_path: Path) -> None:
+    np.save(tmp_path / "large.npy", np.full((3, 3, 1, 2), 3e38, np.float32))
+    source, maker = DrawnFaces(7, size=24), open_maker("fixed", size=(24, 24, 1), filters=tmp_path / "large.npy")
+    with pytest.raises(UserError, match="numbers are too large for float32, divide them by their largest one"):
+        extract(maker, source, source.samples)
+
+
+def test_a_model_that_diverged_is_refused_with_its_remedy(model_file: Path) -> None:
+    model = sn.load_model(model_file)
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    model.save(model_file)
+    source = DrawnFaces(7, size=12)
+    with pytest.raises(UserError, match="must be trained again"):
+        extract(open_maker(str(model_file)), source, source.samples)
 
 
 @pytest.mark.parametrize(
