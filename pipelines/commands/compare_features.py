@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import SeedOption
+from pipelines.commands.options import LotSeedOption
 
 
 def compare_features(
@@ -37,7 +37,7 @@ def compare_features(
     layer: Annotated[
         str | None, typer.Option(help="Of the trained net; by default the last one before its class scores.")
     ] = None,
-    seed: SeedOption = 0,
+    seed: LotSeedOption = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for features.json and features.png; RUN/features or runs/features.")
     ] = None,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines.commands.options import SeedOption, SizeOption, parse_size
+from pipelines.commands.options import LotSeedOption, SizeOption, parse_size
 from pipelines.commands.results import PRINTED, JsonCommand, JsonOption, check_files, json_file_of
 
 
@@ -40,7 +40,7 @@ def search(
     ] = None,
     size: SizeOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Look through at most so many images.")] = None,
-    seed: SeedOption = 0,
+    seed: LotSeedOption = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for search.png; RUN/search or runs/search.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write what was found to this .csv.")] = None,
     as_json: JsonOption = None,

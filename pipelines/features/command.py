@@ -13,7 +13,7 @@ from pipelines.data.sample import Source
 from pipelines.errors import UserError
 from pipelines.features.comparison import Images, compare
 from pipelines.features.contenders import Contender, open_contenders
-from pipelines.features.division import DecodedImages, Division, data_of, divide_images
+from pipelines.features.division import DecodedImages, Division, data_of, divide_images, run_of
 from pipelines.features.record import FIGURE_NAME, Comparison
 from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows
 from pipelines.features.vectors import SIZE, Size
@@ -99,9 +99,10 @@ def results_folder(model: Path | None, out: Path | None, name: str) -> Path:
     """Where results go: `out`, or a folder of this name in the run's folder, or in `runs` where there is no run.
 
     Raises:
-        UserError: it is a file, or below one.
+        UserError: it is a file, or below one; or the model is a folder, but no run.
     """
-    folder = out or ((model if model is not None and model.is_dir() else Path("runs")) / name)
+    run = None if model is None else run_of(model)
+    folder = out or (Path("runs") if run is None else run.folder) / name
     if file := file_in_the_way(folder):
         raise UserError(f"{file} is a file; choose another --out")
     return folder

@@ -11,10 +11,11 @@ import numpy as np
 from pipelines.bench.timing import Pace, interleave
 from pipelines.clustering.assessing import Score, assess
 from pipelines.console import progress
+from pipelines.errors import UserError
 from pipelines.features.contenders import RANDOM_SEEDS, Contender
 from pipelines.features.division import DecodedImages
 from pipelines.features.probes import Part, Probed, linear_probe, neighbour_probe, standardised
-from pipelines.features.vectors import FloatBatch, VectorMaker, extract
+from pipelines.features.vectors import FloatBatch, VectorMaker, Vectors, extract
 
 # the scores of clusters that are compared, and what they are called
 CLUSTER_SCORES = {"ari": "ARI", "nmi": "NMI", "purity": "purity"}
@@ -48,13 +49,15 @@ class Row:
         kind: of the contender.
         name: for tables.
         dimension: numbers in a vector.
-        clusters: K-Means with as many clusters as classes, by the keys of `CLUSTER_SCORES`, over three seeds.
-        random: the same scores where the images are dealt out to the clusters by lot.
+        clusters: K-Means with as many clusters as classes, by the keys of `CLUSTER_SCORES`, over three seeds; empty if
+            it cannot be computed.
+        random: the same scores where the images are dealt out to the clusters by lot; empty likewise.
         linear: accuracy of logistic regression.
         linear_chosen: its C for each maker.
         neighbours: accuracy of nearest neighbours.
         neighbours_chosen: how many were asked, for each maker.
         seconds_per_image: median of making the vectors of a batch, files not counted.
+        unclustered: why there are no clusters, if there are none.
     """
 
     kind: str
@@ -67,6 +70,7 @@ class Row:
     neighbours: Spread
     neighbours_chosen: Sequence[float]
     seconds_per_image: float
+    unclustered: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
@@ -76,7 +80,8 @@ class Row:
     def from_json(cls, content: Mapping[str, Any]) -> "Row":
         """The inverse of `to_json`; KeyError or TypeError if something is missing or no figure."""
         spreads = {name: Spread(**content[name]) for name in ("linear", "neighbours")}
-        clusters = {name: Spread(**content["clusters"][name]) for name in CLUSTER_SCORES}
+        known = [] if content.get("unclustered") else CLUSTER_SCORES
+        clusters = {name: Spread(**content["clusters"][name]) for name in known}
         return cls(**{**content, **spreads, "clusters": clusters})
 
 
@@ -89,13 +94,13 @@ class Images(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    clusters: dict[str, Score]
+    clusters: dict[str, Score] | str  # or why there are none
     linear: Probed
     neighbours: Probed
 
 
 def compare(contenders: Sequence[Contender], images: Images, seed: int) -> list[Row]:
-    """Measure every contender on the same images.
+    """Measure every contender on the same images; one whose vectors cannot be clustered has no scores of clusters.
 
     Args:
         contenders: what is compared.
@@ -103,7 +108,7 @@ def compare(contenders: Sequence[Contender], images: Images, seed: int) -> list[
         seed: of K-Means; the next ones are used too.
 
     Raises:
-        UserError: the images cannot be clustered.
+        UserError: a contender makes numbers that are not finite.
     """
     outcomes: list[list[_Outcome]] = []
     makers = sum(len(contender.makers) for contender in contenders)
@@ -136,11 +141,17 @@ def time_makers(makers: Mapping[str, VectorMaker], images: DecodedImages) -> dic
 def _judge(maker: VectorMaker, images: Images, seed: int, seeds: int) -> _Outcome:
     maker.fit(_batches(images.training, maker))
     found = [extract(maker, part, part.samples) for part in images]
-    clusters = assess(found[2], "kmeans", len(found[2].class_names), seeds=seeds, seed=seed)
-    scores = {name: score for name, score in clusters.scores.items() if name in CLUSTER_SCORES and score is not None}
     training, choosing, evaluated = (Part(own.array, own.labels) for own in found)
     parts = standardised(training, choosing, evaluated)
-    return _Outcome(scores, linear_probe(*parts), neighbour_probe(*parts))
+    return _Outcome(_cluster(found[2], seed, seeds), linear_probe(*parts), neighbour_probe(*parts))
+
+
+def _cluster(vectors: Vectors, seed: int, seeds: int) -> dict[str, Score] | str:
+    try:
+        scores = assess(vectors, "kmeans", len(vectors.class_names), seeds=seeds, seed=seed).scores
+    except UserError as error:  # all vectors are the same, for example: the others can be compared all the same
+        return str(error)
+    return {name: score for name, score in scores.items() if name in CLUSTER_SCORES and score is not None}
 
 
 def _batches(images: DecodedImages, maker: VectorMaker, size: int = TIMED_IMAGES) -> Iterator[FloatBatch]:
@@ -150,23 +161,26 @@ def _batches(images: DecodedImages, maker: VectorMaker, size: int = TIMED_IMAGES
 
 
 def _row(contender: Contender, outcomes: Sequence[_Outcome], seconds: float) -> Row:
-    several = len(outcomes) > 1
-    first = outcomes[0].clusters
-    clusters = {
-        name: Spread.of([own.clusters[name].mean for own in outcomes])
-        if several
-        else Spread(first[name].mean, first[name].deviation)
-        for name in CLUSTER_SCORES
-    }
+    scored = [own.clusters for own in outcomes if not isinstance(own.clusters, str)]
+    reasons = [own.clusters for own in outcomes if isinstance(own.clusters, str)]
+    known = [] if reasons else CLUSTER_SCORES
     return Row(
         contender.kind,
         contender.name,
         contender.makers[0].dimension,
-        clusters,
-        {name: fmean(own.clusters[name].random for own in outcomes) for name in CLUSTER_SCORES},
+        {name: _spread([scores[name] for scores in scored]) for name in known},
+        {name: fmean(scores[name].random for scores in scored) for name in known},
         Spread.of([own.linear.accuracy for own in outcomes]),
         [own.linear.chosen for own in outcomes],
         Spread.of([own.neighbours.accuracy for own in outcomes]),
         [own.neighbours.chosen for own in outcomes],
         seconds,
+        reasons[0] if reasons else None,
     )
+
+
+def _spread(scores: Sequence[Score]) -> Spread:
+    # over the makers; of a single one, over the seeds of K-Means
+    if len(scores) == 1:
+        return Spread(scores[0].mean, scores[0].deviation)
+    return Spread.of([score.mean for score in scores])

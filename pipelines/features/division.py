@@ -44,7 +44,7 @@ class Division:
 
 
 def run_of(model: Path) -> Run | None:
-    """The run that a model is of: its folder, or the one a model file lies in; None for any other file.
+    """The run that a model is of, named by its folder or by the model's file in it; None for any other file.
 
     Raises:
         UserError: the folder is no run, or its configuration is damaged.
@@ -53,8 +53,8 @@ def run_of(model: Path) -> Run | None:
         run = Run(model)
         run.config()
         return run
-    beside = Run(model.parent)
-    return beside if beside.is_started else None
+    run = Run(model.parent)
+    return run if model in (run.model_path, run.keras_model_path) and run.is_started else None
 
 
 def data_of(model: Path | None, data: str | None) -> tuple[str, Run | None]:

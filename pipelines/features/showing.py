@@ -1,5 +1,6 @@
 """The comparison as people see it, on the terminal and in the report: a table, sentences, a figure."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
@@ -8,6 +9,8 @@ from pipelines.features.comparison import CLUSTER_SCORES, Row, Spread
 from pipelines.features.record import Comparison
 from pipelines.figures.features import draw_features
 
+# in place of a score that there is not
+UNKNOWN = "\N{EN DASH}"
 HEADINGS = (
     "vectors", "dimension", *CLUSTER_SCORES.values(), "linear probe", "nearest neighbours", "µs per image",
 )  # fmt: skip
@@ -16,9 +19,8 @@ HEADINGS = (
 def table_rows(comparison: Comparison) -> list[list[str]]:
     """A row for each way to make vectors, then what chance and the most frequent class would reach."""
     rows = [_cells(row) for row in comparison.rows]
-    dealt = comparison.rows[0].random
     chance, majority = (f"{100 * share:.1f}%" for share in (comparison.chance, comparison.majority_share))
-    rows.append(["by lot", "", *(three_digits(dealt[name]) for name in CLUSTER_SCORES), chance, chance, ""])
+    rows.append(["by lot", "", *(_by_lot(comparison, name) for name in CLUSTER_SCORES), chance, chance, ""])
     blank = [""] * len(CLUSTER_SCORES)
     return [*rows, [f"always {comparison.majority}", "", *blank, majority, majority, ""]]
 
@@ -36,6 +38,11 @@ def described(comparison: Comparison) -> list[str]:
         f"{images['evaluated']:,} {comparison.split} images, which are also clustered.",
         "Clusters are K-Means with as many clusters as classes, probes see standardised vectors, and ± is the standard "
         "deviation over three seeds.",
+    ]
+    sentences += [
+        f"The vectors of {row.name} have no clusters: {row.unclustered}."
+        for row in comparison.rows
+        if row.unclustered is not None
     ]
     if comparison.model is not None:
         sentences.append(_of_training(comparison))
@@ -73,7 +80,11 @@ def comparison_figure(comparison: Comparison) -> Figure:
             "nearest neighbours": [(row.neighbours.mean, row.neighbours.deviation) for row in rows],
         },
         {
-            title: [(row.clusters[name].mean, row.clusters[name].deviation) for row in rows]
+            # what is not a number is not drawn
+            title: [
+                (row.clusters[name].mean, row.clusters[name].deviation) if row.clusters else (math.nan, None)
+                for row in rows
+            ]
             for name, title in CLUSTER_SCORES.items()
             if name != "purity"  # whose chance level is not 0
         },
@@ -88,11 +99,17 @@ def _cells(row: Row) -> list[str]:
     return [
         row.name,
         f"{row.dimension:,}",
-        *(_decimal_spread(row.clusters[name]) for name in CLUSTER_SCORES),
+        *(_decimal_spread(row.clusters[name]) if row.clusters else UNKNOWN for name in CLUSTER_SCORES),
         _percent_spread(row.linear),
         _percent_spread(row.neighbours),
         f"{microseconds:,.0f}" if microseconds >= 10 else f"{microseconds:.1f}",
     ]
+
+
+def _by_lot(comparison: Comparison, name: str) -> str:
+    """A score of clusters by lot: it depends on how large they are, and so on the row; from the least to the most."""
+    values = [row.random[name] for row in comparison.rows if row.random]
+    return " to ".join(dict.fromkeys(map(three_digits, (min(values), max(values))))) if values else UNKNOWN
 
 
 def three_digits(value: float) -> str:

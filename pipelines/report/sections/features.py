@@ -10,8 +10,9 @@ import numpy as np
 from pipelines.clustering.saving import JSON_NAME
 from pipelines.clustering.scores import TITLES
 from pipelines.errors import UserError
-from pipelines.features.record import Comparison
-from pipelines.features.searching import FIGURE_NAME
+from pipelines.features.record import JSON_NAME as COMPARISON_NAME
+from pipelines.features.record import Comparison, is_command
+from pipelines.features.searching import FIGURE_NAME, Record, figure_name
 from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows, three_digits
 from pipelines.figures.filter_bank import draw_filter_bank
 from pipelines.report.blocks import Block, Remark, Section, Table, Text
@@ -28,9 +29,10 @@ _INTRO = (
     "last layer before the class scores."
 )
 _CLUSTER_KEYS = {
-    "images", "part", "vectors", "dimension", "clusters", "clusters_by", "trained_on", "methods", "figures", "what",
-    "data", "seed", "normalize",
+    "images", "part", "vectors", "dimension", "clusters", "clusters_by", "trained_on", "methods", "figures", "command",
 }  # fmt: skip
+# what values of another kind in a file lead to
+_WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _LOT = "dealt out by lot"
 # of several methods, whose table would be too wide with all of them
 _FEW_SCORES = ("ari", "nmi", "matched_purity", "silhouette")
@@ -65,12 +67,10 @@ def feature_commands(run: RunMaterial) -> list[str]:
         lines.append(shell(*comparison.command))
     found = _read_clusters(run)
     if found is not None:
-        methods = list(found["methods"])
-        words = ["cluster", str(found["what"]), "--data", str(found["data"]), "--split", str(found["part"])]
-        words += ["--method", methods[0] if len(methods) == 1 else "all", "--seed", str(found["seed"])]
-        words += ["--clusters", str(found["clusters"])] if found["clusters_by"] == "as asked for" else []
-        words += ["--normalize"] if found["normalize"] else []
-        lines.append(shell(*words))
+        lines.append(shell(*found["command"]))
+    record = Record.read(_folder(run, "search"))
+    if record is not None:
+        lines.append(shell(*record.command))
     return lines
 
 
@@ -81,10 +81,16 @@ def _read_clusters(run: RunMaterial) -> Mapping[str, Any] | None:
     try:
         content: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8", errors="surrogateescape")))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged; run scratchnet cluster again") from error
+        raise _damaged(path, "cluster") from error
     if missing := _CLUSTER_KEYS - content.keys():
         raise UserError(f"{path} is damaged, it lacks {min(missing)!r}; run scratchnet cluster again")
+    if not isinstance(content["methods"], dict) or not content["methods"] or not is_command(content["command"]):
+        raise _damaged(path, "cluster")
     return content
+
+
+def _damaged(path: Path, command: str) -> UserError:
+    return UserError(f"{path} is damaged; run scratchnet {command} again")
 
 
 def _folder(run: RunMaterial, name: str) -> Path:
@@ -115,6 +121,13 @@ def _comparison(run: RunMaterial) -> list[Block]:
     if found is None:
         said = "What this network's vectors are worth beside those of pixels, filters and HOG is measured by:"
         return [Remark(said, shell("compare-features", run.path))]
+    try:
+        return _compared(found)
+    except _WRONG as error:
+        raise _damaged(_folder(run, "features") / COMPARISON_NAME, "compare-features") from error
+
+
+def _compared(found: Comparison) -> list[Block]:
     rows = [[readable(cell) for cell in row] for row in table_rows(found)]
     words = [
         f"{row.name}: linear probe {row.linear.mean:.1%}, nearest neighbours {row.neighbours.mean:.1%}"
@@ -137,19 +150,30 @@ def _clusters(run: RunMaterial) -> list[Block]:
     if found is None:
         said = "Whether clusters of this network's vectors agree with the classes is measured by:"
         return [Remark(said, shell("cluster", run.path))]
-    return [*_scores(found), *_cluster_figures(_folder(run, "clusters"), found)]
+    folder = _folder(run, "clusters")
+    try:
+        return [*_scores(found), *_cluster_figures(folder, found)]
+    except _WRONG as error:
+        raise _damaged(folder / JSON_NAME, "cluster") from error
 
 
 def _scores(found: Mapping[str, Any]) -> list[Block]:
+    methods = list(found["methods"].values())
     said = (
         f"{found['images']:,} {found['part']} images were clustered by {found['vectors']}, {found['dimension']:,} "
-        f"numbers each, into {found['clusters']} clusters, {found['clusters_by']}; methods that need no number find "
-        "their own."
+        "numbers each"
     )
+    if found["clusters"] is None:
+        said += f"; {found['clusters_by']}."
+    else:
+        others = "; methods that need no number find their own" if len(methods) > 1 else ""
+        said += f", into {found['clusters']:,} clusters, {found['clusters_by']}{others}."
     blocks: list[Block] = [Text(readable(said))]
-    if found["trained_on"]:
+    if found["trained_on"] is None:
+        doubt = "It is not known which images the net was trained on: if these are among them, the scores are too good."
+        blocks.append(Remark(doubt))
+    elif found["trained_on"]:
         blocks.append(Remark(f"{found['trained_on']:,} of these images were trained on, so the scores are too good."))
-    methods = list(found["methods"].values())
     if len(methods) == 1:
         caption = f"Clusters by {methods[0]['title']} beside classes; ± is the standard deviation over the seeds."
         scores = methods[0]["scores"]
@@ -199,8 +223,12 @@ def _found(run: RunMaterial) -> list[Block]:
     path = _folder(run, "search") / FIGURE_NAME
     if not path.exists():
         return []
+    record = Record.read(path.parent)
+    by = ""
+    if record is not None:
+        by = f" of {record.images:,} by {readable(record.vectors)}, {figure_name(record.metric)}"
     caption = (
-        "Images that were looked for, in blue frames, and the images most like them by the network's vectors, the most "
-        "similar first. In green frames: the image itself, where it is among those that were looked through."
+        f"Images that were looked for, in blue frames, and the images most like them{by}, the most similar first. In "
+        "green frames: the image itself, where it is among those that were looked through."
     )
     return [embed_file(path, f"Found by search. {caption}", caption)]

@@ -6,17 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 from figures_checked import assert_nothing_is_cut_off
 from tiny import Command
 
+from pipelines.data.drawn import DrawnFaces
+from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
-from pipelines.features.contenders import open_contenders
+from pipelines.features.comparison import Images, Row, Spread, compare
+from pipelines.features.contenders import Contender, open_contenders
+from pipelines.features.division import DecodedImages, divide_images
 from pipelines.features.record import Comparison
 from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows
+from pipelines.features.vectors import PixelMaker, open_maker
 from pipelines.figures.features import draw_features
 from pipelines.run import Run
 
+IMAGES = {"training": 6, "choosing": 2, "evaluated": 5, "whole_training": 7}
 pytestmark = pytest.mark.usefixtures("at_once")
 
 
@@ -89,11 +96,10 @@ def test_without_a_run_nothing_trained_is_compared_and_the_way_to_it_is_told(
 def test_a_nets_own_images_are_confessed() -> None:
     def said(**changes: Any) -> str:
         about = {"split": "test", "of_run": True, "held_back": False, "model": "runs/x", **changes}
-        images = {"training": 6, "choosing": 2, "evaluated": 5, "whole_training": 7}
         return " ".join(
             described(
                 Comparison(
-                    data="d", size=(8, 8, 1), seed=0, classes=2, images=images, majority="a", majority_share=0.5,
+                    data="d", size=(8, 8, 1), seed=0, classes=2, images=IMAGES, majority="a", majority_share=0.5,
                     rows=[], command=[], **about,
                 )
             )
@@ -177,6 +183,46 @@ def test_mistakes_end_in_one_sentence_and_write_nothing(
         assert done.err.endswith("file is a file; choose another --out\n"), "before any work"
 
 
+@pytest.mark.parametrize("collapsed", ["pixels", "random"])
+def test_vectors_that_are_all_the_same_do_not_throw_the_others_away(collapsed: str, tmp_path: Path) -> None:
+    source = DrawnFaces(84, size=16)
+    division = divide_images(source, "test", None, most=40)
+    parts = (division.training, division.choosing, division.evaluated)
+    images = Images(*(DecodedImages(source, part, Preprocessing(16, 16, 1), "") for part in parts))
+    makers = {name: open_maker("pixels", size=(16, 16, 1)) for name in ("pixels", "hog")}
+
+    class Same(PixelMaker):
+        def __call__(self, images: np.ndarray) -> np.ndarray:
+            return np.ones((len(images), self.dimension), np.float32)
+
+    same = Same(Preprocessing(16, 16, 1))
+    broken = [same] if collapsed == "pixels" else [makers["pixels"], same, same]
+    rows = compare([Contender(collapsed, "broken", broken), Contender("hog", "sound", [makers["hog"]])], images, 0)
+    assert rows[0].clusters == rows[0].random == {}
+    assert "have the same vector" in str(rows[0].unclustered)
+    assert set(rows[1].clusters) == {"ari", "nmi", "purity"}
+    assert rows[1].unclustered is None
+    found = Comparison("d", "test", None, False, (16, 16, 1), 0, 7, IMAGES, "a", 0.5, rows, ["compare-features"])
+    found.write(tmp_path)
+    assert read(tmp_path).rows == rows
+    assert "The vectors of broken have no clusters: all 17 images have the same vector" in described(found)[2]
+    table = table_rows(found)
+    assert table[0][2:5] == ["\N{EN DASH}"] * 3
+    assert all(len(row) == len(HEADINGS) for row in table)
+    assert_nothing_is_cut_off(comparison_figure(found))
+
+
+def test_clusters_by_lot_are_told_of_all_rows() -> None:
+    def row(name: str, dealt: float) -> Row:
+        scores = dict.fromkeys(("ari", "nmi", "purity"), Spread(0.5, 0.1))
+        random = {"ari": -0.00001, "nmi": dealt, "purity": 2 * dealt}
+        return Row("x", name, 3, scores, random, Spread(0.5, None), [1.0], Spread(0.5, None), [1], 0.1)
+
+    rows = [row("a", 0.02), row("b", 0.01), row("c", 0.015)]
+    found = Comparison("d", "test", None, False, (8, 8, 1), 0, 2, IMAGES, "a", 0.5, rows, ["compare-features"])
+    assert table_rows(found)[3][:5] == ["by lot", "", "0.000", "0.010 to 0.020", "0.020 to 0.040"]
+
+
 def test_pixels_of_large_images_are_shrunk_so_that_they_fit_in_memory() -> None:
     contenders = {one.kind: one for one in open_contenders(None, (480, 640, 3), None, 0)}
     assert contenders["pixels"].makers[0].dimension == 36 * 48 * 3
@@ -188,6 +234,12 @@ def test_an_overwritten_run_takes_its_vectors_along(run: Path) -> None:
         (run / name).mkdir()
     Run(run).clear()
     assert not run.exists() or not list(run.glob("[fs]e*"))
+
+
+def test_a_seed_that_scikit_learn_does_not_take_is_refused(command: Command) -> None:
+    done = command("compare-features", "--data", "drawn:70:0", "--seed", 2**32)
+    assert done.status == 2
+    assert "2147483647" in done.err
 
 
 def test_no_word_of_the_figures_is_cut_off() -> None:

@@ -10,6 +10,7 @@ from pipelines.data.drawn import DrawnFaces
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.source import open_source
 from pipelines.errors import UserError
+from pipelines.features.command import results_folder
 from pipelines.features.division import DecodedImages, Division, data_of, divide_images
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run
@@ -85,9 +86,11 @@ def test_a_model_file_is_of_the_run_it_lies_in(trained: Path, tmp_path: Path) ->
         name, run = data_of(model, own)
         assert (name, run and run.folder) == (own, trained)
         assert data_of(model, "drawn:70:0") == ("drawn:70:0", None), "it may have been trained on these too"
+    assert results_folder(file, None, "features") == results_folder(trained, None, "features") == trained / "features"
     alone = tmp_path / file.name
     alone.write_bytes(file.read_bytes())
     assert data_of(alone, own) == (own, None)
+    assert results_folder(alone, None, "features") == Path("runs/features")
     assert data_of(None, own) == (own, None)
     for model in (alone, None):
         with pytest.raises(UserError, match="pass --data"):

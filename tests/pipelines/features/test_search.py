@@ -16,6 +16,7 @@ from tiny import Command
 from pipelines.data.sample import Sample, Source
 from pipelines.data.source import open_source
 from pipelines.errors import UserError
+from pipelines.features.contenders import default_layer
 from pipelines.features.search import Metric, Query, search
 from pipelines.features.searching import Record
 from pipelines.features.vectors import extract, open_maker
@@ -116,7 +117,7 @@ def test_the_query_itself_comes_first_and_is_shown_as_such(
     assert cv2.imread(str(run / "search" / "search.png")) is not None
     record = Record.read(run / "search")
     assert record is not None
-    assert record.vectors == f"{run} (flatten)"
+    assert record.vectors == f"{run} ({default_layer(run)})"
     assert record.images == 105
     words = ["search", str(run), "--query", str(query), "--data", str(Run(run).config()["data"]), "--count", "5"]
     assert record.command == [*words, "--metric", "cosine", "--seed", "0", "--out", str(run / "search")]
@@ -128,7 +129,14 @@ def test_a_model_file_looks_through_the_images_of_its_run_and_its_command_finds_
 ) -> None:
     options = ["--query", query, "--count", 4, "--split", "test", "--limit", 9, "--size", "16x16x1", "--seed", 3]
     first = command(
-        "search", trained / "model.safetensors", *options, "--layer", "flatten", "--out", tmp_path, "--json"
+        "search",
+        trained / "model.safetensors",
+        *options,
+        "--layer",
+        default_layer(trained),
+        "--out",
+        tmp_path,
+        "--json",
     )
     assert first.status == 0, first.err
     record = Record.read(tmp_path)
@@ -200,6 +208,12 @@ def test_mistakes_end_in_one_sentence_and_write_nothing(
         assert done.err.count("\n") == 1
         assert "Traceback" not in done.err
         assert not out.exists()
+
+
+def test_a_seed_that_scikit_learn_does_not_take_is_refused(command: Command, query: Path) -> None:
+    done = command("search", "pixels", "--query", query, "--data", "drawn:70:0", "--seed", 2**32)
+    assert done.status == 2
+    assert "2147483647" in done.err
 
 
 def test_no_word_of_the_figure_is_cut_off() -> None:

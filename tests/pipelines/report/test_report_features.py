@@ -11,6 +11,7 @@ from pages import Page
 from pipelines.errors import UserError
 from pipelines.features.comparison import Row, Spread
 from pipelines.features.record import Comparison
+from pipelines.features.searching import Record
 from pipelines.figures.saving import save_figure
 from pipelines.report.blocks import Commands, Section
 from pipelines.report.compose import write_report
@@ -21,8 +22,9 @@ from pipelines.report.sections.features import feature_commands, features_sectio
 pytestmark = pytest.mark.usefixtures("figures_unseen")
 
 CLUSTERS: dict[str, Any] = {
-    "images": 21, "part": "test", "vectors": "runs/x (flatten)", "what": "runs/x", "data": "some data", "seed": 4,
-    "dimension": 196, "clusters": 5, "clusters_by": "as asked for", "normalize": True, "trained_on": 0,
+    "images": 21, "part": "test", "vectors": "runs/x (flatten)",
+    "command": ["cluster", "runs/x", "--data", "some data"],
+    "dimension": 196, "clusters": 5, "clusters_by": "as asked for", "trained_on": 0,
     "figures": ["clusters_numbers.png"],
     "methods": {
         "kmeans": {
@@ -103,12 +105,16 @@ def test_the_whole_report_has_the_chapter_and_its_commands(runs: dict[str, Path]
 def test_clusters_stand_with_their_scores_by_lot_and_their_figures(runs: dict[str, Path]) -> None:
     write_clusters(runs["scratch"])
     page = page_of(runs["scratch"])
-    assert "21 test images were clustered by runs/x (flatten), 196 numbers each, into 5 clusters" in page.text
+    assert (
+        "21 test images were clustered by runs/x (flatten), 196 numbers each, into 5 clusters, as asked for. "
+        in page.text
+    )
     assert "ARI 0.321 ± 0.012 0.000" in page.text
     assert "NMI 0.400 0.050" in page.text
     assert "silhouette - -" in page.text
     assert sum("K-Means: " in alt for alt in pictures(page)) == 2, "those that are there, and none from elsewhere"
-    assert "--data 'some data' --split test --method kmeans --seed 4 --clusters 5 --normalize" in page.text
+    assert "scratchnet cluster runs/x --data 'some data'" in page.text
+    assert "trained on" not in page.text
 
 
 def test_several_methods_share_a_table_and_images_that_were_trained_on_are_confessed(runs: dict[str, Path]) -> None:
@@ -119,13 +125,31 @@ def test_several_methods_share_a_table_and_images_that_were_trained_on_are_confe
     assert "DBSCAN 5 0.321 ± 0.012 0.400" in page.text
     assert "3 of these images were trained on" in page.text
     assert "These figures are of K-Means; those of the other methods are in" in page.text
-    assert "--method all" in page.text
+    assert "as asked for; methods that need no number find their own." in page.text
+
+
+def test_a_method_that_finds_the_number_itself_is_said_to(runs: dict[str, Path]) -> None:
+    write_clusters(runs["scratch"], clusters=None, clusters_by="DBSCAN finds the number of clusters itself")
+    page = page_of(runs["scratch"])
+    assert "196 numbers each; DBSCAN finds the number of clusters itself." in page.text
+    assert "None" not in page.text
+
+
+def test_it_is_said_where_the_images_of_a_training_are_not_known(runs: dict[str, Path]) -> None:
+    write_clusters(runs["scratch"], trained_on=None)
+    assert "It is not known which images the net was trained on" in page_of(runs["scratch"]).text
 
 
 def test_what_a_search_found_is_shown(runs: dict[str, Path]) -> None:
     (runs["scratch"] / "search").mkdir()
     save_figure(Figure(figsize=(2, 2)), runs["scratch"] / "search" / "search.png")
-    assert any("Found by search" in alt for alt in pictures(page_of(runs["scratch"])))
+    page = page_of(runs["scratch"])
+    assert any("Found by search" in alt for alt in pictures(page))
+    assert "most like them, the most similar first" in page.text
+    Record("pixels", "cosine", 1234, ["search", "pixels", "--query", "my face.png"]).write(runs["scratch"] / "search")
+    page = page_of(runs["scratch"])
+    assert "most like them of 1,234 by pixels, cosine similarity, the most similar first" in page.text
+    assert "scratchnet search pixels --query 'my face.png'" in page.text
 
 
 def test_each_of_several_runs_has_its_part(runs: dict[str, Path]) -> None:
@@ -142,4 +166,31 @@ def test_damaged_findings_are_named(runs: dict[str, Path], name: str, content: s
     (runs["plain"] / name).mkdir()
     (runs["plain"] / name / f"{name}.json").write_text(content)
     with pytest.raises(UserError, match=rf"{name}\.json is damaged.*; run scratchnet .* again"):
+        features_section(gather([runs["plain"]]).examples)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"methods": []},
+        {"methods": {}},
+        {"methods": {"kmeans": 3}},
+        {"methods": {"kmeans": {**CLUSTERS["methods"]["kmeans"], "scores": {"ari": {"mean": "x"}}}}},
+        {"images": "x"},
+        {"command": None},
+        {"command": [1]},
+    ],
+)
+def test_clusters_of_another_kind_are_named(runs: dict[str, Path], changes: dict[str, object]) -> None:
+    write_clusters(runs["plain"], **changes)
+    with pytest.raises(UserError, match=r"clusters\.json is damaged; run scratchnet cluster again"):
+        features_section(gather([runs["plain"]]).examples)
+
+
+@pytest.mark.parametrize("changes", [{"rows": []}, {"classes": 0}, {"images": {}}, {"command": 3}, {"size": [1]}])
+def test_comparisons_of_another_kind_are_named(runs: dict[str, Path], changes: dict[str, object]) -> None:
+    write_comparison(runs["plain"])
+    path = runs["plain"] / "features" / "features.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(UserError, match=r"features\.json is damaged; run scratchnet compare-features again"):
         features_section(gather([runs["plain"]]).examples)
