@@ -95,7 +95,7 @@ def open_maker(
         normalize: divide each vector by its length.
         seed: of random filters, and of the projection of filters' results.
         engine: what computes: ours, or Keras on the twin.
-        filters: an .npy file with filters to take instead of the fixed ones, (height, width, channels, filters).
+        filters: an .npy file with filters to take instead of the fixed ones, (3, 3, depth, filters).
 
     Raises:
         UserError: there is no such thing, or an option does not fit it.
