@@ -12,6 +12,8 @@ from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.features.vectors import FloatBatch
 
+_EXPECTED = "expected an .npy file of shape (3, 3, depth, filters)"
+
 
 class FilterMaker:
     """Convolutions with fixed or random filters, then a random orthogonal projection; see `scratchnet.features`.
@@ -76,12 +78,15 @@ class FilterMaker:
         return tuple(f"filter {number}" for number in range(1, kernels.shape[3] + 1)), kernels
 
 
-def _read_filters(path: Path) -> NDArray[np.float32]:
+def _read_filters(path: Path) -> NDArray[Any]:
+    # of any numbers and any shape, which the extractor checks
     try:
-        return np.asarray(np.load(path, allow_pickle=False), np.float32)
+        found = np.load(path, allow_pickle=False)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, TypeError) as error:
-        raise UserError(
-            f"{path} holds no filters; expected an .npy file of (height, width, channels, filters)"
-        ) from error
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path} holds no filters; {_EXPECTED}") from error
+    if not isinstance(found, np.ndarray):
+        found.close()  # an archive of several arrays
+        raise UserError(f"{path} holds no filters; {_EXPECTED}")
+    return found

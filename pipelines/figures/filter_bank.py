@@ -1,4 +1,4 @@
-"""The fixed filters of a feature extractor, and what each of them answers to in some images."""
+"""The first filters of a feature extractor, and what each of them answers to in some images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,31 +20,39 @@ TEXT = 8.0
 TITLE = 10.0
 MARGIN = 0.12
 MOST_IMAGES = 6
-FULL_COLOUR = 0.995  # of a filter's answers are weaker than the fullest colour
+FULL_COLOUR = 0.995  # of a filter's answers within the pictures are weaker than the fullest colour
 BLOCKS = 2  # filters stand in two columns
 
 
 def draw_filter_bank(
-    names: Sequence[str], kernels: FloatArray, images: NDArray[np.uint8], title: str = "The fixed filters"
+    names: Sequence[str], kernels: FloatArray, images: NDArray[np.uint8], title: str = "The first filters"
 ) -> Figure:
     """Draw each filter, and behind it what it makes of some images before the ReLU.
 
     Weights and answers are blue below zero and red above; white is zero. Each filter and each row of answers has a
-    scale of its own, so rows show where a filter answers, not how much more than another.
+    scale of its own, so rows show where a filter answers, not how much more than another; the outermost pixels, where
+    it also sees the zeros around an image, have no say in it. Answers are those of the network, to all channels. Of
+    weights over several channels, the mean is drawn, and the title says so.
 
     Args:
         names: of the filters.
-        kernels: (3, 3, channels, filters); the mean over the channels is drawn.
+        kernels: (3, 3, channels, filters).
         images: (n, height, width, 1 or 3), of which the first six are shown.
         title: above everything.
 
     Raises:
-        ValueError: there are no images, or as many names as filters are missing.
+        ValueError: there are no images, or other numbers of names or channels than the filters have.
     """
     if len(names) != kernels.shape[3] or not len(images):
         raise ValueError(f"got {len(names)} names for {kernels.shape[3]} filters, and {len(images)} images")
+    if images.shape[3] != kernels.shape[2]:
+        raise ValueError(f"channels of filters and images differ: {kernels.shape[2]} and {images.shape[3]}")
+    if kernels.shape[2] > 1:
+        title += f" (weights: the mean over {kernels.shape[2]} channels)"
     shown = images[:MOST_IMAGES]
     answers = _answers(shown, kernels)
+    # answers to the step from the picture to the zeros around it would outshine all others
+    inner = answers[:, 1:-1, 1:-1] if min(answers.shape[1:3]) > 2 else answers
     rows = -(-len(names) // BLOCKS)
     label = max(text_width(name, TEXT) for name in names) + 0.15
     aspect = shown.shape[1] / shown.shape[2]
@@ -70,7 +78,7 @@ def draw_filter_bank(
             axes.spines[:].set_visible(False)
             show_image(axes, image)
         for row, f in enumerate(range(column * rows, min(len(names), (column + 1) * rows)), 1):
-            limit = float(np.quantile(np.abs(answers[..., f]), FULL_COLOUR)) or 1.0
+            limit = float(np.quantile(np.abs(inner[..., f]), FULL_COLOUR)) or 1.0
             axes = place(left + label, row, TILE, TILE)
             axes.text(-0.12, 0.5, names[f], ha="right", va="center", fontsize=TEXT, transform=axes.transAxes)
             _tile(axes, kernels[..., f].mean(axis=2))
@@ -82,11 +90,10 @@ def draw_filter_bank(
 
 
 def _answers(images: NDArray[np.uint8], kernels: FloatArray) -> FloatArray:
-    """What filters make of the images' mean channel, (n, height, width, filters); edges are repeated outward."""
-    grey = images.mean(axis=3, dtype=np.float64) / 255
-    padded = np.pad(grey, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    """The first convolution before its ReLU, (n, height, width, filters), of pixels from 0 to 1 with zeros around."""
+    padded = np.pad(images / 255, ((0, 0), (1, 1), (1, 1), (0, 0)))
     patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-    result: FloatArray = np.einsum("nijab,abf->nijf", patches, kernels.sum(axis=2).astype(np.float64))
+    result: FloatArray = np.einsum("nijcab,abcf->nijf", patches, kernels.astype(np.float64), optimize=True)
     return result
 
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -156,8 +157,11 @@ class ScratchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             absent = value is None and name == "patience"
             if not absent and (not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1):
                 raise ValueError(f"{name} must be a positive int, got {value!r}")
-        if not 0 <= self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction must be at least 0 and below 1, got {self.validation_fraction!r}")
+        fraction = self.validation_fraction
+        if not isinstance(fraction, Real) or not 0 <= fraction < 1:
+            raise ValueError(f"validation_fraction must be at least 0 and below 1, got {fraction!r}")
+        if self.build is not None and not callable(self.build):
+            raise ValueError(f"build must be a function of (input_shape, classes), or None, got {self.build!r}")
         if self.patience is not None and not self.validation_fraction:
             raise ValueError("patience needs a validation_fraction above 0 to look at")
 

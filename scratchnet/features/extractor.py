@@ -161,9 +161,9 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             yield rows[start : start + self.batch_size]
 
     def _check_parameters(self) -> None:
-        if self.pool not in POOLS:
+        if not isinstance(self.pool, str) or self.pool not in POOLS:
             raise ValueError(f"pool must be {' or '.join(POOLS)}, got {self.pool!r}")
-        if self.projection not in PROJECTIONS:
+        if not isinstance(self.projection, str | None) or self.projection not in PROJECTIONS:
             raise ValueError(f'projection must be "orthogonal", "pca" or None, got {self.projection!r}')
         for name, least in (("dimension", 1), ("batch_size", 1), ("seed", 0)):
             value = getattr(self, name)
@@ -174,13 +174,11 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if self.pool_size is None:
             return pool_sizes(shape)
         given = self.pool_size
-        windows = [tuple(pair) if isinstance(pair, list | tuple) else (pair, pair) for pair in given] if isinstance(
-            given, list | tuple
-        ) else []  # fmt: skip
-        sides = [side for window in windows for side in window]
-        if len(windows) != STAGES or len(sides) != 2 * STAGES or not all(
-            isinstance(side, int | np.integer) and side >= 1 for side in sides
-        ):  # fmt: skip
+        windows = [_window(window) for window in given] if isinstance(given, list | tuple) else []
+        if len(windows) != STAGES or not all(
+            len(window) == 2 and all(isinstance(side, int | np.integer) and side >= 1 for side in window)
+            for window in windows
+        ):
             raise ValueError(f"pool_size must hold {STAGES} windows, each a positive int or two of them, got {given!r}")
         for axis, name in enumerate(("height", "width")):
             if shape[axis] < math.prod(window[axis] for window in windows):
@@ -213,3 +211,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # vectors are float32
         return tags
+
+
+def _window(given: Any) -> tuple[Any, ...]:
+    return tuple(given) if isinstance(given, list | tuple) else (given, given)

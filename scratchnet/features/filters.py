@@ -17,6 +17,8 @@ DEPTH = 3  # maps that a filter of a later stage looks at
 GABOR_DEVIATION = 1.0  # of the bell around a Gabor filter's waves, in pixels
 GABOR_WAVELENGTH = 3.0  # in pixels
 GABOR_ORIENTATIONS = 6
+# of one's own in a stage: the next stage's kernel has room for each filter over each map, 36 bytes
+MOST_FILTERS = 1024
 
 _Pixels = Sequence[Sequence[float]]
 
@@ -135,8 +137,8 @@ def stage_kernels(filters: Any, channels: int, stages: int, seed: int) -> list[F
     """The kernel of each stage's convolution.
 
     Args:
-        filters: "fixed", "random", filters of one's own (3, 3, depth, filters) for all stages, or a list of such
-            arrays, one per stage.
+        filters: "fixed", "random", at most 1,024 filters of one's own (3, 3, depth, filters) for all stages, or a list
+            of such arrays, one per stage.
         channels: of the images.
         stages: how many there are.
         seed: of random filters.
@@ -172,11 +174,19 @@ def _own_filters(filters: Any, stages: int) -> Sequence[FloatArray | None]:
 
 
 def _checked(array: Any, name: str) -> FloatArray:
-    kernels = np.asarray(array)
-    shaped = kernels.ndim == 4 and kernels.shape[:2] == (SIZE, SIZE) and kernels.size
-    if not shaped or kernels.dtype.kind not in "biuf" or not np.isfinite(kernels).all():
+    try:
+        given = np.asarray(array)
+    except ValueError as error:  # rows of unequal lengths
+        raise ValueError(f"{name} must be an array of shape (3, 3, depth, filters): {error}") from error
+    shaped = given.ndim == 4 and given.shape[:2] == (SIZE, SIZE) and given.size
+    if not shaped or given.dtype.kind not in "biuf":
         raise ValueError(
-            f"{name} must be finite numbers of shape (3, 3, depth, filters), got {kernels.dtype} of shape "
-            f"{kernels.shape}"
+            f"{name} must be real numbers of shape (3, 3, depth, filters), got {given.dtype} of shape {given.shape}"
         )
-    return kernels.astype(np.float32)
+    if given.shape[3] > MOST_FILTERS:
+        raise ValueError(f"{name} must hold at most {MOST_FILTERS:,} filters, got {given.shape[3]:,}; leave some out")
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
+        kernels = given.astype(np.float32)
+    if not np.isfinite(kernels).all():
+        raise ValueError(f"{name} must hold finite numbers that float32 can hold, got NaN, infinity or larger ones")
+    return kernels

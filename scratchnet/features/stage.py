@@ -45,7 +45,8 @@ class _Work(NamedTuple):
 class Stage:
     """One stage for good: `pool(relu(x * kernel))`, padded as `same`.
 
-    Results are the same bits for any number of threads, and for a batch of any size.
+    Results are the same bits for any number of threads, and for a batch of any size. NaN spreads as in a convolution,
+    except that a filter does not look at maps for which all its weights are zero.
 
     Args:
         kernel: float32 (3, 3, maps below, filters).
@@ -57,7 +58,7 @@ class Stage:
         self.filters = kernel.shape[3]
         self.pool = pool
         self.average = average
-        self._work = _divide(kernel)
+        self._work = _divide(kernel, pools=pool != (1, 1))
 
     def __call__(self, x: FloatArray, planar: bool, result_planar: bool) -> FloatArray:
         """The maps of some images.
@@ -87,18 +88,18 @@ class Stage:
         return y
 
 
-def _divide(kernel: FloatArray) -> _Work:
-    """Filters by the planes that they look at."""
+def _divide(kernel: FloatArray, pools: bool) -> _Work:
+    """Filters by the planes that they look at; `pools` says whether a pooling window is larger than a pixel."""
     planes: dict[Shape, list[tuple[int, FloatArray]]] = {}
     for f in range(kernel.shape[3]):
         seen = tuple(c for c in range(kernel.shape[2]) if kernel[:, :, c, f].any()) or (0,)
         alike = all(np.array_equal(kernel[:, :, c, f], kernel[:, :, seen[0], f]) for c in seen)
         for group in [seen] if alike else [(c,) for c in seen]:
             planes.setdefault(group, []).append((f, kernel[:, :, group[0], f]))
-    return _ordered(planes)
+    return _ordered(planes, pools)
 
 
-def _ordered(planes: dict[Shape, list[tuple[int, FloatArray]]]) -> _Work:
+def _ordered(planes: dict[Shape, list[tuple[int, FloatArray]]], pools: bool) -> _Work:
     groups = list(planes)
     members = np.zeros((len(groups), max(map(len, groups))), np.int64)
     for p, group in enumerate(groups):
@@ -107,9 +108,10 @@ def _ordered(planes: dict[Shape, list[tuple[int, FloatArray]]]) -> _Work:
     numbers = [f for f, _ in entries]
     weights = np.array([_weights_of_parts(mask) for _, mask in entries])
     steps = [
-        # a filter that looks at several planes adds up until its last
+        # A filter that looks at several planes adds up until its last. Odd parts leave the centre out, whose NaN is
+        # seen through a neighbour in the same pooling window, or else through even parts of no weight.
         ADD * (f in numbers[:n]) | LAST * (f not in numbers[n + 1 :])
-        | EVEN * bool(weights[n, :FIRST_ODD].any()) | ODD * bool(weights[n, FIRST_ODD:].any())
+        | EVEN * (not pools or bool(weights[n, :FIRST_ODD].any())) | ODD * bool(weights[n, FIRST_ODD:].any())
         for n, f in enumerate(numbers)
     ]  # fmt: skip
     return _Work(

@@ -3,6 +3,7 @@
 See `scratchnet.features.stage`, which lays out what the loops take.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,6 +40,13 @@ def _parts(simd: Vectors, lines: Any, starts: Sequence[Any], column: Any) -> lis
         own |= {f"d{h}": b.fsub(below[h], above[h]) for h in "ced"}
         parts.append(own)
     return parts
+
+
+def _highest(simd: Vectors, best: Any, values: Sequence[Any]) -> Any:
+    """The largest of `best` and one or two values, NaN where any of them is NaN."""
+    b = simd.builder
+    high = simd.at_least(best, simd.at_least(values[0], values[-1]))  # loses NaN of the values, but not of `best`
+    return b.select(b.fcmp_unordered("uno", values[0], values[-1]), simd.constant(math.nan), high)
 
 
 def _filter_rows(rows: int) -> Any:
@@ -113,9 +121,7 @@ def _filter_rows(rows: int) -> Any:
                                         total = b.fadd(total, simd.at_least(value, zero))
                                     simd.store(total, pooled, place)
                                 with maximum:
-                                    for value in values:
-                                        best = simd.at_least(value, best)
-                                    simd.store(best, pooled, place)
+                                    simd.store(_highest(simd, best, values), pooled, place)
                         with otherwise:
                             for line, value in enumerate(values):
                                 simd.store(value, sums, place_in_sums(line))
@@ -158,6 +164,12 @@ def _load_plane(x, start, pixel_step, map_step, members, count, line):
 
 
 @kernel
+def _larger(a, b):
+    """The maximum, NaN where either is NaN."""
+    return a if (a > b) | (a != a) else b
+
+
+@kernel
 def _halve(line, halved, average):
     """The maximum, or the sum, of each two neighbours."""
     if average:
@@ -165,8 +177,7 @@ def _halve(line, halved, average):
             halved[j] = line[UNSIGNED(2) * UNSIGNED(j)] + line[UNSIGNED(2) * UNSIGNED(j) + UNSIGNED(1)]
     else:
         for j in range(halved.size):
-            a, b = line[UNSIGNED(2) * UNSIGNED(j)], line[UNSIGNED(2) * UNSIGNED(j) + UNSIGNED(1)]
-            halved[j] = a if a > b else b
+            halved[j] = _larger(line[UNSIGNED(2) * UNSIGNED(j)], line[UNSIGNED(2) * UNSIGNED(j) + UNSIGNED(1)])
 
 
 @kernel
@@ -185,7 +196,7 @@ def _store_row(line, step, factor, average, scratch, y, at, y_pixel, count):
             value = line[j * step]
             for k in range(1, step):
                 other = line[j * step + k]
-                value = value + other if average else max(value, other)
+                value = value + other if average else _larger(value, other)
             target[j] = value
         line = target
     if y_pixel == 1:

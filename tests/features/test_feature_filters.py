@@ -73,10 +73,15 @@ def test_random_filters_have_the_norms_of_the_fixed_ones_and_depend_on_seed_and_
         ("sobel", 'must be "fixed", "random", an array or a list of arrays, got \'sobel\''),
         (np.ones((3, 3, 16)), r"shape \(3, 3, depth, filters\), got float64 of shape \(3, 3, 16\)"),
         ([np.ones((3, 3, 1, 2))], "an array for each of the 3 stages, got 1"),
-        (np.full((3, 3, 1, 2), np.nan), "must be finite numbers"),
+        (np.full((3, 3, 1, 2), np.nan), "filters must hold finite numbers that float32 can hold"),
+        (np.full((3, 3, 1, 2), -1e39), "filters must hold finite numbers that float32 can hold"),
+        (np.full((3, 3, 1, 2), 1j), "must be real numbers of shape .*, got complex128"),
+        ([[1.0], [1.0, 2.0], [3.0]], r"filters\[0\] must be"),
+        (np.broadcast_to(np.ones((3, 3, 1, 1)), (3, 3, 1, 1025)), "at most 1,024 filters, got 1,025; leave some out"),
         ([np.ones((3, 3, 1, 2))] * 2 + [np.ones((5, 5, 1, 2))], r"filters\[2\] must be"),
+        ([np.ones((3, 3, 1, 2)), [[1.0], [1.0, 2.0]], np.ones((3, 3, 1, 2))], r"filters\[1\] must be an array of"),
     ],
-    ids=["word", "axes", "stages", "NaN", "size"],
+    ids=["word", "axes", "stages", "NaN", "float64", "complex", "rows", "many", "size", "ragged"],
 )
 def test_other_filters_are_refused_by_name(filters: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scratchnet.features import FeatureExtractor
 from scratchnet.features.filters import filter_bank, over_maps
+from scratchnet.features.network import maps_network
 from scratchnet.features.stage import Stage
 
 
@@ -60,6 +62,7 @@ def test_a_stage_is_what_plain_loops_compute(
         stage(x, planar=False, result_planar=False),
         stage(x, planar=False, result_planar=True).transpose(0, 2, 3, 1),
         stage(planes, planar=True, result_planar=False),
+        stage(planes, planar=True, result_planar=True).transpose(0, 2, 3, 1),
     ):
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
@@ -79,6 +82,31 @@ def test_bytes_count_from_zero_to_one() -> None:
     np.testing.assert_allclose(stage(images, False, False), stage(floats, False, False), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["max", "average"])
+@pytest.mark.parametrize("pool", [(1, 1), (1, 2), (3, 1), (2, 2), (4, 4), (3, 5), (2, 12)])
+def test_nan_in_any_place_of_a_window_is_seen_as_by_the_network(pool: tuple[int, int], kind: str) -> None:
+    kernel, rows, columns = filter_bank(3).kernels, min(pool[0] + 1, 4), pool[1] + 1
+    network, stage = maps_network((12, 40, 3), [kernel], kind, [pool]), Stage(kernel, pool, kind == "average")
+    top, left = 12 // pool[0] // 2 * pool[0], 40 // pool[1] // 2 * pool[1]
+    places = [(0, 0), (top, left), *((top + i, left + j) for i in range(-1, rows) for j in range(-1, columns))]
+    x = np.random.default_rng(5).random((len(places), 12, 40, 3), np.float32)
+    for image, (i, j) in zip(x, places, strict=True):
+        image[i, j, 1] = np.nan if (i + j) % 2 else -np.nan
+    result = stage(x, False, False).reshape(len(x), -1)
+    assert np.isnan(result).any(axis=1).all()
+    np.testing.assert_allclose(result, network.predict(x), atol=1e-6)
+
+
+def test_nan_reaches_the_vectors_of_wide_images() -> None:
+    images = np.random.default_rng(6).random((3, 100, 128, 1), np.float32)
+    images[1, 49, 65] = np.nan  # the second row and column of a window of four
+    extractor = FeatureExtractor(input_shape=images.shape[1:], dimension=8).fit()
+    vectors = next(extractor.transform_batches([images]))
+    np.testing.assert_allclose(vectors, extractor.model_.predict(images), atol=1e-5)
+    assert np.isnan(vectors[1]).all()
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="Numba has one thread here: there is nothing to compare")
 def test_neither_threads_nor_the_batch_change_a_bit() -> None:
     stage = Stage(filter_bank(3).kernels, (4, 4), False)
     x = np.random.default_rng(4).random((3, 80, 90, 3), np.float32)

@@ -133,8 +133,18 @@ def test_filters_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"filters of .*flat\.npy cannot be used"):
         open_maker("fixed", filters=tmp_path / "flat.npy")
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
-    with pytest.raises(UserError, match="holds no filters"):
-        open_maker("fixed", filters=tmp_path / "objects.npy")
+    np.savez(tmp_path / "several.npy.npz", np.ones((3, 3, 1, 2)))
+    for name in ("objects.npy", "several.npy.npz"):
+        with pytest.raises(
+            UserError, match=r"holds no filters; expected an \.npy file of shape \(3, 3, depth, filters\)"
+        ):
+            open_maker("fixed", filters=tmp_path / name)
+    np.save(tmp_path / "complex.npy", np.full((3, 3, 1, 2), 1j))
+    with pytest.raises(UserError, match=r"must be real numbers of .*, got complex128"):
+        open_maker("fixed", filters=tmp_path / "complex.npy")
+    np.save(tmp_path / "large.npy", np.full((3, 3, 1, 2), 1e39))
+    with pytest.raises(UserError, match="must hold finite numbers that float32 can hold"):
+        open_maker("fixed", filters=tmp_path / "large.npy")
 
 
 class SlowAtFirst:
