@@ -19,6 +19,7 @@ USUAL_SCORE = {HAAR: 54.5, YUNET: 0.8}
 SEARCHED = 32
 # faces a little too small are found as well, so that they can be counted as too small
 SMALLER = 0.75
+SMALLEST_FRAME = 64  # pixels of either side that YuNet is shown
 # the side of a face when the profile cascade looks at it, and how far around it may look
 PROFILE, AROUND = 48, 0.9
 # at this score of the profile cascade a face is taken to be seen from the side altogether
@@ -135,6 +136,9 @@ class YuNetDetector:
     def find(self, pixels: NDArray[np.uint8], least: int) -> list[Face]:
         """See `Detector`."""
         small, scale = _shrink(pixels, least)
+        # of a frame that fits into 32x32 pixels, OpenCV reads memory that nobody has written
+        below, beside = (max(0, SMALLEST_FRAME - side) for side in small.shape[:2])
+        small = cv2.copyMakeBorder(small, 0, below, 0, beside, cv2.BORDER_CONSTANT)
         self._network.setInputSize((small.shape[1], small.shape[0]))
         found = self._network.detect(small)[1]
         faces = []

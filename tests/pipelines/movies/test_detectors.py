@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from processes import run_python
 
 from pipelines.errors import UserError
 from pipelines.movies import yunet_model as fetching
@@ -47,6 +48,24 @@ def test_each_face_of_a_frame_is_found_where_it_is_from_left_to_right(
 def test_nothing_is_found_where_there_is_no_face(detector: Detector, drawn: list[NDArray[np.uint8]]) -> None:
     assert detector.find(drawn[2 * SCENE_FRAMES + 5], 60) == []
     assert detector.find(np.zeros((20, 30, 3), np.uint8), 60) == []
+
+
+def test_tiny_frames_do_not_show_the_detector_memory_that_nobody_has_written(shared_data: Path) -> None:
+    path = shared_data.parent / "models" / fetching.NAME
+    if not path.is_file():
+        pytest.skip(f"YuNet's model is not at {path}")
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from pipelines.movies.detectors import YuNetDetector
+detector = YuNetDetector(Path(sys.argv[1]).read_bytes())
+for height, width in ((1, 1), (20, 30), (32, 32), (20, 40)) * 3:
+    detector.find(np.zeros((200, 300, 3), np.uint8), 60)
+    print(detector.find(np.zeros((height, width, 3), np.uint8), 60))
+"""
+    # glibc fills memory with a pattern before it hands it out, with which OpenCV found faces of infinite size
+    assert run_python(code, str(path), MALLOC_PERTURB_="165") == (0, "[]\n" * 12, "")
 
 
 def test_boxes_are_in_pixels_of_the_frame_whatever_its_size(detector: Detector, drawn: list[NDArray[np.uint8]]) -> None:
