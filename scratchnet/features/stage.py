@@ -1,13 +1,15 @@
 """A stage of a feature extractor in one pass over the image: convolution, ReLU and pooling.
 
 The engine's convolution is made for many channels, and lets filters fill its vectors. A stage of an extractor has few
-maps and few filters, most of whose weights are zero; so here pixels fill the vectors. What is around as many pixels as
-fill a vector stays in registers while all filters pass over it; results go into the running maximum, or sum, of their
-pooling window. A filter that is the same over several maps looks at their sum: that is one plane instead of three.
+maps and few filters, most of whose weights are zero; so here pixels fill the vectors. All filters pass over a few
+hundred pixels while these are in the first-level cache; results go into the running maximum, or sum, of their pooling
+window. A filter that is the same over several maps looks at their sum: that is one plane instead of three.
 
 Of a row (a, b, c) of three pixels, a filter needs b, a + c and c - a alone, and likewise down the columns. These nine
 parts are computed once for all filters. A filter that looks the same when it is turned around by 180 degrees needs five
-of them, and one that changes its sign four: see PARTS.
+of them, and one that changes its sign four: see PARTS. Most need fewer, and one and its mirror image share what they
+need: see KINDS. Numbers that could become infinite or NaN, and filters that look at several planes with different
+weights, take a longer way.
 """
 
 from typing import NamedTuple
@@ -16,10 +18,12 @@ import numpy as np
 
 from scratchnet.arrays import FloatArray, IntArray, Shape
 from scratchnet.kernels import buffers
-from scratchnet.kernels.filter_stage import ADD, EVEN, FIRST_ODD, LAST, ODD, PARTS, run_stage
+from scratchnet.kernels.filter_rows import ADD, EVEN, FIRST_ODD, KINDS, LAST, ODD, PARTS
+from scratchnet.kernels.filter_stage import run_stage
 
 BAND = 8  # pooled rows per task: more mean fewer rows that two tasks read, fewer more work for many threads
 NEGLIGIBLE = 1e-7  # of a filter's largest weight: rounding of what should be zero
+SAFE = 1e38  # float32 holds up to 3.4e38; a part is the sum of up to four numbers
 
 
 class _Work(NamedTuple):
@@ -29,17 +33,22 @@ class _Work(NamedTuple):
         members: (planes, most), the maps that a plane is the sum of.
         counts: (planes,), how many they are.
         first: (planes + 1,), where a plane's entries in the other arrays begin.
+        kinds: (planes, kinds + 1), where those of each of KINDS begin, if all filters are of these.
         filters: which filter it is.
         steps: what is done for it: ADD, LAST, EVEN and ODD, as bits.
         weights: nine numbers for each, in the order of PARTS, float32.
+        bound: numbers below it lead to finite results, and need no more than `filter_ordinary_rows`; 0 if some filter
+            does.
     """
 
     members: IntArray
     counts: IntArray
     first: IntArray
+    kinds: IntArray
     filters: IntArray
     steps: IntArray
     weights: FloatArray
+    bound: np.float32
 
 
 class Stage:
@@ -104,9 +113,14 @@ def _ordered(planes: dict[Shape, list[tuple[int, FloatArray]]], pools: bool) -> 
     members = np.zeros((len(groups), max(map(len, groups))), np.int64)
     for p, group in enumerate(groups):
         members[p, : len(group)] = group
-    entries = [entry for group in groups for entry in planes[group]]
-    numbers = [f for f, _ in entries]
-    weights = np.array([_weights_of_parts(mask) for _, mask in entries])
+    first = np.cumsum([0, *(len(planes[group]) for group in groups)])
+    kinds = np.zeros((len(groups), len(KINDS) + 1), np.int64)
+    entries: list[tuple[int, FloatArray]] = []
+    for p, group in enumerate(groups):
+        by_kind = _by_kind([(f, _weights_of_parts(mask)) for f, mask in planes[group]])
+        kinds[p] = first[p] + np.cumsum([0, *map(len, by_kind[: len(KINDS)])])
+        entries += [entry for alike in by_kind for entry in alike]
+    numbers, weights = [f for f, _ in entries], np.array([own for _, own in entries])
     steps = [
         # A filter that looks at several planes adds up until its last. Odd parts leave the centre out, whose NaN is
         # seen through a neighbour in the same pooling window, or else through even parts of no weight.
@@ -114,14 +128,36 @@ def _ordered(planes: dict[Shape, list[tuple[int, FloatArray]]], pools: bool) -> 
         | EVEN * (not pools or bool(weights[n, :FIRST_ODD].any())) | ODD * bool(weights[n, FIRST_ODD:].any())
         for n, f in enumerate(numbers)
     ]  # fmt: skip
+    ordinary = (kinds[:, -1] == first[1:]).all() and len(set(numbers)) == len(numbers)
     return _Work(
         members,
         np.array([len(group) for group in groups]),
-        np.cumsum([0, *(len(planes[group]) for group in groups)]),
+        first,
+        kinds,
         np.array(numbers),
         np.array(steps),
         weights.astype(np.float32).reshape(-1),
+        np.float32(SAFE / max(1, 4 * np.abs(weights).sum(axis=1).max()) if ordinary else 0),
     )
+
+
+def _by_kind(entries: list[tuple[int, FloatArray]]) -> list[list[tuple[int, FloatArray]]]:
+    """Filters of a plane with their weights of PARTS, for each of KINDS, and last those that are of none."""
+    found: list[list[tuple[int, FloatArray]]] = [[] for _ in range(len(KINDS) + 1)]
+    rest = list(entries)
+    while rest:
+        entry = rest.pop(0)
+        needed = {name for name, weight in zip(PARTS, entry[1], strict=True) if weight}
+        kind = next((k for k, (names, others) in enumerate(KINDS) if not others and needed <= set(names)), len(KINDS))
+        found[kind].append(entry)
+        for k, (names, others) in enumerate(KINDS):
+            mirrored = entry[1] * [-1 if name in others else 1 for name in PARTS]
+            twin = next((n for n, (_, own) in enumerate(rest) if np.allclose(own, mirrored, 0, NEGLIGIBLE)), None)
+            if others and kind < len(KINDS) and set(names + others) == set(KINDS[kind][0]) and twin is not None:
+                found[kind].pop()
+                found[k] += [entry, rest.pop(twin)]
+                break
+    return found
 
 
 def _weights_of_parts(mask: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from scratchnet.features import FeatureExtractor
 from scratchnet.features.filters import filter_bank, over_maps
 from scratchnet.features.network import maps_network
 from scratchnet.features.stage import Stage
+from scratchnet.kernels.filter_rows import KINDS
 
 
 def plainly(x: np.ndarray, kernel: np.ndarray, pool: tuple[int, int], average: bool) -> np.ndarray:
@@ -29,23 +30,38 @@ def plainly(x: np.ndarray, kernel: np.ndarray, pool: tuple[int, int], average: b
     return y
 
 
+def few_parts(mask: np.ndarray) -> np.ndarray:
+    """The same weight for the four neighbours, none for the corners."""
+    return np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]) * mask[0, 0] + np.diag([0, 1, 0]) * mask[1, 1]
+
+
+MASKS = {
+    "alike": lambda mask: mask,
+    "some": lambda mask: mask,
+    "even": lambda mask: mask + mask[::-1, ::-1],
+    "odd": lambda mask: mask - mask[::-1, ::-1],
+    "even both ways": lambda mask: mask + mask[::-1] + mask[:, ::-1] + mask[::-1, ::-1],
+    "slope": lambda mask: mask + mask[::-1] - mask[:, ::-1] - mask[::-1, ::-1],
+    "slope down": lambda mask: mask - mask[::-1] + mask[:, ::-1] - mask[::-1, ::-1],
+    "few": few_parts,
+    "zero": lambda mask: mask * 0,
+}
+
+
 @st.composite
-def kernels(draw: st.DrawFn, maps: int) -> np.ndarray:
-    """Filters of every kind: dense, the same over maps, over some maps only, even, odd, nothing but zeros."""
+def kernels(draw: st.DrawFn, maps: int, kinds: tuple[str, ...] = ("dense", *MASKS)) -> np.ndarray:
+    """Filters of every kind: dense, the same over maps, over some maps only, even, odd, mirrored, nothing but zeros."""
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     columns = []
-    for kind in draw(
-        st.lists(st.sampled_from(["dense", "alike", "some", "even", "odd", "zero"]), min_size=1, max_size=5)
-    ):
-        mask = rng.standard_normal((3, 3))
-        mask = {"even": mask + mask[::-1, ::-1], "odd": mask - mask[::-1, ::-1], "zero": mask * 0}.get(kind, mask)
+    for kind, mirrored in draw(st.lists(st.tuples(st.sampled_from(kinds), st.booleans()), min_size=1, max_size=6)):
+        mask = MASKS.get(kind, MASKS["alike"])(rng.standard_normal((3, 3)))
         column = np.repeat(mask[:, :, None], maps, axis=2)
         if kind == "dense":
             column = rng.standard_normal((3, 3, maps))
         elif kind == "some":
             column = column * rng.integers(0, 3, maps)
-        columns.append(column)
-    return np.stack(columns, axis=-1).astype(np.float32)
+        columns += [column, column[:, ::-1]] if mirrored else [column]
+    return np.stack([columns[n] for n in rng.permutation(len(columns))], axis=-1).astype(np.float32)
 
 
 @given(st.data(), st.integers(1, 4), st.integers(1, 4), st.integers(1, 6), st.booleans())
@@ -65,6 +81,50 @@ def test_a_stage_is_what_plain_loops_compute(
         stage(planes, planar=True, result_planar=True).transpose(0, 2, 3, 1),
     ):
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+
+
+@given(
+    st.data(), st.sampled_from([(1, 2), (2, 2), (3, 3), (4, 4), (8, 8)]), st.booleans(),
+    kernels(1, ("even", "odd", "even both ways", "slope", "slope down", "few", "zero")),
+)  # fmt: skip
+@settings(max_examples=40)
+def test_ordinary_numbers_take_a_shorter_way_to_the_same_result(
+    data: st.DataObject, pool: tuple[int, int], average: bool, kernel: np.ndarray
+) -> None:
+    height, width = data.draw(st.tuples(st.integers(pool[0], 40), st.integers(pool[1], 150)))
+    x = np.random.default_rng(7).standard_normal((1, height, width, 1)).astype(np.float32)
+    stage = Stage(kernel, pool, average)
+    assert stage._work.bound > 1e30
+    shorter = stage(x, planar=False, result_planar=False)
+    stage._work = stage._work._replace(bound=np.float32(0))
+    longer = stage(x, planar=False, result_planar=False)
+    np.testing.assert_allclose(shorter, longer, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(shorter, plainly(x, kernel, pool, average), rtol=1e-4, atol=1e-4)
+
+
+def test_all_fixed_filters_take_the_shorter_way_and_mirror_images_share_their_parts() -> None:
+    for stage in FeatureExtractor((512, 512, 3)).fit()._extraction._stages:
+        assert stage._work.bound > 1e30
+    kinds = Stage(filter_bank(3).kernels, (2, 2), False)._work.kinds
+    counts = dict(zip(KINDS, np.diff(kinds[0]), strict=True))
+    assert {kind: count for kind, count in counts.items() if kind[1]} == {
+        (("cc", "ce", "ec", "ee"), ("dd",)): 4,  # Gabor 30 and 150, 60 and 120
+        (("dc", "de"), ("cd", "ed")): 2,  # edge 45 and 135
+    }
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_numbers_too_large_for_the_shorter_way_lead_to_what_the_network_computes(average: bool) -> None:
+    kernel = filter_bank(1).kernels * np.float32(100)
+    x = np.random.default_rng(8).random((1, 64, 70, 1), np.float32)
+    x[0, 30, 40] = 3e37  # times some weights it is infinite; the rows around it are ordinary
+    result = Stage(kernel, (4, 4), average)(x, False, False)
+    network = maps_network((64, 70, 1), [kernel], "average" if average else "max", [(4, 4)])
+    expected = network.predict(x).reshape(result.shape)
+    np.testing.assert_array_equal(np.isinf(result), np.isinf(expected))
+    assert np.isinf(result[0, 7, 9:11]).any()
+    result[0, 7, 9:11] = expected[0, 7, 9:11] = 0  # the rest of what sees the pixel is its rounding
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("average", [False, True])
