@@ -148,98 +148,67 @@ def _filter_rows(rows: int) -> Any:
 filter_one, filter_two = _filter_rows(1), _filter_rows(2)
 
 
-def _filter_ordinary_rows(rows: int) -> Any:
-    """A function for so many rows of results at once, of numbers and filters that are nothing special."""
+@intrinsic  # type: ignore[untyped-decorator]
+def filter_ordinary_two(
+    typing: Any, lines: Any, starts: Any, begin: Any, width: Any, weights: Any, filters: Any, kinds: Any,
+    plane: Any, parts: Any, pooled: Any, row: Any,
+) -> Any:  # fmt: skip
+    """Two rows of a plane through filters that look at no other plane, for a maximum pool.
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def filter_ordinary_rows(
-        typing: Any, lines: Any, starts: Any, begin: Any, width: Any, weights: Any, filters: Any, kinds: Any,
-        plane: Any, parts: Any, pooled: Any, row: Any, average: Any,
-    ) -> Any:  # fmt: skip
-        """Rows of a plane through filters that look at no other plane.
+    As `filter_two`, but no result may be NaN or infinite: a maximum is one instruction then. The plane's filters of
+    kind k, see KINDS, go from `kinds[plane, k]` to `kinds[plane, k + 1]`, each mirror image after its original. `parts`
+    is room for those of all columns, from where they are read with each filter: few filters of a kind are done in fewer
+    instructions than if parts stayed in registers, and weights did not.
+    """
+    i = types.intp
+    signature = types.void(lines, types.UniTuple(i, 4), i, i, weights, filters, kinds, i, parts, pooled, i)
 
-        As `filter_rows`, but no result may be NaN or infinite: a maximum is one instruction then. The plane's filters
-        of kind k, see KINDS, go from `kinds[plane, k]` to `kinds[plane, k + 1]`, each mirror image after its original.
-        `parts` is room for those of all columns, from where they are read with each filter: few filters of a kind are
-        done in fewer instructions than if parts stayed in registers, and weights did not.
-        """
-        i = types.intp
-        signature = types.void(
-            lines, types.UniTuple(i, rows + 2), i, i, weights, filters, kinds, i, parts, pooled, i, types.boolean
-        )
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        lines, weights, filters, kinds, room, pooled = data_of(context, b, signature, arguments, (0, 4, 5, 6, 8, 9))
+        starts = cgutils.unpack_tuple(b, arguments[1])
+        begin, width, plane, row = (arguments[n] for n in (2, 3, 7, 10))
+        simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
 
-        def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-            lines, weights, filters, kinds, room, pooled = data_of(context, b, signature, arguments, (0, 4, 5, 6, 8, 9))
-            starts = cgutils.unpack_tuple(b, arguments[1])
-            begin, width, plane, row, average = (arguments[n] for n in (2, 3, 7, 10, 11))
-            simd = Vectors(b, context.get_value_type(signature.args[0].dtype))
-            zero = simd.constant(0)
+        def place_of(name: str, line: int, offset: Any) -> Any:
+            return b.add(b.mul(width, index(PARTS.index(name) * 2 + line)), offset)
 
-            def place_of(name: str, line: int, offset: Any) -> Any:
-                return b.add(b.mul(width, index(PARTS.index(name) * rows + line)), offset)
+        def store_parts(offset: Any) -> None:
+            for line, own in enumerate(_parts(simd, lines, starts, b.add(begin, offset))):
+                for name in PARTS:
+                    simd.store(own[name], room, place_of(name, line, offset))
 
-            def store_parts(offset: Any) -> None:
-                for line, own in enumerate(_parts(simd, lines, starts, b.add(begin, offset))):
-                    for name in PARTS:
-                        simd.store(own[name], room, place_of(name, line, offset))
+        def spread_weights(number: Any, names: Sequence[str]) -> list[tuple[str, Any]]:
+            at = b.mul(number, index(len(PARTS)))
+            places = [b.gep(weights, [b.add(at, index(PARTS.index(name)))]) for name in names]
+            return [(name, simd.spread(b.load(place))) for name, place in zip(names, places, strict=True)]
 
-            def spread_weights(number: Any, names: Sequence[str]) -> list[tuple[str, Any]]:
-                at = b.mul(number, index(len(PARTS)))
-                return [
-                    (name, simd.spread(b.load(b.gep(weights, [b.add(at, index(PARTS.index(name)))])))) for name in names
-                ]
+        def weighted(own: Sequence[tuple[str, Any]], line: int, offset: Any) -> Any:
+            value = None
+            for name, weight in own:
+                part = simd.load(room, place_of(name, line, offset))
+                value = b.fmul(weight, part) if value is None else simd.fma(weight, part, value)
+            return value
 
-            def weighted(own: Sequence[tuple[str, Any]], line: int, offset: Any) -> Any:
-                value = None
-                for name, weight in own:
-                    part = simd.load(room, place_of(name, line, offset))
-                    value = b.fmul(weight, part) if value is None else simd.fma(weight, part, value)
-                return value
+        vector_loop(simd, width, store_parts)
+        for k, (names, others) in enumerate(KINDS):
+            at = b.add(b.mul(plane, index(len(KINDS) + 1)), index(k))
+            first, last = (b.load(b.gep(kinds, [b.add(at, index(n))])) for n in (0, 1))
+            together = 2 if others else 1
+            with cgutils.for_range_slice(b, first, last, index(together)) as (number, _):
+                own, more = spread_weights(number, names), spread_weights(number, others)
+                numbers = [b.load(b.gep(filters, [b.add(number, index(n))])) for n in range(together)]
+                places = [b.add(b.mul(f, row), begin) for f in numbers]
 
-            def highest(best: Any, values: list[Any]) -> Any:
-                return simd.larger(best, simd.larger(values[0], values[-1]))
+                def filter_columns(offset: Any, own: Any = own, more: Any = more, places: Any = places) -> None:
+                    results = [[weighted(own, line, offset) for line in (0, 1)]]
+                    if more:
+                        pairs = [(value, weighted(more, line, offset)) for line, value in enumerate(results[0])]
+                        results = [[b.fadd(*pair) for pair in pairs], [b.fsub(*pair) for pair in pairs]]
+                    for place, values in zip(places, results, strict=True):
+                        at = b.add(place, offset)
+                        simd.store(simd.larger(simd.load(pooled, at), simd.larger(*values)), pooled, at)
 
-            def total(best: Any, values: list[Any]) -> Any:
-                for value in values:
-                    best = b.fadd(best, simd.larger(value, zero))
-                return best
+                vector_loop(simd, width, filter_columns)
+        return context.get_dummy_value()
 
-            def filter_all(pool: Callable[[Any, list[Any]], Any]) -> None:
-                for k, (names, others) in enumerate(KINDS):
-                    first, last = (
-                        b.load(b.gep(kinds, [b.add(b.mul(plane, index(len(KINDS) + 1)), index(n))])) for n in (k, k + 1)
-                    )
-                    with cgutils.for_range_slice(b, first, last, index(2 if others else 1)) as (number, _):
-                        own, more = spread_weights(number, names), spread_weights(number, others)
-                        places = [
-                            b.add(b.mul(b.load(b.gep(filters, [b.add(number, index(n))])), row), begin)
-                            for n in range(2 if others else 1)
-                        ]
-
-                        def body(offset: Any, own: Any = own, more: Any = more, places: Any = places) -> None:
-                            sums = [weighted(own, line, offset) for line in range(rows)]
-                            results = [sums]
-                            if more:
-                                turned = [weighted(more, line, offset) for line in range(rows)]
-                                pairs = list(zip(sums, turned, strict=True))
-                                results = [[b.fadd(*pair) for pair in pairs], [b.fsub(*pair) for pair in pairs]]
-                            for place, values in zip(places, results, strict=True):
-                                at = b.add(place, offset)
-                                simd.store(pool(simd.load(pooled, at), values), pooled, at)
-
-                        vector_loop(simd, width, body)
-
-            vector_loop(simd, width, store_parts)
-            with b.if_else(average, likely=False) as (mean, maximum):
-                with mean:
-                    filter_all(total)
-                with maximum:
-                    filter_all(highest)
-            return context.get_dummy_value()
-
-        return signature, codegen
-
-    return filter_ordinary_rows
-
-
-filter_ordinary_one, filter_ordinary_two = _filter_ordinary_rows(1), _filter_ordinary_rows(2)
+    return signature, codegen

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from scratchnet.kernels.filter_rows import PARTS, filter_one, filter_ordinary_one, filter_ordinary_two, filter_two
+from scratchnet.kernels.filter_rows import PARTS, filter_one, filter_ordinary_two, filter_two
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import VECTOR_BYTES
 from scratchnet.kernels.window import UNSIGNED
@@ -128,7 +128,7 @@ def run_stage(x, factor, layout, members, counts, first, kinds, filters, steps, 
                     else:
                         lines[at : at + width] = 0
             loaded = line + pool_h + 1
-            ordinary = special < line - 1
+            ordinary = pairs and not average and special < line - 1
             pooled[:] = 0  # the ReLU
             for begin in range(0, filled, TILE):
                 columns = min(TILE, filled - begin)
@@ -139,15 +139,10 @@ def run_stage(x, factor, layout, members, counts, first, kinds, filters, steps, 
                         l1 = (plane + row % kept) * line_size
                         l2 = (plane + (row + 1) % kept) * line_size
                         l3 = (plane + (row + 2) % kept) * line_size
-                        if ordinary and pairs:
+                        if ordinary:
                             filter_ordinary_two(
-                                lines, (l0, l1, l2, l3), begin, columns, weights, filters, kinds, p, parts,
-                                pooled, line_size, average,
-                            )  # fmt: skip
-                        elif ordinary:
-                            filter_ordinary_one(
-                                lines, (l0, l1, l2), begin, columns, weights, filters, kinds, p, parts,
-                                pooled, line_size, average,
+                                lines, (l0, l1, l2, l3), begin, columns, weights, filters, kinds, p, parts, pooled,
+                                line_size,
                             )  # fmt: skip
                         elif pairs:
                             filter_two(
