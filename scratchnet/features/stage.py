@@ -23,6 +23,7 @@ from scratchnet.kernels.filter_stage import run_stage
 
 BAND = 8  # pooled rows per task: more mean fewer rows that two tasks read, fewer more work for many threads
 NEGLIGIBLE = 1e-7  # of a filter's largest weight: rounding of what should be zero
+ROUNDING = 5e-7  # of a filter's largest weight: within it, filters are mirror images
 SAFE = 1e38  # float32 holds up to 3.4e38; a part is the sum of up to four numbers
 
 
@@ -149,15 +150,22 @@ def _by_kind(entries: list[tuple[int, FloatArray]]) -> list[list[tuple[int, Floa
         entry = rest.pop(0)
         needed = {name for name, weight in zip(PARTS, entry[1], strict=True) if weight}
         kind = next((k for k, (names, others) in enumerate(KINDS) if not others and needed <= set(names)), len(KINDS))
-        found[kind].append(entry)
         for k, (names, others) in enumerate(KINDS):
-            mirrored = entry[1] * [-1 if name in others else 1 for name in PARTS]
-            twin = next((n for n, (_, own) in enumerate(rest) if np.allclose(own, mirrored, 0, NEGLIGIBLE)), None)
-            if others and kind < len(KINDS) and set(names + others) == set(KINDS[kind][0]) and twin is not None:
-                found[kind].pop()
-                found[k] += [entry, rest.pop(twin)]
-                break
+            if others and kind < len(KINDS) and set(names + others) == set(KINDS[kind][0]):
+                twin = _mirror_image(entry[1], others, rest)
+                if twin is not None:
+                    found[k] += [entry, rest.pop(twin)]
+                    break
+        else:
+            found[kind].append(entry)
     return found
+
+
+def _mirror_image(weights: FloatArray, others: tuple[str, ...], entries: list[tuple[int, FloatArray]]) -> int | None:
+    """The first of some filters whose weights are these, with the opposite sign for `others`."""
+    mirrored = weights * [-1 if name in others else 1 for name in PARTS]
+    most = ROUNDING * np.abs(weights).max()
+    return next((n for n, (_, own) in enumerate(entries) if np.abs(own - mirrored).max() <= most), None)
 
 
 def _weights_of_parts(mask: FloatArray) -> FloatArray:
