@@ -7,14 +7,17 @@ window. A filter that is the same over several maps looks at their sum: that is 
 
 Of a row (a, b, c) of three pixels, a filter needs b, a + c and c - a alone, and likewise down the columns. These nine
 parts are computed once for all filters. A filter that looks the same when it is turned around by 180 degrees needs five
-of them, and one that changes its sign four: see PARTS. Most need fewer, and one and its mirror image share what they
-need: see KINDS. Numbers that could become infinite or NaN, and filters that look at several planes with different
-weights, take a longer way.
+of them, and one that changes its sign four: see PARTS.
+
+There is a shorter way for maximum pools of an even height, if no filter looks at planes with different weights, and
+each is of one of KINDS: there, parts that are zero are left out, and a filter and its mirror image share their sums.
+Rows of numbers that may lead to infinite ones or NaN take the longer way all the same.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scratchnet.arrays import FloatArray, IntArray, Shape
 from scratchnet.kernels import buffers
@@ -23,8 +26,8 @@ from scratchnet.kernels.filter_stage import run_stage
 
 BAND = 8  # pooled rows per task: more mean fewer rows that two tasks read, fewer more work for many threads
 NEGLIGIBLE = 1e-7  # of a filter's largest weight: rounding of what should be zero
-ROUNDING = 5e-7  # of a filter's largest weight: within it, filters are mirror images
-SAFE = 1e38  # float32 holds up to 3.4e38; a part is the sum of up to four numbers
+ROUNDING = 5e-7  # of a filter's largest weight: within it, filters are mirror images, and computed as if exactly so
+SAFE = 1e38  # float32 holds up to 3.4e38, and a part adds two rows up
 
 
 class _Work(NamedTuple):
@@ -34,12 +37,12 @@ class _Work(NamedTuple):
         members: (planes, most), the maps that a plane is the sum of.
         counts: (planes,), how many they are.
         first: (planes + 1,), where a plane's entries in the other arrays begin.
-        kinds: (planes, kinds + 1), where those of each of KINDS begin, if all filters are of these.
+        kinds: (planes, kinds + 1), where those of each of KINDS begin; those of none are last.
         filters: which filter it is.
         steps: what is done for it: ADD, LAST, EVEN and ODD, as bits.
         weights: nine numbers for each, in the order of PARTS, float32.
-        bound: numbers below it lead to finite results, and need no more than `filter_ordinary_rows`; 0 if some filter
-            does.
+        bound: a row of a plane whose absolute values sum to less leads to finite results, by the shorter way; 0 where
+            that is closed, or no shorter.
     """
 
     members: IntArray
@@ -129,7 +132,8 @@ def _ordered(planes: dict[Shape, list[tuple[int, FloatArray]]], pools: bool) -> 
         | EVEN * (not pools or bool(weights[n, :FIRST_ODD].any())) | ODD * bool(weights[n, FIRST_ODD:].any())
         for n, f in enumerate(numbers)
     ]  # fmt: skip
-    ordinary = (kinds[:, -1] == first[1:]).all() and len(set(numbers)) == len(numbers)
+    whole = (kinds[:, -1] == first[1:]).all() and len(set(numbers)) == len(numbers)
+    shorter = whole and len(numbers) >= 2 * len(groups)  # laying out parts does not pay for a single filter
     return _Work(
         members,
         np.array([len(group) for group in groups]),
@@ -138,34 +142,40 @@ def _ordered(planes: dict[Shape, list[tuple[int, FloatArray]]], pools: bool) -> 
         np.array(numbers),
         np.array(steps),
         weights.astype(np.float32).reshape(-1),
-        np.float32(SAFE / max(1, 4 * np.abs(weights).sum(axis=1).max()) if ordinary else 0),
+        np.float32(SAFE / max(1, 4 * np.abs(weights).sum(axis=1).max()) if shorter else 0),
     )
 
 
 def _by_kind(entries: list[tuple[int, FloatArray]]) -> list[list[tuple[int, FloatArray]]]:
     """Filters of a plane with their weights of PARTS, for each of KINDS, and last those that are of none."""
     found: list[list[tuple[int, FloatArray]]] = [[] for _ in range(len(KINDS) + 1)]
-    rest = list(entries)
-    while rest:
-        entry = rest.pop(0)
-        needed = {name for name, weight in zip(PARTS, entry[1], strict=True) if weight}
-        kind = next((k for k, (names, others) in enumerate(KINDS) if not others and needed <= set(names)), len(KINDS))
+    weights = np.array([own for _, own in entries])
+    free = np.ones(len(entries), bool)
+    for n, entry in enumerate(entries):
+        if not free[n]:
+            continue
+        free[n] = False
+        needed = {name for name, weight in zip(PARTS, weights[n], strict=True) if weight}
         for k, (names, others) in enumerate(KINDS):
-            if others and kind < len(KINDS) and set(names + others) == set(KINDS[kind][0]):
-                twin = _mirror_image(entry[1], others, rest)
-                if twin is not None:
-                    found[k] += [entry, rest.pop(twin)]
-                    break
+            twin = _mirror_image(weights[n], others, weights, free) if needed == set(names + others) else None
+            if others and twin is not None:
+                free[twin] = False
+                found[k] += [entry, entries[twin]]
+                break
         else:
-            found[kind].append(entry)
+            kinds = (k for k, (names, others) in enumerate(KINDS) if not others and needed <= set(names))
+            found[next(kinds, len(KINDS))].append(entry)
     return found
 
 
-def _mirror_image(weights: FloatArray, others: tuple[str, ...], entries: list[tuple[int, FloatArray]]) -> int | None:
-    """The first of some filters whose weights are these, with the opposite sign for `others`."""
-    mirrored = weights * [-1 if name in others else 1 for name in PARTS]
-    most = ROUNDING * np.abs(weights).max()
-    return next((n for n, (_, own) in enumerate(entries) if np.abs(own - mirrored).max() <= most), None)
+def _mirror_image(own: FloatArray, others: tuple[str, ...], weights: FloatArray, free: NDArray[np.bool_]) -> int | None:
+    """The first of the free filters that has a filter's own weights, but for the opposite sign of `others`."""
+    flipped = np.array([name in others for name in PARTS])
+    most = ROUNDING * np.abs(own).max()
+    alike = free & (np.abs(weights - np.where(flipped, -own, own)).max(axis=1) <= most)
+    # a filter is no mirror image of itself, and one whose weights are zero keeps them
+    alike &= ((weights != 0) == (own != 0)).all(axis=1) & (np.abs(own[flipped]).max(initial=0) > most)
+    return int(alike.argmax()) if alike.any() else None
 
 
 def _weights_of_parts(mask: FloatArray) -> FloatArray:

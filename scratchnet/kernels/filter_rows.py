@@ -19,8 +19,9 @@ ADD, LAST, EVEN, ODD = 1, 2, 4, 8
 PARTS = ("cc", "ce", "ec", "ee", "dd", "cd", "ed", "dc", "de")
 FIRST_ODD = 5
 
-# The parts of filters that `filter_ordinary_rows` takes, a kind a line. A filter's result is the sum over its first
-# parts and its second ones; where there are second ones, their sum less is that of the filter's mirror image.
+# The parts of filters that `filter_ordinary_two` takes, a kind a line. A filter's result is the sum over its first
+# parts plus that over its second ones; where there are second ones, the difference is the result of its mirror image,
+# left to right, which comes next.
 KINDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("cc", "ce", "ec"), ()),
     (("cc", "ce", "ec", "ee"), ()),
@@ -156,9 +157,9 @@ def filter_ordinary_two(
     """Two rows of a plane through filters that look at no other plane, for a maximum pool.
 
     As `filter_two`, but no result may be NaN or infinite: a maximum is one instruction then. The plane's filters of
-    kind k, see KINDS, go from `kinds[plane, k]` to `kinds[plane, k + 1]`, each mirror image after its original. `parts`
-    is room for those of all columns, from where they are read with each filter: few filters of a kind are done in fewer
-    instructions than if parts stayed in registers, and weights did not.
+    kind k, see KINDS, go from `kinds[plane, k]` to `kinds[plane, k + 1]`. `parts` is room for (part, row, column), 18
+    times `width`: a filter's weights stay in registers while its parts are read from there, because there are more
+    parts than registers.
     """
     i = types.intp
     signature = types.void(lines, types.UniTuple(i, 4), i, i, weights, filters, kinds, i, parts, pooled, i)
@@ -206,7 +207,7 @@ def filter_ordinary_two(
                         results = [[b.fadd(*pair) for pair in pairs], [b.fsub(*pair) for pair in pairs]]
                     for place, values in zip(places, results, strict=True):
                         at = b.add(place, offset)
-                        simd.store(simd.larger(simd.load(pooled, at), simd.larger(*values)), pooled, at)
+                        simd.store(simd.larger(simd.larger(*values), simd.load(pooled, at)), pooled, at)
 
                 vector_loop(simd, width, filter_columns)
         return context.get_dummy_value()

@@ -95,7 +95,7 @@ def _store_row(line, step, factor, average, scratch, y, at, y_pixel, count):
 def run_stage(x, factor, layout, members, counts, first, kinds, filters, steps, weights, bound, y):
     """`x` and `y` are flat; `layout` is made in `Stage.__call__`; a task is a band of pooled rows of one image.
 
-    With numbers below `bound`, results are finite: rows that hold nothing else need not look for NaN.
+    Where the absolute values of rows sum to less than `bound`, results are finite: no need to look for NaN.
     """
     images, height, width, channels, pixel_step, map_step = (
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5]
@@ -106,6 +106,7 @@ def run_stage(x, factor, layout, members, counts, first, kinds, filters, steps, 
     filled = -(-width // lanes) * lanes
     line_size = filled + 2 * lanes  # no multiple of a page, so that rows do not share places in the cache
     bands, pairs = -(-out_height // band), pool_h % 2 == 0
+    shorter = pairs and not average and bound > 0
     kept = pool_h + 2  # rows of a plane
     for task in prange(images * bands):
         image, top = task // bands, task % bands * band
@@ -114,7 +115,7 @@ def run_stage(x, factor, layout, members, counts, first, kinds, filters, steps, 
         sums, pooled = np.empty(2 * count * TILE, weights.dtype), np.empty(count * line_size, weights.dtype)
         scratch, parts = np.empty(2 * line_size, weights.dtype), np.empty(2 * TILE * len(PARTS), weights.dtype)
         loaded = top * pool_h - 1  # the next row to be loaded
-        special = loaded - 1  # the last row with numbers that are not below the bound
+        special = loaded - 1  # the last row that is not below the bound
         for out_row in range(top, bottom):
             line = out_row * pool_h
             for row in range(loaded, line + pool_h + 1):
@@ -123,12 +124,12 @@ def run_stage(x, factor, layout, members, counts, first, kinds, filters, steps, 
                     if 0 <= row < height:
                         start = image * height * width * channels + row * width * pixel_step
                         _load_plane(x, start, pixel_step, map_step, members[p], counts[p], lines[at : at + width])
-                        if not _small(lines[at : at + width], bound):
+                        if shorter and not _small(lines[at : at + width], bound):
                             special = row
                     else:
                         lines[at : at + width] = 0
             loaded = line + pool_h + 1
-            ordinary = pairs and not average and special < line - 1
+            ordinary = shorter and special < line - 1
             pooled[:] = 0  # the ReLU
             for begin in range(0, filled, TILE):
                 columns = min(TILE, filled - begin)

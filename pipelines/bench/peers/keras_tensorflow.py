@@ -24,7 +24,6 @@ class KerasTensorflow(Contender):
         # not through `pipelines.twin`, which imports our engine: a fresh process must not pay for it
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-        # by itself, TensorFlow uses oneDNN only on processors with AVX-512 VNNI; on those without, too, it is faster
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         import keras
         import tensorflow
