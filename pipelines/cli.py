@@ -123,6 +123,8 @@ def run() -> None:
         if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:  # Typer turns Ctrl-C into an exit with this
             raise
         _fail("interrupted", INTERRUPTED)
+    except MemoryError:
+        _fail("there is not enough memory for this; choose smaller images, a smaller batch or a smaller network")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}")

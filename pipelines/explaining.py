@@ -16,7 +16,7 @@ from pipelines.faces import Face, faces_of_files, faces_of_source, unseen_sample
 from pipelines.figures.architecture import draw_architecture
 from pipelines.figures.explanations import Explained, draw_explanations
 from pipelines.figures.filters import LayerMaps, draw_feature_maps, draw_filters
-from pipelines.figures.saving import save_figure
+from pipelines.figures.saving import is_own, save_figure
 from pipelines.figures.sizing import shortened
 from pipelines.probabilities import class_probabilities
 from pipelines.run import Run, check_run_model, open_model
@@ -118,6 +118,9 @@ def run_explain(
     folder = out or (path / "explain" if path.is_dir() else Path("runs/explain"))
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; choose another --out")
+    others = [name for name in NAMES if (folder / name).suffix == ".png" and (folder / name).exists()]
+    if foreign := [name for name in others if not is_own(folder / name)]:
+        raise UserError(f"{folder / foreign[0]} is not a figure of this program; choose another --out, or move it")
     model = open_model(path)
     if not model.built:
         raise UserError(f"{path} holds a model without weights; train it, or build it before saving")

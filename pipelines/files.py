@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -18,7 +19,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written; `path` is then as it was.
     """
+    if taken := file_in_the_way(path.parent):
+        raise NotADirectoryError(errno.ENOTDIR, "is a file, where a folder is needed", str(taken))
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, where a file is needed", str(path))
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
         yield temporary

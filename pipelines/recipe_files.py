@@ -76,8 +76,9 @@ def _read(source: Traversable | Path, origin: str) -> dict[str, Any]:
     base = content.pop("extends", None)
     if base is None:
         return content
-    if not isinstance(base, str) or base == origin:
-        raise UserError(f"recipe {origin} must extend the name of another recipe, got extends = {base!r}")
+    if not isinstance(base, str) or base == origin or base not in _shipped():
+        known = ", ".join(name for name in _shipped() if name != origin)
+        raise UserError(f"recipe {origin} must extend one of {known}, got extends = {base!r}")
     return _merged(_read(_find(base), base), content)
 
 

@@ -35,11 +35,12 @@ from pipelines.console import errors
 from pipelines.data.opening import open_data
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Source
-from pipelines.engines import Engine
+from pipelines.engines import ENGINES, Engine
 from pipelines.errors import UserError
 from pipelines.files import write_json
 from pipelines.recipe import Recipe
-from pipelines.started import TEXT, StartedFolder
+from pipelines.recipe_files import parse_recipe
+from pipelines.started import StartedFolder
 from scratchnet.models.flat import flatten
 
 # a part of the run's own data, or of others: all-faces-0a1b2c3d; or what a cross-validation has held out
@@ -92,7 +93,14 @@ class Run(StartedFolder):
     def engine(self) -> Engine:
         """What trained it, and is asked when it is evaluated."""
         engine: Engine = self.config().get("engine", "scratch")
+        if engine not in ENGINES:
+            raise UserError(f"{self.config_path} names the unknown engine {engine!r}")
         return engine
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was trained."""
+        return parse_recipe(self.config()["recipe"], f"of {self.folder}")
 
     def open_data(self, name: str | None = None) -> Source:
         """The data it was trained on, or others, with the classes it knows.
@@ -104,16 +112,22 @@ class Run(StartedFolder):
             UserError: the data cannot be used, or have other classes.
         """
         config = self.config()
-        recipe = Recipe.model_validate(config["recipe"])
+        recipe = self.recipe
         chosen = config["classes"] if recipe.data.classes is not None else None
         return open_data(name or config["data"], recipe.preprocessing, config["classes"], chosen)
 
     def part_of(self, part: str) -> set[str]:
-        """The names of the samples of a part; empty if none was recorded."""
+        """The names of the samples of a part; empty if it has none.
+
+        Raises:
+            UserError: it is not known, since split.csv is missing or damaged.
+        """
         if not self.split_path.exists():
-            return set()
-        with self.split_path.open(newline="", **TEXT) as file:
-            return {row["name"] for row in csv.DictReader(file) if row["part"] == part}
+            raise UserError(
+                f"{self.split_path} is missing, so it is not known which images {self.folder} was trained on; put it "
+                "back, or train anew"
+            )
+        return {name for name, _, own in self.split() if own == part}
 
     def metrics(self) -> dict[str, Any]:
         """What has been measured so far."""
@@ -123,13 +137,20 @@ class Run(StartedFolder):
             content: dict[str, Any] = json.loads(self.metrics_path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise UserError(f"{self.metrics_path} is damaged: {error}") from error
+        training = content.get("training", {"best_epoch": 1}) if isinstance(content, dict) else None
+        if not isinstance(training, dict) or not isinstance(training.get("best_epoch"), int):
+            raise UserError(f"{self.metrics_path} is damaged: it does not hold what a training has measured")
         return content
 
     def history(self) -> dict[str, list[float]]:
         """The figures of each epoch, by name; not a number where an epoch did not measure one."""
-        with self.history_path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        names = [name for name in rows[0] if name != "epoch"] if rows else []
+        try:
+            with self.history_path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                rows = list(reader)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise UserError(f"{self.history_path} is damaged: {error}") from error
+        names = [name for name in reader.fieldnames or () if name != "epoch"]
         return {name: [_figure(row[name]) for row in rows] for name in names}
 
     def add_metrics(self, **measured: Any) -> None:

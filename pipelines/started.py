@@ -15,6 +15,7 @@ from pipelines.machine import versions
 
 # a file name need not be valid UTF-8, and must come back as it was
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
+COLUMNS = ["name", "class", "part"]  # of split.csv
 REMEDY = "choose another --out, or pass --overwrite"
 
 
@@ -31,6 +32,8 @@ class StartedFolder(ABC):
     """What its configuration calls itself."""
     config_name: ClassVar[str]
     """The file of its configuration."""
+    needed: ClassVar[tuple[str, ...]] = ("recipe", "data", "classes", "epochs", "limit", "seed")
+    """What its configuration always has."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,7 +52,7 @@ class StartedFolder(ABC):
     @property
     def is_started(self) -> bool:
         """Whether the folder is one of this kind; other programs have files of the same name."""
-        return self.config_path.exists() and self.config().get("format") == self.format
+        return self.config_path.exists() and self._content().get("format") == self.format
 
     def start(self, config: Mapping[str, Any], split: str, overwrite: bool) -> bool:
         """Make the folder ready for work of this configuration; nothing is written if it is refused.
@@ -87,8 +90,34 @@ class StartedFolder(ABC):
         """The configuration the work was started with.
 
         Raises:
-            UserError: the folder has none, or it is damaged.
+            UserError: the folder has none, it is damaged, or it is another program's.
         """
+        content = self._content()
+        if content.get("format") != self.format:
+            raise UserError(f"{self.folder} is not a {self.kind}: its {self.config_name} is another program's")
+        for key in self.needed:
+            if key not in content:
+                raise UserError(f"{self.config_path} is damaged: it lacks {key!r}")
+        return content
+
+    def split(self) -> list[tuple[str, str, str]]:
+        """The (name, class, part) of each sample; empty if there is no split.csv.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        if not self.split_path.exists():
+            return []
+        try:
+            with self.split_path.open(newline="", **TEXT) as file:
+                rows = list(csv.reader(file, strict=True))
+        except csv.Error as error:
+            raise UserError(f"{self.split_path} is damaged: {error}") from error
+        if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+            raise UserError(f"{self.split_path} is damaged: it must have the columns {', '.join(COLUMNS)} in each line")
+        return [(name, class_name, part) for name, class_name, part in rows[1:]]
+
+    def _content(self) -> dict[str, Any]:
         try:
             content = json.loads(self.config_path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -118,7 +147,7 @@ def describe_parts(parts: Mapping[str, Sequence[Sample]], class_names: Sequence[
     """Which sample is in which part, as csv."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "class", "part"])
+    writer.writerow(COLUMNS)
     for part, samples in parts.items():
         writer.writerows([sample.name, class_names[sample.label], part] for sample in samples)
     return text.getvalue()

@@ -10,9 +10,9 @@ from pipelines.commands.options import (
     DataOption,
     EngineOption,
     EpochsOption,
+    LotSeedOption,
     RecipeArgument,
     RecipeFileOption,
-    SeedOption,
     recipe_source,
 )
 from pipelines.console import console
@@ -30,7 +30,7 @@ def crossval(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most so many images in all folds together, for a quick try.")
     ] = None,
-    seed: SeedOption = 0,
+    seed: LotSeedOption = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for everything; runs/RECIPE-crossval or -crossval-keras by default.")
     ] = None,

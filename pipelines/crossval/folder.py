@@ -26,6 +26,7 @@ class CrossvalFolder(StartedFolder):
     kind = "cross-validation"
     format = "scratchnet crossval"
     config_name = "crossval.json"
+    needed = (*StartedFolder.needed, "folds", "grouped", "inner_validation", "protocol")
 
     def __init__(self, folder: Path) -> None:
         """Nothing is read or written yet."""

@@ -12,6 +12,7 @@ from rich.table import Table
 from sklearn.metrics import log_loss
 
 from pipelines.console import table
+from pipelines.errors import UserError
 from pipelines.evaluation import Evaluation, Predictions, evaluate_predictions, evaluate_probabilities
 from pipelines.run import Run
 
@@ -54,16 +55,19 @@ class FoldResult:
         metrics = run.metrics()
         if HELD_OUT not in metrics:
             return None
-        held_out, training = metrics[HELD_OUT], metrics["training"]
-        return cls(
-            fold=fold,
-            epochs=training["epochs"],
-            epoch=training["best_epoch"],
-            seconds=training["seconds"],
-            **{name: held_out[name] for name in ("images", *FIGURES)},
-            matrix=np.array(held_out["confusion_matrix"], np.int64),
-            history=run.history(),
-        )
+        try:
+            held_out, training = metrics[HELD_OUT], metrics["training"]
+            return cls(
+                fold=fold,
+                epochs=training["epochs"],
+                epoch=training["best_epoch"],
+                seconds=training["seconds"],
+                **{name: held_out[name] for name in ("images", *FIGURES)},
+                matrix=np.array(held_out["confusion_matrix"], np.int64),
+                history=run.history(),
+            )
+        except (LookupError, TypeError) as error:
+            raise UserError(f"{run.metrics_path} is damaged; delete {run.folder} to train this fold anew") from error
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the history, which the fold's own folder has."""

@@ -1,6 +1,7 @@
 """A zip archive whose members are read in place, from several threads at a time."""
 
 import lzma
+import struct
 import threading
 import zipfile
 import zlib
@@ -11,7 +12,7 @@ from pipelines.data.errors import DataError
 # no photograph is larger; a crafted archive can claim to be
 LARGEST_MEMBER_BYTES = 256 * 2**20
 # what a damaged, encrypted or exotic member raises (NotImplementedError is a RuntimeError)
-BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError)
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 class Archive:
@@ -34,7 +35,7 @@ class Archive:
         self._lock = threading.Lock()
         try:
             self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        except BROKEN as error:
             raise DataError(f"{path} is not a readable zip archive: {error}") from error
         # some Windows tools write backslashes
         members = {info.filename.replace("\\", "/"): info for info in self._archive.infolist()}

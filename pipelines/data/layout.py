@@ -10,7 +10,12 @@ from pipelines.data.class_names import class_key, order_classes
 from pipelines.data.errors import DataError
 from pipelines.data.sample import SPLITS, Sample
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
+IMAGE_SUFFIXES = frozenset(
+    {
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff", ".pgm",
+        ".ppm",
+    }
+)  # fmt: skip
 SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",

@@ -30,7 +30,8 @@ def divide(source: Source, validation: float, test: float, seed: int, limit: int
         validation: the share held back for validation where the source has no validation split.
         test: the share held back for the test where the source has no splits at all.
         seed: decides the lots.
-        limit: the largest number of samples to train on and to validate with, together.
+        limit: the largest number of samples to train on and to validate with, together; of each, where the source has a
+            validation split.
 
     Raises:
         DataError: a class has no sample to train on, or nothing is left to validate with.

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.data.class_names import match_class
-from pipelines.recipe import Recipe
 from pipelines.run import Run
 
 
@@ -39,8 +38,7 @@ def published_figures(run: Run, part: str) -> PublishedFigures | None:
 
     Figures of which the recipe names no part are of the test.
     """
-    config = run.config()
-    published = Recipe.model_validate(config["recipe"]).published
+    published = run.recipe.published
     if published is None:
         return None
     tested = part == "test"
@@ -48,8 +46,8 @@ def published_figures(run: Run, part: str) -> PublishedFigures | None:
         published.system,
         next((value for name, value in published.accuracy.items() if name == part), None),
         published.macro_f1 if tested else None,
-        _by_class(published.f1, config["classes"]) if tested else {},
-        _by_class(published.recall, config["classes"]) if tested else {},
+        _by_class(published.f1, run.config()["classes"]) if tested else {},
+        _by_class(published.recall, run.config()["classes"]) if tested else {},
         published.note,
     )
     return found if found.accuracy is not None or found.macro_f1 is not None or found.f1 or found.recall else None

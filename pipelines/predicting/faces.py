@@ -1,5 +1,6 @@
 """Finding the faces of a photograph, and cutting each out as the model's training images were."""
 
+import math
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -56,6 +57,8 @@ class FaceSearch:
         for name, value, known in (("detector", self.detector, DETECTORS), ("crop", self.crop, CROPS)):
             if value not in known:
                 raise UserError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        if self.min_score is not None and not math.isfinite(self.min_score):
+            raise UserError(f"min-score must be a finite number, got {self.min_score}")
         if self.min_face is not None and self.min_face < 1:
             raise UserError(f"min-face must be at least 1, got {self.min_face}")
 
@@ -106,5 +109,5 @@ def crop_of(model: Path) -> str:
     run = Run(model if model.is_dir() else model.parent)
     if not run.config_path.exists():
         return SQUARE
-    names = list(islice(sorted(run.part_of("train")), LOOKED_AT))
+    names = list(islice(sorted(run.part_of("train")), LOOKED_AT)) if run.split_path.exists() else []
     return FILM if names and all(parse_name(PurePosixPath(name).name) for name in names) else SQUARE

@@ -38,6 +38,12 @@ class _RunSource:
         return self.inner.read(sample)
 
 
+_FINDINGS = {
+    "leaks", "exact_copies", "exact_copies_within", "conflicting_groups", "groups", "near_distance", "blank",
+    "nearly_blank", "broken",
+}  # fmt: skip
+
+
 def audit_of(run: RunMaterial) -> Mapping[str, Any] | str:
     """The findings as in `audit.json`; or why there are none, as a sentence.
 
@@ -94,7 +100,7 @@ def _kept(folder: Path, run: RunMaterial) -> Mapping[str, Any] | None:
         )
     except (OSError, ValueError):
         return None
-    return content
+    return content if isinstance(content, dict) and content.keys() >= _FINDINGS else None
 
 
 def _key(run: RunMaterial) -> str:

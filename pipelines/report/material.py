@@ -1,9 +1,9 @@
 """What run folders hold, read once and made ready for the sections of a report."""
 
-import csv
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +14,15 @@ from pipelines.crossval.folder import CrossvalFolder
 from pipelines.crossval.results import HELD_OUT
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
+from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import parse_recipe
 from pipelines.report.wording import readable
 from pipelines.run import Run, open_model
-from pipelines.started import TEXT
 
 PARTS = ("train", "validation", "test")
+EVALUATED = {"images", "accuracy", "macro_f1", "per_class"}  # what every evaluation has
 ENGINES = {"scratch": "scratchnet", "keras": "Keras"}
 
 
@@ -33,6 +34,7 @@ class RunMaterial:
         run: its folder.
         label: what it is called on the page, unlike that of any other run there.
         config: as it was started.
+        engine: `scratch` or `keras`.
         recipe: what was trained.
         metrics: what has been measured; empty before the training has ended.
         history: the figures of each epoch by name; empty before the first has ended.
@@ -43,6 +45,7 @@ class RunMaterial:
     run: Run
     label: str
     config: Mapping[str, Any]
+    engine: Engine
     recipe: Recipe
     metrics: Mapping[str, Any]
     history: Mapping[str, list[float]]
@@ -58,11 +61,6 @@ class RunMaterial:
     def class_names(self) -> tuple[str, ...]:
         """The classes in label order, as they are called in the data."""
         return tuple(self.config["classes"])
-
-    @property
-    def engine(self) -> str:
-        """`scratch` or `keras`."""
-        return str(self.config.get("engine", "scratch"))
 
     @property
     def engine_name(self) -> str:
@@ -81,9 +79,19 @@ class RunMaterial:
         return int(training["best_epoch"]) if training else None
 
     def measured(self, part: str) -> Mapping[str, Any] | None:
-        """The evaluation of a part; None if there is none."""
+        """The evaluation of a part; None if there is none.
+
+        Raises:
+            UserError: it is damaged.
+        """
         found = self.metrics.get(part)
-        return found if isinstance(found, dict) and "confusion_matrix" in found else None
+        if not isinstance(found, dict) or "confusion_matrix" not in found:
+            return None
+        if missing := EVALUATED - found.keys():
+            raise UserError(
+                f"{self.run.metrics_path} is damaged: {part} lacks {min(missing)!r}; run scratchnet evaluate again"
+            )
+        return found
 
     @property
     def measured_parts(self) -> list[str]:
@@ -231,22 +239,20 @@ def gather(folders: Sequence[Path]) -> Material:
 def _gather_study(path: Path, label: str) -> StudyMaterial:
     folder = CrossvalFolder(path)
     config = folder.config()
-    _check_config(config, folder.config_path, ("folds", "grouped", "inner_validation", "protocol"))
     folds = {
         number: _gather_run(folder.run(number).folder, f"{label}, fold {number}", number)
-        for number in range(1, int(config["folds"]) + 1)
+        for number in range(1, _number_of_folds(folder) + 1)
         if folder.run(number).config_path.exists()
     }
     recipe = parse_recipe(config["recipe"], f"of {path}")
     return StudyMaterial(folder, label, config, recipe, folds, config.get("results"))
 
 
-def _check_config(config: Mapping[str, Any], path: Path, more: Sequence[str] = ()) -> None:
-    for key in ("recipe", "data", "classes", "epochs", "limit", "seed", *more):
-        if key not in config:
-            raise UserError(f"{path} is damaged: it lacks {key!r}")
-    if config.get("engine", "scratch") not in ENGINES:
-        raise UserError(f"{path} names the unknown engine {config['engine']!r}")
+def _number_of_folds(folder: CrossvalFolder) -> int:
+    folds = folder.config()["folds"]
+    if not isinstance(folds, int):
+        raise UserError(f"{folder.config_path} is damaged: folds must be a number, got {folds!r}")
+    return folds
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
@@ -263,23 +269,27 @@ def _labels(folders: Sequence[Path]) -> list[str]:
 
 def _gather_run(folder: Path, label: str, fold: int | None = None) -> RunMaterial:
     run = Run(folder)
-    config = run.config()
-    if not run.is_started:
-        raise UserError(f"{folder} is not a run: its config.json is another program's")
-    _check_config(config, run.config_path)
-    recipe = parse_recipe(config["recipe"], f"of {folder}")
     history = run.history() if run.history_path.exists() else {}
-    return RunMaterial(run, label, config, recipe, run.metrics(), history, _read_split(run), fold)
+    return RunMaterial(run, label, run.config(), run.engine, run.recipe, run.metrics(), history, run.split(), fold)
 
 
-def _read_split(run: Run) -> list[tuple[str, str, str]]:
-    if not run.split_path.exists():
-        return []
-    with run.split_path.open(newline="", **TEXT) as file:
-        try:
-            return [(row["name"], row["class"], row["part"]) for row in csv.DictReader(file)]
-        except KeyError as error:
-            raise UserError(f"{run.split_path} is damaged: it has no column {error}") from error
+@contextmanager
+def reading(path: Path, command: str) -> Iterator[None]:
+    """Turn what values of another kind in a file lead to into a sentence.
+
+    Args:
+        path: of the file whose values are used.
+        command: after `scratchnet`, that writes it anew.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged; run scratchnet {command} again") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

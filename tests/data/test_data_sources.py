@@ -96,6 +96,17 @@ class TestFolders:
         assert source.class_names == ("Happy", "sad")
         assert listing(source)[-1] == ("test", "Happy", "2.png")
 
+    @pytest.mark.parametrize("suffix", [".jpe", ".jfif", ".jp2", ".gif", ".avif", ".WEBP", ".ppm", ".tiff"])
+    def test_images_of_many_formats_are_found_and_read(self, tmp_path: Path, suffix: str) -> None:
+        kind = {".jpe": ".jpg", ".jfif": ".jpg"}.get(suffix, suffix.lower())
+        kept, data = cv2.imencode(kind, np.full((64, 72, 3), 100, np.uint8))
+        assert kept
+        for name in ("happy", "sad"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / f"1{suffix}").write_bytes(data.tobytes())
+        source = open_source(tmp_path)
+        assert [source.read(sample).shape[:2] for sample in source.samples] == [(64, 72)] * 2
+
     def test_hidden_and_other_files_are_ignored(self, tmp_path: Path) -> None:
         extra = [".DS_Store", "__MACOSX/happy/._0.png", "happy/Thumbs.db", "happy/notes.txt", "sad/.hidden.png"]
         assert listing(open_source(write_tree(tmp_path, FLAT + extra))) == [
@@ -206,6 +217,14 @@ class TestArchives:
             (tmp_path / "half.zip").write_bytes(content)
             with pytest.raises(DataError, match=r"half\.zip is not a readable zip archive"):
                 open_source(tmp_path / "half.zip")
+
+    def test_names_that_are_not_what_they_say_are_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "faces.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("happy/\u00e9.png", b"x")  # its flag says that the name is UTF-8
+        path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xff\xff"))
+        with pytest.raises(DataError, match=r"faces\.zip is not a readable zip archive"):
+            open_source(path)
 
     def test_a_damaged_member_is_reported_and_the_others_are_read(self, tmp_path: Path) -> None:
         path = write_zip(write_tree(tmp_path / "folder", FLAT), tmp_path / "a.zip")

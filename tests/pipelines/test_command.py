@@ -1,6 +1,7 @@
 """The command explains itself, and shows everything it can in a demo."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from tiny import Command
 import scratchnet as sn
 from pipelines import demo
 from pipelines.curation.manifest import Manifest
+from pipelines.files import write_text
 
 
 def test_the_version_is_printed(command: Command) -> None:
@@ -91,6 +93,32 @@ def test_wrong_use_is_answered_with_status_2_and_the_argument(
     assert done.status == 2
     assert mentioned in done.err.lower()
     assert "Traceback" not in done.err
+
+
+def test_a_lack_of_memory_is_said_in_one_sentence(command: Command, tmp_path: Path) -> None:
+    size = "99999999x99999999x3"
+    done = command("cluster", "fixed", "--data", "drawn:70", "--size", size, "--out", tmp_path / "out")
+    assert done.status == 1
+    assert "there is not enough memory" in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_seed_that_the_folds_cannot_take_is_refused(command: Command, tmp_path: Path) -> None:
+    done = command("crossval", "drawn-faces", "--seed", 5_000_000_000, "--out", tmp_path / "out")
+    assert done.status == 2
+    assert "--seed" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(("out", "words"), [("file/page.html", "file: is a file"), ("folder", "folder: is a folder")])
+def test_a_place_that_no_file_can_have_is_named(tmp_path: Path, out: str, words: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=re.escape(words.partition(": ")[2])) as raised:
+        write_text(tmp_path / out, "text")
+    assert raised.value.filename == str(tmp_path / words.partition(":")[0])
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(command: Command, tiny_recipe: Path, tmp_path: Path) -> None:

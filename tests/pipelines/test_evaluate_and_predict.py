@@ -130,6 +130,33 @@ def test_what_cannot_be_evaluated_is_named(
     assert "has no model yet" in command("evaluate", run).err
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("config.json", '{"format": "scratchnet run"}', "is damaged: it lacks 'recipe'"),
+        ("config.json", '{"model_type": "bert"}', "is not a run: its config.json is another program's"),
+        ("split.csv", "a,b\n1,2\n", "split.csv is damaged"),
+        ("split.csv", "name,class,part\nx,happy", "split.csv is damaged"),
+        ("split.csv", "name,class,part\n" + "x" * 200_000 + ",happy,train\n", "split.csv is damaged"),
+        ("split.csv", None, "split.csv is missing, so it is not known which images"),
+    ],
+)
+@pytest.mark.parametrize("subcommand", ["evaluate", "explain", "cluster"])
+def test_damaged_run_folders_are_named_by_every_command(
+    command: Command, run_of: dict[str, Path], subcommand: str, name: str, content: str | None, words: str
+) -> None:
+    run = run_of["split"]
+    (run / name).unlink()
+    if content is not None:
+        (run / name).write_text(content)
+    before = sorted(run.rglob("*"))
+    done = command(subcommand, run)
+    assert done.status == 1
+    assert words in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert sorted(run.rglob("*")) == before
+
+
 def test_a_damaged_model_is_named(command: Command, run_of: dict[str, Path]) -> None:
     path = run_of["split"] / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from PIL import Image
 from tiny import Command
 
 import scratchnet as sn
@@ -18,6 +20,7 @@ from pipelines.data.source import open_source
 from pipelines.errors import UserError
 from pipelines.explaining import NAMES
 from pipelines.faces import by_turns, faces_of_dataset, faces_of_source, unseen_samples
+from pipelines.figures.saving import save_figure
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run
 from pipelines.training import train
@@ -99,7 +102,7 @@ def test_of_a_model_file_the_figures_without_images_are_drawn_and_the_rest_is_to
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "grad_cam.png").write_bytes(b"of an earlier model")
+    save_figure(Figure(), out / "grad_cam.png")  # of an earlier model
     (out / "notes.txt").write_text("mine")
     done = command("explain", run / "model.safetensors", "--out", out)
     assert done.status == 0, done.err
@@ -139,6 +142,21 @@ def test_a_single_sigmoid_unit_is_explained(command: Command, faces: dict[str, P
     done = command("explain", path, "--data", two_classes(faces, tmp_path / "data"), "--out", tmp_path / "out")
     assert done.status == 0, done.err
     assert written(tmp_path / "out") == sorted(NAMES)
+
+
+def test_figures_of_somebody_else_are_left_alone(command: Command, tmp_path: Path) -> None:
+    model = save(
+        sn.Sequential([sn.Input((16, 16, 1)), sn.layers.Flatten(), sn.layers.Dense(2)]), tmp_path / "m.safetensors"
+    )
+    own = tmp_path / "figures" / "grad_cam.png"
+    own.parent.mkdir()
+    Image.new("L", (4, 4)).save(own)
+    before = own.read_bytes()
+    done = command("explain", model, "--out", own.parent)
+    assert done.status == 1
+    assert "grad_cam.png is not a figure of this program" in done.err
+    assert own.read_bytes() == before
+    assert written(own.parent) == ["grad_cam.png"]
 
 
 def test_without_convolutions_there_is_no_grad_cam(command: Command, faces: dict[str, Path], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.figures.folds import draw_fold_bars, draw_fold_curves
 from pipelines.report.blocks import Block, Facts, Gallery, Picture, Remark, Section, Table, Text
 from pipelines.report.commands import train_command
-from pipelines.report.material import StudyMaterial
+from pipelines.report.material import StudyMaterial, reading
 from pipelines.report.pictures import embed
 from pipelines.report.sections.evaluation import figures_of, matrix_pictures
 from pipelines.report.wording import UNKNOWN, decimal, duration, listed, percent
@@ -19,13 +19,17 @@ def crossval_section(studies: Sequence[StudyMaterial]) -> Section | None:
     if len(studies) == 1:
         return Section("Cross-validation", "crossval", *_study(studies[0]))
     finished = [study for study in studies if study.results is not None]
+    parts = [Section(study.label, "", *_study(study)) for study in studies]
     blocks: list[Block] = [_beside(finished)] if len(finished) > 1 else []
-    return Section(
-        "Cross-validation", "crossval", blocks, [Section(study.label, "", *_study(study)) for study in studies]
-    )
+    return Section("Cross-validation", "crossval", blocks, parts)
 
 
 def _study(study: StudyMaterial) -> tuple[list[Block], list[Section]]:
+    with reading(study.files.config_path, "crossval"):
+        return _found(study)
+
+
+def _found(study: StudyMaterial) -> tuple[list[Block], list[Section]]:
     config = study.config
     facts = [
         (

@@ -18,7 +18,7 @@ from pipelines.figures.filter_bank import draw_filter_bank
 from pipelines.report.blocks import Block, Remark, Section, Table, Text
 from pipelines.report.commands import shell
 from pipelines.report.illustrations import unseen_faces
-from pipelines.report.material import RunMaterial
+from pipelines.report.material import RunMaterial, reading
 from pipelines.report.pictures import embed, embed_file
 from pipelines.report.wording import UNKNOWN, listed, readable
 from scratchnet.features import filter_bank
@@ -31,8 +31,6 @@ _INTRO = (
 _CLUSTER_KEYS = {
     "images", "part", "vectors", "dimension", "clusters", "clusters_by", "trained_on", "methods", "figures", "command",
 }  # fmt: skip
-# what values of another kind in a file lead to
-_WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _LOT = "dealt out by lot"
 # of several methods, whose table would be too wide with all of them
 _FEW_SCORES = ("ari", "nmi", "matched_purity", "silhouette")
@@ -121,10 +119,8 @@ def _comparison(run: RunMaterial) -> list[Block]:
     if found is None:
         said = "What this network's vectors are worth beside those of pixels, filters and HOG is measured by:"
         return [Remark(said, shell("compare-features", run.path))]
-    try:
+    with reading(_folder(run, "features") / COMPARISON_NAME, "compare-features"):
         return _compared(found)
-    except _WRONG as error:
-        raise _damaged(_folder(run, "features") / COMPARISON_NAME, "compare-features") from error
 
 
 def _compared(found: Comparison) -> list[Block]:
@@ -151,10 +147,8 @@ def _clusters(run: RunMaterial) -> list[Block]:
         said = "Whether clusters of this network's vectors agree with the classes is measured by:"
         return [Remark(said, shell("cluster", run.path))]
     folder = _folder(run, "clusters")
-    try:
+    with reading(folder / JSON_NAME, "cluster"):
         return [*_scores(found), *_cluster_figures(folder, found)]
-    except _WRONG as error:
-        raise _damaged(folder / JSON_NAME, "cluster") from error
 
 
 def _scores(found: Mapping[str, Any]) -> list[Block]:

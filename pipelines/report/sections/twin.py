@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pipelines.report.blocks import Block, Remark, Section, Table, Text
 from pipelines.report.commands import shell
-from pipelines.report.material import RunMaterial
+from pipelines.report.material import RunMaterial, reading
 from pipelines.report.pictures import embed_file
 from pipelines.report.wording import readable
 
@@ -30,9 +31,14 @@ def twin_section(runs: Sequence[RunMaterial]) -> Section:
 
 
 def _blocks(run: RunMaterial) -> list[Block]:
-    found = run.comparison
-    if found is None:
+    if run.comparison is None:
         return [_missing(run)]
+    folder = run.run.folder / "compare"
+    with reading(folder / "compare.json", "compare"):
+        return [*_compared(run.comparison), *_drawn(folder)]
+
+
+def _compared(found: Mapping[str, Any]) -> list[Block]:
     rows = [["activations, layers", *_row(found["activations"], found["tolerances"]["activations"])]]
     if found["gradients"]:
         rows.append(["gradients, weights", *_row(found["gradients"], found["tolerances"]["gradients"])])
@@ -48,15 +54,12 @@ def _blocks(run: RunMaterial) -> list[Block]:
     ]
     if found["seconds"]:
         blocks.append(_times(found["seconds"]))
-    blocks += [Text(f"Note: {readable(note)}.") for note in found["notes"]]
-    folder = run.run.folder / "compare"
+    return [*blocks, *(Text(f"Note: {readable(note)}.") for note in found["notes"])]
+
+
+def _drawn(folder: Path) -> list[Block]:
     return [
-        *blocks,
-        *(
-            embed_file(folder / name, caption, caption)
-            for name, caption in _PICTURES.items()
-            if (folder / name).exists()
-        ),
+        embed_file(folder / name, caption, caption) for name, caption in _PICTURES.items() if (folder / name).exists()
     ]
 
 

@@ -1,6 +1,7 @@
 """A face is cut out as the model's training images were."""
 
 import json
+import math
 import zipfile
 from pathlib import Path
 
@@ -69,6 +70,12 @@ def test_least_size_and_score_keep_faces_out() -> None:
     rgb = np.ascontiguousarray(next(iter(DrawnFilm().frames()))[..., ::-1])
     assert FaceFinder(FaceSearch(min_face=320))(rgb) == []
     assert FaceFinder(FaceSearch(min_score=1000))(rgb) == []
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_a_score_that_no_face_can_reach_is_refused(score: float) -> None:
+    with pytest.raises(UserError, match="min-score must be a finite number"):
+        FaceSearch(min_score=score)
 
 
 def test_settings_that_cannot_be_are_named(tmp_path: Path) -> None:

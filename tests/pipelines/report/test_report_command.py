@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pages import Page
@@ -13,6 +15,17 @@ from pipelines.evaluation.command import run_evaluate
 from pipelines.recipe_files import load_recipe
 from pipelines.report.compose import write_report
 from pipelines.training import train
+
+
+def change(path: Path, key: str, make: Callable[[Any], Any]) -> None:
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, key: make(content.get(key))}))
+
+
+def compared(run: Path) -> Path:
+    (run / "compare").mkdir(exist_ok=True)
+    return run / "compare" / "compare.json"
+
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "$\\frac{happy$", "\"'&amp;{{ 7 * 7 }}{% raw %}")
 
@@ -40,6 +53,17 @@ def test_the_page_lands_in_the_run_or_where_it_is_wanted(
         (lambda run: (run / "config.json").write_text("{"), "config.json is damaged"),
         (lambda run: (run / "config.json").write_text('{"format": "scratchnet run"}'), "it lacks 'recipe'"),
         (lambda run: (run / "metrics.json").write_text("{"), "metrics.json is damaged"),
+        (lambda run: (run / "metrics.json").write_text("[]"), "metrics.json is damaged"),
+        (lambda run: (run / "metrics.json").write_text('{"training": {}}'), "metrics.json is damaged"),
+        (
+            lambda run: change(run / "metrics.json", "test", lambda own: {"confusion_matrix": []}),
+            "metrics.json is damaged",
+        ),
+        (lambda run: (run / "history.csv").write_bytes(b"epoch,\xff"), "history.csv is damaged"),
+        (lambda run: change(run / "config.json", "engine", lambda _: "abacus"), "unknown engine 'abacus'"),
+        (lambda run: change(run / "config.json", "recipe", lambda _: {"name": "x"}), "recipe of"),
+        (lambda run: compared(run).write_text("{}"), "compare.json is damaged; run scratchnet compare again"),
+        (lambda run: compared(run).write_text("[]"), "compare.json is damaged; run scratchnet compare again"),
         (lambda run: (run / "split.csv").write_text("a,b\n1,2\n"), "split.csv is damaged"),
         (lambda run: (run / "model.safetensors").write_bytes(b"x"), "model.safetensors"),
         (lambda run: (run / "predictions_test.csv").write_text("name\n"), "predictions_test.csv is damaged"),
