@@ -68,11 +68,7 @@ def data_of(model: Path | None, data: str | None) -> tuple[str, Run | None]:
         UserError: nothing says which images are meant, or the run's configuration is damaged.
     """
     run = None if model is None else run_of(model)
-    own = None
-    if run is not None:
-        own = run.config().get("data")
-        if not isinstance(own, str):
-            raise UserError(f"{run.config_path} is damaged: it does not name the data")
+    own = None if run is None else str(run.config()["data"])
     if data is not None:
         name = resolve_name(data)
         return name, run if name == own else None

@@ -232,7 +232,7 @@ def test_a_configuration_without_its_data_is_said_to_be_damaged(command: Command
     (run / "config.json").write_text(json.dumps(config))
     done = command("cluster", run)
     assert done.status == 1
-    assert "config.json is damaged: it does not name the data" in done.err
+    assert "config.json is damaged: it lacks 'data'" in done.err
     assert len(done.err.splitlines()) == 1
 
 

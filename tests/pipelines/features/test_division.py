@@ -100,7 +100,7 @@ def test_a_model_file_is_of_the_run_it_lies_in(trained: Path, tmp_path: Path) ->
 def test_a_damaged_configuration_is_named(trained: Path, tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.config_path.write_text(json.dumps({"format": Run.format}))
-    with pytest.raises(UserError, match=r"config\.json is damaged: it does not name the data"):
+    with pytest.raises(UserError, match=r"config\.json is damaged: it lacks"):
         data_of(tmp_path, None)
 
 
