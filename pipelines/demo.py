@@ -36,7 +36,7 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     recipe = load_recipe(RECIPE)
     source = DrawnFaces(images, size=recipe.input.height, seed=seed)
     console.print(f"1. {images:,} faces with {len(source.class_names)} expressions, drawn by the program")
-    if Run(folder).config_path.exists() and Run(folder).config().get("recipe", {}).get("name") != RECIPE:
+    if Run(folder).is_started and Run(folder).recipe.name != RECIPE:
         raise UserError(f"{folder} holds a run that is not a demo; choose another --out")
     run = train(recipe, source, drawn_name(images, seed), folder, epochs=epochs, seed=seed, overwrite=True)
 

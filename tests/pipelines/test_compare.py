@@ -272,7 +272,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.class_names = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
     model.preprocessing = {"height": 16, "width": 16, "channels": 1, "scale": 1 / 255, "offset": 0.0}
     run = Run(folder)
-    run.start({"recipe": {"training": {"batch_size": 16}}}, "name,class,part\n", overwrite=False)
+    started = {**dict.fromkeys(Run.needed), "recipe": {"training": {"batch_size": 16}}}
+    run.start(started, "name,class,part\n", overwrite=False)
     model.save(run.model_path)
     return folder
 
@@ -450,8 +451,9 @@ def test_a_model_without_weights_is_refused(tmp_path: Path) -> None:
 
 def test_overwriting_a_run_takes_its_comparison_along(trained: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    run.start({"seed": 0}, "", overwrite=False)
+    started = dict.fromkeys(Run.needed)
+    run.start({**started, "seed": 0}, "", overwrite=False)
     (run.folder / "compare").mkdir()
     (run.folder / "compare" / "compare.json").write_text("{}")
-    run.start({"seed": 1}, "", overwrite=True)
+    run.start({**started, "seed": 1}, "", overwrite=True)
     assert not (run.folder / "compare").exists()
