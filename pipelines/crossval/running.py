@@ -155,8 +155,8 @@ def _check_backend() -> None:
     # others derive from it, with processes of their own
     if type(backend).__name__ == "MultiprocessingBackend" and multiprocessing.get_start_method() == "fork":
         raise UserError(
-            "joblib's backend 'multiprocessing' forks, which compiled kernels do not survive; choose loky, its usual "
-            "one, or another whose workers are fresh processes"
+            "joblib's backend 'multiprocessing' forks, which OpenCV and TensorFlow do not survive; choose loky, its "
+            "usual one, or another whose workers are fresh processes"
         )
 
 

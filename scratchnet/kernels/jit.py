@@ -8,7 +8,9 @@ from typing import Any, ParamSpec, TypeVar, overload
 import numba
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
+from numba.np.ufunc import parallel as threading_layers
 
+from scratchnet.kernels import forks
 from scratchnet.kernels.cache import KernelCache
 
 Arguments = ParamSpec("Arguments")
@@ -50,6 +52,7 @@ def _decide() -> None:
     global _parallel_type
     with _deciding:
         numba.get_num_threads()  # starts the threads
+        forks.watch_parallel_loops()
         _parallel_type = _Serialised if numba.threading_layer() == "workqueue" else CPUDispatcher
         for compiled in KERNELS:
             if type(compiled) is _Undecided:
@@ -57,12 +60,14 @@ def _decide() -> None:
 
 
 def _renew_locks() -> None:
+    """Forget the locks that a thread may have held which the child does not have."""
     global _deciding
     _deciding = threading.Lock()
     _Serialised._one_at_a_time = threading.RLock()
+    threading_layers._backend_init_thread_lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):  # a thread that the child does not have may have held them
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
 
 

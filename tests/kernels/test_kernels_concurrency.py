@@ -79,6 +79,65 @@ def test_a_child_does_not_wait_for_a_lock_of_its_parent():
     assert (status, output) == (0, "0\n"), errors
 
 
+FORKS = """
+import multiprocessing, os, signal, threading, warnings
+import joblib, numpy as np
+from scratchnet.kernels import pointwise
+warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside other threads
+signal.alarm(100)  # where a child hangs, its parent waits for ever
+def work(number):
+    x = np.random.default_rng(number).standard_normal((20_000, 10), np.float32)
+    return pointwise.relu(x).tobytes(), pointwise.column_sums(x).tobytes()
+def in_a_child(action):
+    child = os.fork()
+    if child == 0:
+        os._exit(3 if action() else 4)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+def in_a_thread(action):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(action()))
+    thread.start(), thread.join()
+    return found[0]
+expected = [work(number) for number in range(4)]
+def right():
+    return [work(number) for number in range(4)] == expected
+assert in_a_child(right)
+assert in_a_child(lambda: in_a_thread(right))
+assert in_a_thread(lambda: in_a_child(right))
+assert in_a_child(lambda: right() and in_a_child(right))
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    assert pool.map(work, range(4)) == expected
+assert joblib.Parallel(n_jobs=2, backend="multiprocessing")(joblib.delayed(work)(n) for n in range(4)) == expected
+assert right()
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("layer", ["workqueue", "default"])
+def test_forked_children_compute_the_same_bits_after_their_parent_has_computed(layer):
+    threads = str(max(2, numba.config.NUMBA_NUM_THREADS))
+    status, output, errors = run_python(FORKS, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS=threads)
+    assert (status, output) == (0, "done\n"), errors
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_computes_where_other_kernels_had_started_the_threads():
+    script = (
+        "import os, signal, warnings, numba, numpy as np\n"
+        "warnings.simplefilter('ignore', DeprecationWarning)  # of a fork beside other threads\n"
+        "from scratchnet.kernels import pointwise\n"
+        "numba.get_num_threads()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    signal.alarm(100)\n"
+        "    os._exit(int(pointwise.relu(np.full(100_000, -1, np.float32)).any()))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    status, output, errors = run_python(script)
+    assert (status, output) == (0, "0\n"), errors
+
+
 def test_no_parallel_kernel_is_left_undecided():
     jit._decide()
     assert not [kernel for kernel in jit.KERNELS if type(kernel) is jit._Undecided]

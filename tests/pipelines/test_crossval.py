@@ -182,7 +182,7 @@ def test_a_backend_that_forks_is_refused(plain_recipe: Path, faces: dict[str, Pa
     recipe, data = load_recipe(str(plain_recipe)), str(faces["split"])
     with (
         joblib.parallel_config(backend="multiprocessing", n_jobs=2),
-        pytest.raises(UserError, match="'multiprocessing' forks, which compiled kernels do not survive; choose loky"),
+        pytest.raises(UserError, match="'multiprocessing' forks, which OpenCV and TensorFlow do not survive; choose"),
     ):
         run_crossval(recipe, data, tmp_path / "crossval", folds=2)
     assert not (tmp_path / "crossval").exists()
