@@ -1,6 +1,5 @@
 """The machine, and the versions of packages, that something was measured with."""
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numba
 
 import scratchnet as sn
+from scratchnet.environment import processors
 
 PACKAGES = ("numpy", "numba", "opencv-python", "scikit-learn", "tensorflow")
 CPU_INFO = Path("/proc/cpuinfo")
@@ -23,10 +23,8 @@ def processor_name() -> str:
 
 
 def available_cores() -> int:
-    """The logical processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The logical processors that this process may use, within the quota of its container."""
+    return processors()
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The entry point of `scratchnet`; it must run where only the engine is installed."""
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 
 NEEDED = (
@@ -10,7 +11,7 @@ NEEDED = (
 
 
 def main() -> None:
-    """Run the command line, or say in one sentence what is missing for it."""
+    """Run the command line, or say in one sentence what is missing or wrong for it."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         print(
@@ -18,6 +19,13 @@ def main() -> None:
             f'(missing: {", ".join(missing)}): pip install -e ".[pipelines]" in the checkout',
             file=sys.stderr,
         )
+        sys.exit(1)
+    try:
+        import_module("scratchnet")
+    except ValueError as error:
+        if not hasattr(error, "variable"):  # of the environment; its class cannot be imported without the package
+            raise
+        print(f"scratchnet: {error}", file=sys.stderr)
         sys.exit(1)
     from pipelines.cli import run
 

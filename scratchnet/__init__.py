@@ -9,9 +9,14 @@
 >>> model.predict(np.zeros((1, 8, 8, 1))).shape
 (1, 2)
 """
+# ruff: noqa: E402  # Numba is prepared before anything imports it
 
 import importlib
 from types import ModuleType
+
+from scratchnet.environment import prepare_numba
+
+prepare_numba()
 
 from scratchnet import (
     activations,

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from scratchnet import layers, ops, optimizers
 from scratchnet.arrays import FLOAT_TYPES, FloatArray
+from scratchnet.environment import processors
 from scratchnet.kernels.cache import cache_folder
 from scratchnet.models import Sequential
 from scratchnet.random import get_random_state, set_random_state
@@ -48,7 +49,7 @@ def warmup(dtype: DTypeLike = "float32", verbose: bool = False) -> None:
 def _helper(dtype: str) -> Iterator[None]:
     """Meanwhile another process compiles half of the kernels: Numba lets only one thread of a process compile."""
     folder = cache_folder()
-    if folder is None or (os.cpu_count() or 1) < 2 or any(folder.iterdir()):
+    if folder is None or processors() < 2 or any(folder.iterdir()):
         yield
         return
     code = f"from scratchnet import startup; startup._run({dtype!r}, startup._HELPED, False)"

@@ -73,7 +73,7 @@ FLOORS = (
     ("kernels",),
     # arrays on disk: models and backups are made of them
     ("formats.container", "formats.whole_file", "formats.parsing", "formats.errors", "formats.hdf5", "formats"),
-    ("arrays", "random", "serialization"),
+    ("arrays", "random", "serialization", "environment"),
 )
 # Imports that run upward, each with what makes it necessary.
 UPWARD = {

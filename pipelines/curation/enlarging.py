@@ -1,6 +1,5 @@
 """A dataset enlarged by varied copies of its training images, written beside the original."""
 
-import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +17,11 @@ from pipelines.curation.provenance import refuse_enlarged, write_provenance
 from pipelines.data.augmentation import Augmentation, draw
 from pipelines.data.decode import decode_image
 from pipelines.errors import UserError
+from scratchnet.environment import processors
 
 # files that are true of the enlarged dataset as well
 KEPT_FILES = ("extraction.json",)
-THREADS = min(4, os.cpu_count() or 1)
+THREADS = min(4, processors())
 
 
 class Enlarged(NamedTuple):

@@ -1,6 +1,5 @@
 """One look at every image of a dataset, of which only some numbers are kept."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from pipelines.curation.manifest import Manifest
 from pipelines.curation.table import Row
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
+from scratchnet.environment import processors
 
-THREADS = min(4, os.cpu_count() or 1)
+THREADS = min(4, processors())
 # images per task: handing out tasks costs nothing, and the bar still moves
 CHUNK = 64
 

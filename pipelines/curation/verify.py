@@ -1,6 +1,5 @@
 """Whether a dataset is what its manifest says: every image there, unchanged, at its name, and nothing besides."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.layout import is_visible
 from pipelines.errors import UserError
+from scratchnet.environment import processors
 
 
 class Finding(NamedTuple):
@@ -101,7 +101,7 @@ def _check_twins(lines: Sequence[TableLine]) -> Iterator[Finding]:
 
 def _check_images(folder: Path, rows: Sequence[Row], progress: Callable[[int, int], None] | None) -> Iterator[Finding]:
     # decoding and hashing both run outside the interpreter's lock
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="verify") as pool:
+    with ThreadPoolExecutor(processors(), thread_name_prefix="verify") as pool:
         for done, finding in enumerate(pool.map(lambda row: _check_image(folder, row), rows), 1):
             if finding is not None:
                 yield finding

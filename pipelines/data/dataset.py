@@ -1,6 +1,5 @@
 """Samples to batches: decoded once, shuffled reproducibly, prepared ahead of the consumer."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -13,6 +12,7 @@ from pipelines.data.augmentation import Augmentation, Draws, draw
 from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Sample, Source
+from scratchnet.environment import processors
 
 Batch: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -69,7 +69,7 @@ class Dataset:
         threads: int | None = None,
     ) -> None:
         """Decode every sample once, keeping what fits in the cache."""
-        threads = min(4, os.cpu_count() or 1) if threads is None else threads
+        threads = min(4, processors()) if threads is None else threads
         for name, value, least in (
             ("batch_size", batch_size, 1),
             ("seed", seed, 0),

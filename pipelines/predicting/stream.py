@@ -1,6 +1,5 @@
 """Many images through a model: read ahead, asked about in batches, answered in order, in memory that does not grow."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from pipelines.predicting.faces import FaceFinder
 from pipelines.predicting.inputs import Picture
 from pipelines.predicting.prediction import FacePrediction, Prediction, Probabilities
 from pipelines.probabilities import class_probabilities
+from scratchnet.environment import processors
 
 # inputs that the model is asked about at once
 BATCH = 64
@@ -111,7 +111,7 @@ class _Reader:
         self._keep_pixels = keep_pixels
 
     def read(self, pictures: Sequence[Picture]) -> Iterator[_Waiting]:
-        threads = min(4, os.cpu_count() or 1)
+        threads = min(4, processors())
         pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
         pending: deque[Future[_Waiting]] = deque()
         try:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
 import numba
-from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
 from numba.np.ufunc import parallel as threading_layers
 
+from scratchnet.environment import processors
 from scratchnet.kernels import forks
 from scratchnet.kernels.cache import KernelCache
 
@@ -51,7 +51,10 @@ def _decide() -> None:
     """Let all parallel kernels be called the way that the threading layer demands: plainly, wherever that is safe."""
     global _parallel_type
     with _deciding:
-        numba.get_num_threads()  # starts the threads
+        threads = numba.get_num_threads()  # starts them
+        # the package could not limit them where Numba had been imported before it
+        if "NUMBA_NUM_THREADS" not in os.environ and threads == numba.config.NUMBA_NUM_THREADS > processors():
+            numba.set_num_threads(processors())
         forks.watch_parallel_loops()
         _parallel_type = _Serialised if numba.threading_layer() == "workqueue" else CPUDispatcher
         for compiled in KERNELS:
@@ -91,11 +94,10 @@ def kernel(function: Any = None, *, parallel: bool = False) -> Any:
         compiled = numba.njit(
             parallel=parallel, nogil=True, fastmath=FAST_MATH, error_model="numpy", no_cfunc_wrapper=True
         )(function)
-        if isinstance(compiled, Dispatcher):  # a plain function where $NUMBA_DISABLE_JIT is set
-            compiled._cache = KernelCache(function)  # type: ignore[attr-defined]
-            if parallel:
-                compiled.__class__ = _parallel_type
-            KERNELS.append(compiled)
+        compiled._cache = KernelCache(function)
+        if parallel:
+            compiled.__class__ = _parallel_type
+        KERNELS.append(compiled)
         return compiled
 
     return decorate if function is None else decorate(function)
