@@ -3,22 +3,26 @@
 Numba keys its own cache on the source file of the function alone. A kernel here also contains code from other files
 (the vector tile, helpers that were inlined), so the cache lives in a folder named after the sources of all kernels
 together: a change in any of them starts a fresh folder. Within it each file holds one kernel for one signature and
-processor, is written whole or not at all, and carries its digest. So processes may start together, share a home with
-machines of another kind, die while writing, or find a folder that cannot be written: the worst that happens is that a
-kernel is compiled again.
+kind of processor, is written whole or not at all, and carries its digest. So processes may start together, share a home
+with machines of another kind, die while writing, or find a folder that cannot be written: the worst that happens is
+that a kernel is compiled again.
+
+The files are pickles, which can run anything, so they are read only where nobody but their reader and the administrator
+can have written them. Others may read them: a container's build can fill the cache for the user of its service.
 """
 
 import hashlib
 import logging
 import os
 import pickle
+import secrets
 import shutil
+import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +30,14 @@ import llvmlite
 import numba
 from numba.core import caching, compiler, serialize
 from numba.core.runtime.nrt import rtsys
+from numba.np.numpy_support import numpy_version
 
-# What Numba reads from the environment and compiles into the code.
-_SETTINGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE")
+# What Numba reads from the environment, or finds installed, and compiles into the code.
+_SETTINGS = (
+    "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "DEBUG_ARRAY_OPT_RUNTIME", "DEBUG_NRT", "ENABLE_PROFILING",
+    "EXTEND_VARIABLE_LIFETIMES", "LLVM_REFPRUNE_FLAGS", "LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "NRT_STATS", "OPT",
+    "PARFOR_MAX_TUPLE_SIZE", "SLP_VECTORIZE", "USING_SVML",
+)  # fmt: skip
 _KEPT_SECONDS = 30 * 24 * 3600  # folders of other versions that were not used for so long are removed
 _NOTICEABLE_SECONDS = 0.5  # compilation below this is not worth a note
 
@@ -38,9 +47,9 @@ _log = logging.getLogger("scratchnet")
 @cache
 def sources_stamp() -> str:
     """A hash of the kernels' sources, of the compiler's version and of its settings."""
-    settings = {name: getattr(numba.config, name, None) for name in _SETTINGS}
-    versions = f"numba {numba.__version__} llvmlite {llvmlite.__version__} {sys.implementation.cache_tag} {settings}"
-    digest = hashlib.sha256(versions.encode())
+    settings = {name: getattr(numba.config, name) for name in _SETTINGS}
+    versions = (numba.__version__, llvmlite.__version__, numpy_version, sys.implementation.cache_tag)
+    digest = hashlib.sha256(repr((versions, settings)).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -48,22 +57,62 @@ def sources_stamp() -> str:
 
 @cache
 def cache_folder() -> Path | None:
-    """Where compiled kernels are kept; None where there is no such folder and none can be made.
+    """Where compiled kernels are kept; None where there is no such folder and none can be made, or not safely.
 
     `$SCRATCHNET_CACHE` if set, else `$XDG_CACHE_HOME/scratchnet`, else `~/.cache/scratchnet`.
     """
     chosen, caches = os.environ.get("SCRATCHNET_CACHE"), os.environ.get("XDG_CACHE_HOME")
     try:
         base = Path(chosen) if chosen else Path(caches or Path.home() / ".cache") / "scratchnet"
-        folder = base / f"kernels-{sources_stamp()}"
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-            _remove_old_folders(base)
+        folder = base.resolve() / f"kernels-{sources_stamp()}"
+        made = not folder.is_dir()
+        for place in reversed((folder, *folder.parents)):
+            if not place.is_dir():
+                place.mkdir(0o755, exist_ok=True)  # with an umask of 0 too
+            doubt = _doubt(place, place == folder)
+            if doubt:
+                _log.warning("no compiled kernels are kept in %s: %s", folder.parent, doubt)
+                return None
+        if made:
+            _remove_old_folders(folder.parent)
+        if not os.access(folder, os.R_OK | os.X_OK):
+            return None
     except (OSError, RuntimeError):  # a RuntimeError where there is no home
         return None
     with suppress(OSError):  # a folder that only others may write stays as it is
         os.utime(folder)  # in use
     return folder
+
+
+def _doubt(place: Path, last: bool) -> str | None:
+    """Why another user may have put files below a folder; None where none can.
+
+    Args:
+        place: the folder of the kernels or one above it.
+        last: whether it is the folder of the kernels.
+    """
+    if not hasattr(os, "geteuid"):  # Windows
+        return None
+    status = place.stat()
+    if status.st_uid not in (0, os.geteuid()):
+        return f"{place} belongs to another user; let $SCRATCHNET_CACHE name another folder"
+    shared = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and not _is_private(status.st_gid))
+    # where this bit is set, as in /tmp, others may make entries beside ours, but not remove or rename ours
+    if shared and (last or not status.st_mode & stat.S_ISVTX):
+        return f"others may write to {place}; forbid it by `chmod go-w`, or let $SCRATCHNET_CACHE name another folder"
+    return None
+
+
+def _is_private(group: int) -> bool:
+    """Whether a group is the user's own: many systems give each user one, and let it write to what the user makes."""
+    import grp
+    import pwd
+
+    try:
+        entry, user = grp.getgrgid(group), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return user.pw_uid != 0 and entry.gr_name == user.pw_name and set(entry.gr_mem) <= {user.pw_name}
 
 
 def _remove_old_folders(base: Path) -> None:
@@ -104,7 +153,10 @@ class _Note:
         if self._seconds >= _NOTICEABLE_SECONDS and not self._given:
             self._given = True
             folder = cache_folder()
-            kept = f"first run only: they are kept in {folder}" if folder else "which no folder can keep"
+            if folder and os.access(folder, os.W_OK):
+                kept = f"first run only: they are kept in {folder}"
+            else:
+                kept = f"at every start: {f'{folder} cannot be written' if folder else 'no folder can keep them'}"
             _log.warning("compiling kernels, %s", kept)
 
     def ends(self) -> None:
@@ -155,7 +207,7 @@ class KernelCache(caching._Cache):  # type: ignore[misc]  # numba has no type in
         loaded = None
         if path is not None:
             try:
-                payload = _unsealed(path.read_bytes(), key)
+                payload = _unsealed(_read(path), key)
                 loaded = compiler.CompileResult._rebuild(target_context, *payload)
             except FileNotFoundError:
                 pass
@@ -203,12 +255,20 @@ def _unsealed(content: bytes, key: str) -> Any:
     return payload
 
 
+def _read(path: Path) -> bytes:
+    """The content of a file, if it is not of the time when others could write to its folder."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if hasattr(os, "geteuid") and status.st_uid not in (0, os.geteuid()):
+            raise PermissionError(f"{path} belongs to another user")
+        return file.read()
+
+
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that no reader sees before it is whole."""
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    temporary = Path(name)
+    """Write a file that no reader sees before it is whole, and that whoever the umask allows may read."""
+    temporary = path.with_name(f"{secrets.token_hex(8)}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb", opener=partial(os.open, mode=0o644)) as file:
             file.write(content)
         temporary.replace(path)
     except OSError:

@@ -10,7 +10,7 @@ from numba.core.registry import CPUDispatcher
 from numba.np.ufunc import parallel as threading_layers
 
 from scratchnet.environment import processors
-from scratchnet.kernels import forks
+from scratchnet.kernels import forks, processor
 from scratchnet.kernels.cache import KernelCache
 
 Arguments = ParamSpec("Arguments")
@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 
 # NaN and infinity stay alive (no `nnan`, no `ninf`): training must be able to see that it diverged.
 FAST_MATH = {"contract", "reassoc", "arcp", "nsz"}
+
+processor.choose_level()  # before the first kernel is defined
 
 KERNELS: list[Any] = []  # all of them, in the order of their definition
 

@@ -9,34 +9,19 @@ row, so it is multiplied where it lies in the image. The rows of B are contiguou
 Numba's own vectoriser does not keep such a tile in registers; therefore it is written as LLVM vector IR.
 """
 
-import platform
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils
 from numba.extending import intrinsic
+
+from scratchnet.kernels.processor import registers
 
 ROWS = 6
 INDEX = ir.IntType(64)
-
-
-def _processor() -> tuple[int, int]:
-    """Bytes per vector register, and how many such registers there are."""
-    if platform.machine().lower() in {"arm64", "aarch64"}:
-        return 16, 32
-    if config.CPU_NAME and config.CPU_NAME != "host":  # another processor is emulated; it is asked by name
-        if config.CPU_NAME in {"skylake-avx512", "cascadelake", "icelake-server", "sapphirerapids", "znver4", "znver5"}:
-            return 64, 32
-        return (16, 16) if config.CPU_NAME in {"generic", "x86-64", "nehalem", "westmere"} else (32, 16)
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 32
-    return (32, 16) if features.get("avx2") and features.get("fma") else (16, 16)
-
-
-VECTOR_BYTES, REGISTERS = _processor()
+VECTOR_BYTES, REGISTERS = registers()
 VECTORS = 4 if REGISTERS == 32 else 2  # ROWS * VECTORS sums and VECTORS weights fit the registers
 
 

@@ -1,16 +1,22 @@
 """Compiled kernels are kept, and nothing that can happen to the files does more than make a process compile again."""
 
+import logging
 import os
 import platform
 import re
 import shutil
+import stat
+import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import numba
 import pytest
+from llvmlite import binding
 from processes import finish, run_python, start_python
 
-from scratchnet.kernels import cache
+from scratchnet.kernels import cache, processor
 
 # Runs two kernels in two dtypes and prints how many had to be compiled.
 SCRIPT = """
@@ -22,6 +28,18 @@ for dtype in (np.float32, np.float64):
     assert (y == np.maximum(x, 0)).all() and y.dtype == dtype
     assert (pointwise.relu_gradient(x, y) == y).all()
 print(sum(sum(kernel.stats.cache_misses.values()) for kernel in jit.KERNELS))
+"""
+
+# Compiles one small kernel. Its lines are counted from their own beginning, so it is the same one after other lines.
+TINY = """
+exec('''
+from scratchnet.kernels import jit
+@jit.kernel
+def twice(number):
+    return 2 * number
+assert twice(2) == 4
+print(twice.stats.cache_misses.total())
+''')
 """
 ALL = 8  # each of the two in two dtypes, and the serial part of each
 NONE = (0, "0\n", "")
@@ -112,10 +130,142 @@ def test_a_folder_that_cannot_be_written_is_read(files):
     before = files[0].read_bytes()
     # not by the folder's mode, which would not stop an administrator
     refusing = (
-        "import tempfile\ndef refuse(*a, **k): raise PermissionError(13, 'read-only')\ntempfile.mkstemp = refuse\n"
+        "import pathlib\ndef refuse(*a, **k): raise PermissionError(13, 'read-only')\npathlib.Path.replace = refuse\n"
     )
     assert compiled(folder_of(files), refusing + SCRIPT) == 1
     assert files[0].read_bytes() == before
+
+
+AS_A_SERVICE = """
+import os
+import numba
+from scratchnet.kernels import cache
+cache._NOTICEABLE_SECONDS = 0
+numba.njit(lambda number: 3 * number)(1)  # imports what compiling needs, which may lie where others cannot read
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="becomes another user")
+def test_what_root_has_compiled_serves_other_users_who_are_told_when_it_lacks_something():
+    with tempfile.TemporaryDirectory() as folder:  # pytest's are closed to others
+        Path(folder).chmod(0o755)
+        assert compiled(folder, TINY) == 1
+        assert run_python(AS_A_SERVICE + TINY, SCRATCHNET_CACHE=folder) == NONE
+        next(Path(folder).rglob("*.nbc")).unlink()
+        status, output, errors = run_python(AS_A_SERVICE + TINY, SCRATCHNET_CACHE=folder)
+        assert (status, output) == (0, "1\n")
+        assert re.fullmatch(rf"compiling kernels, at every start: {folder}/kernels-\w+ cannot be written\n", errors)
+        assert not list(Path(folder).rglob("*.nbc"))
+
+
+@pytest.fixture
+def umask():
+    """Sets the umask for one test."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes")
+@pytest.mark.parametrize(("mask", "file", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700), (0, 0o644, 0o755)])
+def test_others_may_read_what_the_umask_allows_and_never_write(mask, file, folder, umask, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRATCHNET_CACHE", str(tmp_path / "new" / "cache"))
+    umask(mask)
+    made = cache.cache_folder.__wrapped__()
+    cache._write(made / "relu-0.nbc", b"code")
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (made / "relu-0.nbc", made, made.parent, made.parent.parent)]
+    assert modes == [file, folder, folder, folder]
+    assert [path.name for path in made.iterdir()] == ["relu-0.nbc"]
+
+
+# where a folder stands, its mode, and what is wrong
+DOUBTS = {
+    "group": ("cache", 0o775, "others may write to"),
+    "world": ("cache", 0o777, "others may write to"),
+    "world without group": ("cache", 0o757, "others may write to"),
+    "a parent": ("", 0o777, "others may write to"),
+    "a sticky parent": ("", 0o1777, None),
+    "the folder itself": ("cache/kernels", 0o775, "others may write to"),
+    "the folder itself, sticky": ("cache/kernels", 0o1777, "others may write to"),
+    "readable": ("cache", 0o755, None),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes")
+@pytest.mark.parametrize(("place", "mode", "doubt"), DOUBTS.values(), ids=DOUBTS)
+def test_a_folder_that_others_may_write_is_not_used(place, mode, doubt, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(cache, "sources_stamp", lambda: "0" * 16)
+    monkeypatch.setenv("SCRATCHNET_CACHE", str(tmp_path / "there" / "cache"))
+    folder = tmp_path / "there" / "cache" / ("kernels-" + "0" * 16)
+    folder.mkdir(parents=True)
+    doubted = tmp_path / "there" / place.replace("kernels", folder.name)
+    doubted.chmod(mode)
+    found = cache.cache_folder.__wrapped__()
+    assert found == (None if doubt else folder)
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(said) == (doubt is not None)
+    for sentence in said:
+        assert sentence.startswith(f"no compiled kernels are kept in {folder.parent}: {doubt} {doubted}; ")
+        assert "$SCRATCHNET_CACHE" in sentence
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes")
+def test_nothing_is_made_below_a_folder_that_others_may_write(tmp_path, monkeypatch):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    monkeypatch.setenv("SCRATCHNET_CACHE", str(tmp_path / "shared" / "cache"))
+    assert cache.cache_folder.__wrapped__() is None
+    assert not list((tmp_path / "shared").iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs owners")
+@pytest.mark.parametrize(
+    ("owner", "user", "trusted"), [(1000, 1000, True), (0, 1000, True), (1001, 1000, False), (1000, 0, False)]
+)
+def test_a_folder_belongs_to_its_user_or_to_root(owner, user, trusted, tmp_path, monkeypatch):
+    status = SimpleNamespace(st_uid=owner, st_gid=owner, st_mode=stat.S_IFDIR | 0o755)
+    monkeypatch.setattr(Path, "stat", lambda path: status)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    doubt = cache._doubt(Path("/cache"), True)
+    assert (doubt is None) is trusted
+    assert trusted or doubt.startswith("/cache belongs to another user; ")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs groups")
+@pytest.mark.parametrize(
+    ("user", "group", "members", "private"),
+    [
+        ("ann", "ann", [], True),
+        ("ann", "ann", ["ann"], True),
+        ("ann", "ann", ["bob"], False),
+        ("ann", "users", [], False),
+        ("root", "root", [], False),
+    ],
+)
+def test_a_group_is_private_when_it_is_its_users_alone(user, group, members, private, monkeypatch):
+    uid = 0 if user == "root" else 1000
+    monkeypatch.setattr("pwd.getpwuid", lambda number: SimpleNamespace(pw_name=user, pw_uid=uid))
+    monkeypatch.setattr("grp.getgrgid", lambda number: SimpleNamespace(gr_name=group, gr_mem=members))
+    assert cache._is_private(1000) is private
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes")
+def test_pickles_that_others_may_have_written_are_not_read(tmp_path):
+    assert [compiled(tmp_path, TINY), compiled(tmp_path, TINY)] == [1, 0]
+    tmp_path.chmod(0o777)
+    status, output, errors = run_python(TINY, SCRATCHNET_CACHE=str(tmp_path))
+    assert (status, output) == (0, "1\n"), errors
+    assert errors.count("\n") == errors.count(f"others may write to {tmp_path}; ") == 1
+    tmp_path.chmod(0o755)
+    assert compiled(tmp_path, TINY) == 0
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="gives a file away")
+def test_a_file_of_another_user_is_not_read(tmp_path):
+    assert compiled(tmp_path, TINY) == 1
+    os.chown(next(tmp_path.rglob("*.nbc")), 1234, 1234)
+    assert [compiled(tmp_path, TINY), compiled(tmp_path, TINY)] == [1, 0]
 
 
 @pytest.mark.skipif(platform.machine().lower() not in {"x86_64", "amd64"}, reason="emulates an x86 processor")
@@ -124,6 +274,57 @@ def test_machines_of_several_kinds_share_a_folder(files):
     assert compiled(folder_of(files), **older) == ALL
     assert compiled(folder_of(files), **older) == 0
     assert compiled(folder_of(files)) == 0
+
+
+LEVELS = {
+    "x86-64-v4": ("x86-64-v4", []),
+    "without one of its features": (None, ["avx512vl"]),
+    "without wide registers": ("x86-64-v3", ["avx512f", "avx512bw", "avx512vl"]),
+    "without FMA": (None, ["avx512f", "fma"]),
+    "without AVX": (None, ["avx512f", "avx2", "fma"]),
+}
+
+
+@pytest.mark.parametrize(("expected", "lacking"), LEVELS.values(), ids=LEVELS)
+def test_a_level_needs_all_its_features_and_leaves_no_wide_register_unused(expected, lacking):
+    there = dict.fromkeys([*processor._LEVELS["x86-64-v4"].split(), "amx-tile", "avx512vnni"], True)
+    assert processor.level(there | dict.fromkeys(lacking, False)) == expected
+
+
+LEVEL = processor.level(binding.get_host_cpu_features()) if platform.machine() in {"x86_64", "AMD64"} else None
+OTHER_MODEL = f"""
+from llvmlite import binding
+features = binding.get_host_cpu_features()
+for name in features:
+    features[name] = name in {processor._LEVELS.get(LEVEL, "").split()}
+binding.get_host_cpu_features = lambda: features
+binding.get_host_cpu_name = lambda: "another"
+"""
+
+
+@pytest.mark.skipif(LEVEL is None, reason="this processor is of no level")
+def test_another_model_of_the_same_level_uses_the_same_files(files):
+    assert compiled(folder_of(files), OTHER_MODEL + SCRIPT) == 0
+
+
+@pytest.mark.skipif(LEVEL is None, reason="this processor is of no level")
+def test_where_something_has_been_compiled_for_this_very_processor_so_are_kernels(tmp_path):
+    begun = "import numba\nnumba.njit(lambda x: x)(1)\n"
+    assert [compiled(tmp_path, code + TINY) for code in (begun, "", begun, "")] == [1, 1, 0, 0]
+
+
+def test_all_that_changes_the_code_is_in_the_folders_name(monkeypatch):
+    stamps = {cache.sources_stamp.__wrapped__()}
+    for name in cache._SETTINGS:
+        with monkeypatch.context() as patch:
+            patch.setattr(numba.config, name, "another")
+            stamps.add(cache.sources_stamp.__wrapped__())
+    for place, name in ((cache.numba, "__version__"), (cache.llvmlite, "__version__"), (cache, "numpy_version")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, "another")
+            stamps.add(cache.sources_stamp.__wrapped__())
+    assert "USING_SVML" in cache._SETTINGS
+    assert len(stamps) == 4 + len(cache._SETTINGS)
 
 
 def test_settings_of_the_compiler_have_folders_of_their_own(files):
