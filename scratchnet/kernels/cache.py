@@ -32,6 +32,8 @@ from numba.core import caching, compiler, serialize
 from numba.core.runtime.nrt import rtsys
 from numba.np.numpy_support import numpy_version
 
+from scratchnet.kernels.libraries import OwnCopies
+
 # What Numba reads from the environment, or finds installed, and compiles into the code.
 _SETTINGS = (
     "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "DEBUG_ARRAY_OPT_RUNTIME", "DEBUG_NRT", "ENABLE_PROFILING",
@@ -215,6 +217,7 @@ class KernelCache(caching._Cache):  # type: ignore[misc]  # numba has no type in
                 _log.debug("cannot use %s: %r", path, problem)
         if loaded is None:
             target_context.refresh()
+            target_context.codegen()._library_class = OwnCopies
             _note.begins()
         return loaded
 
