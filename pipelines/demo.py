@@ -53,12 +53,7 @@ def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     new_faces = _predict_new_faces(model, folder, seed)
 
     console.print("\n4. The same network in Keras, from the same initial weights on the same batches")
-    if find_spec("tensorflow") is None:
-        console.print(
-            'TensorFlow is not installed, so this part is left out: pip install -e ".[keras]" in the checkout'
-        )
-    else:
-        _compare_with_keras(recipe, source, drawn_name(images, seed), test, run, epochs, seed)
+    _compare_with_keras(recipe, source, drawn_name(images, seed), test, run, epochs, seed)
 
     console.print("\n5. Faces out of a film, which the program draws as well, and a dataset of them")
     make_demo_dataset(folder, seed)
@@ -106,6 +101,11 @@ def _show_vectors(folder: Path, query: Path, seed: int) -> None:
 def _compare_with_keras(
     recipe: Recipe, source: DrawnFaces, data_name: str, test: Dataset, run: Run, epochs: int, seed: int
 ) -> None:
+    if find_spec("tensorflow") is None:
+        console.print(
+            'TensorFlow is not installed, so this part is left out: pip install -e ".[keras]" in the checkout'
+        )
+        return
     folder = run.folder / "keras"
     other = train(recipe, source, data_name, folder, engine="keras", epochs=epochs, seed=seed, overwrite=True)
     predictions = evaluation.predictions_of(load_run_model(folder), test, "keras")

@@ -18,6 +18,8 @@ from scratchnet.kernels import buffers
 from scratchnet.kernels.buffers import FREE_BYTES, POOLED_BYTES, SWEEP, BufferPool
 from scratchnet.tensor import Tensor, record
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1 << 20
 
 

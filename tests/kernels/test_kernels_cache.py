@@ -18,6 +18,8 @@ from processes import finish, run_python, start_python
 
 from scratchnet.kernels import cache, processor
 
+pytestmark = pytest.mark.slow
+
 # Compiles one small kernel. Its lines are counted from their own beginning, so it is the same one after other lines.
 TINY = """
 exec('''

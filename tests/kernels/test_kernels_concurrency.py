@@ -8,6 +8,8 @@ from processes import run_python
 
 from scratchnet.kernels import jit
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import sys, threading
 import numba, numpy as np

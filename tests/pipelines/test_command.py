@@ -11,7 +11,11 @@ from tiny import Command
 import scratchnet as sn
 from pipelines import demo
 from pipelines.curation.manifest import Manifest
+from pipelines.data.drawn import DrawnFaces
 from pipelines.files import write_text
+from pipelines.recipe_files import load_recipe
+from pipelines.run import Run
+from pipelines.training import make_dataset
 
 
 def test_the_version_is_printed(command: Command) -> None:
@@ -129,10 +133,11 @@ def test_a_folder_that_cannot_be_written_to_is_named(command: Command, tiny_reci
     assert str(tmp_path / "file") in done.err
 
 
-# Keras asks TensorFlow's tensors for a copy in NumPy's old way
-def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path) -> None:
+def test_the_demo_shows_everything_beside_keras_and_replaces_an_earlier_one(command: Command, tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     folder = tmp_path / "demo"
+    earlier = command("train", demo.RECIPE, "--data", "drawn:70", "--epochs", 1, "--out", folder)
+    assert earlier.status == 0, earlier.err
     done = command("demo", "--images", 84, "--epochs", 1, "--out", folder)
     assert done.status == 0, done.err
     for part in (
@@ -171,13 +176,16 @@ def test_the_demo_shows_everything_beside_keras(command: Command, tmp_path: Path
     assert "Side by side" in page
 
 
-def test_the_demo_without_tensorflow_leaves_keras_out_and_replaces_an_earlier_one(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_demo_without_tensorflow_leaves_keras_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "find_spec", lambda name: None)
-    for _ in range(2):
-        done = command("demo", "--images", 70, "--epochs", 1, "--out", tmp_path / "demo")
-        assert done.status == 0, done.err
-    assert 'TensorFlow is not installed, so this part is left out: pip install -e ".[keras]"' in done.out
-    assert not (tmp_path / "demo" / "keras").exists()
-    assert "side by side" not in done.out
+    source = DrawnFaces(7, size=16)
+    recipe = load_recipe(demo.RECIPE)
+    test = make_dataset(source, source.samples, recipe, "test", False, seed=0)
+    demo._compare_with_keras(recipe, source, "drawn:7:0", test, Run(tmp_path), epochs=1, seed=0)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed == (
+        'TensorFlow is not installed, so this part is left out: pip install -e ".[keras]" in the checkout'
+    )
+    assert not any(tmp_path.iterdir())
