@@ -2,6 +2,7 @@
 
 config.json            the resolved recipe, seed, data and versions
 split.csv              which sample was in which part
+contents.csv           the hash of each training and validation image as the network saw it
 history.csv            losses and metrics of every epoch
 curves.png             the same as a picture
 class_distribution.png how many images of each class each part has
@@ -22,11 +23,13 @@ backup/                while training is under way: where it goes on after an in
 """
 
 import csv
+import io
 import json
 import math
 import re
 import shutil
 import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +40,15 @@ from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Source
 from pipelines.engines import ENGINES, Engine
 from pipelines.errors import UserError
-from pipelines.files import write_json
+from pipelines.files import write_json, write_text
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import parse_recipe
-from pipelines.started import StartedFolder
+from pipelines.started import REMEDY, TEXT, StartedFolder
 from scratchnet.models.flat import flatten
 
 # a part of the run's own data, or of others: all-faces-0a1b2c3d; or what a cross-validation has held out
 _PART = r"(train|validation|test|all|held_out)(-.+-[0-9a-f]{8})?"
+CONTENT_COLUMNS = ["part", "name", "sha256"]  # of contents.csv
 # what evaluations leave behind
 _EVALUATED = re.compile(
     rf"predictions_{_PART}\.(csv|png)|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
@@ -62,6 +66,7 @@ class Run(StartedFolder):
         super().__init__(folder)
         self.model_path = folder / "model.safetensors"
         self.keras_model_path = folder / "model.keras"
+        self.contents_path = folder / "contents.csv"
         self.history_path = folder / "history.csv"
         self.metrics_path = folder / "metrics.json"
         self.backup_folder = folder / "backup"
@@ -81,6 +86,7 @@ class Run(StartedFolder):
             self.keras_model_path,
             self.history_path,
             self.split_path,
+            self.contents_path,
             self.metrics_path,
             *(self.folder / name for name in ("class_distribution.png", "augmented.png", "curves.png", "report.html")),
         ]
@@ -128,6 +134,47 @@ class Run(StartedFolder):
                 "back, or train anew"
             )
         return {name for name, _, own in self.split() if own == part}
+
+    def record_contents(self, parts: Mapping[str, Iterable[tuple[str, str]]], goes_on: bool) -> None:
+        """Write contents.csv: which pixels the training sees.
+
+        Args:
+            parts: the (name, hash) of each image of `train` and `validation`; hashes are `Dataset.contents`.
+            goes_on: whether an interrupted training has seen some of them already.
+
+        Raises:
+            UserError: the training goes on, and has seen others.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(CONTENT_COLUMNS)
+        for part, images in parts.items():
+            writer.writerows([part, *image] for image in images)
+        if goes_on and self.contents_path.exists() and self.contents_path.read_text(**TEXT) != text.getvalue():
+            raise UserError(
+                f"the pixels of the data have changed since the run in {self.folder} was interrupted; restore them, "
+                f"{REMEDY}"
+            )
+        write_text(self.contents_path, text.getvalue())
+
+    def contents_of(self, part: str) -> frozenset[str] | None:
+        """The hashes of the images of `train` or `validation`; None if the run's version did not record them yet.
+
+        Raises:
+            UserError: contents.csv is damaged.
+        """
+        try:
+            with self.contents_path.open(newline="", **TEXT) as file:
+                rows = list(csv.reader(file, strict=True))
+        except FileNotFoundError:
+            return None
+        except csv.Error as error:
+            raise UserError(f"{self.contents_path} is damaged: {error}") from error
+        if not rows or rows[0] != CONTENT_COLUMNS or any(len(row) != len(CONTENT_COLUMNS) for row in rows):
+            raise UserError(
+                f"{self.contents_path} is damaged: it must have the columns {', '.join(CONTENT_COLUMNS)} in each line"
+            )
+        return frozenset(content for own, _, content in rows[1:] if own == part)
 
     def metrics(self) -> dict[str, Any]:
         """What has been measured so far."""

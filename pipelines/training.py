@@ -128,11 +128,18 @@ def train(
     goes_on = (
         run.start(config, describe_parts(parts._asdict(), source.class_names), overwrite) and run.backup_folder.exists()
     )
+    run.record_contents({"train": _contents(training), "validation": _contents(validation)}, goes_on)
     console.print(
         f"{label}{recipe.name}: {model.count_params():,} weights, {len(training.samples):,} training and "
         f"{len(validation.samples):,} validation images, {len(source.class_names)} classes"
         + (", trained by Keras" if engine == "keras" else "")
     )
+    known = set(training.contents)
+    if copies := sum(content in known for content in validation.contents):
+        errors.print(
+            f"{label}{copies:,} of {len(validation.samples):,} validation images are, pixel by pixel, copies of "
+            "training images, so figures on them flatter the model"
+        )
     save_training_figures(folder, training, recipe.augmentation, parts._asdict(), seed)
     if goes_on:
         console.print(f"{label}going on with the interrupted run in {folder}")
@@ -151,6 +158,10 @@ def train(
         bar.close()
     _finish(run, engine, validation, history, recipe)
     return run
+
+
+def _contents(dataset: Dataset) -> list[tuple[str, str]]:
+    return [(sample.name, content) for sample, content in zip(dataset.samples, dataset.contents, strict=True)]
 
 
 def balanced_weights(dataset: Dataset) -> dict[int, float]:

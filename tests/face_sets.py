@@ -6,9 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipelines.curation.hashes import content_hash, perceptual_hash
+from pipelines.curation.hashes import perceptual_hash
 from pipelines.curation.manifest import Manifest, Row
 from pipelines.curation.naming import UNLABELLED, ImageName
+from pipelines.data.content import content_hash
 
 
 def pixels_of(number: int) -> np.ndarray:

@@ -30,12 +30,14 @@ from pipelines.data.parts import limit_samples
 from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
-from pipelines.evaluation.selection import choose_samples, seen_in_training
+from pipelines.evaluation.copies import find_copies
+from pipelines.evaluation.selection import Recorded, choose_samples, recorded_part
 from pipelines.features.command import results_folder
-from pipelines.features.division import data_of
+from pipelines.features.division import data_of, run_of
 from pipelines.features.filter_vectors import FilterMaker
 from pipelines.features.vectors import EXTRACTORS, Size, VectorMaker, Vectors, extract, open_maker
 from pipelines.figures.saving import save_figure
+from pipelines.run import Run
 
 ALL = "all"  # in place of a method's name
 
@@ -118,8 +120,9 @@ def run_cluster(wanted: Wanted) -> None:
         wanted.what, size=wanted.size, layer=wanted.layer, normalize=wanted.normalize, seed=wanted.seed,
         engine=wanted.engine, filters=wanted.filters,
     )  # fmt: skip
-    data, source, samples, part, seen = _images(wanted, path, maker)
+    data, source, samples, part, recorded = _images(wanted, path, maker)
     vectors = extract(maker, source, samples)
+    seen = 0 if path is None else _trained_on(vectors, run_of(path))
     check_vectors(vectors.array)
     classes = len(np.unique(vectors.labels))
     with progress("trying numbers of clusters") as advance:
@@ -130,9 +133,9 @@ def run_cluster(wanted: Wanted) -> None:
     print_choice(choice, number, why)
     print_outcomes(outcomes, title, {METHODS[method].title: reason for method, reason in failed.items()})
     if seen:
-        errors.print(f"{seen:,} of these images were trained on, so the scores are too good")
+        errors.print(f"leakage: {seen:,} of these {len(vectors.labels):,} images were trained on")
     elif seen is None:
-        errors.print(f"{wanted.what} may have been trained on some of these images; the scores are too good then")
+        errors.print(f"leakage is unknown: {wanted.what} may have been trained on some of these images")
     figures = _draw(wanted, maker, source, vectors, outcomes, choice, number)
     remove_cluster_figures(folder)
     (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
@@ -140,6 +143,7 @@ def run_cluster(wanted: Wanted) -> None:
         save_figure(figure, folder / name)
     about = {
         "vectors": maker.name, "what": wanted.what, "data": data, "part": part, "trained_on": seen,
+        "recorded": None if recorded is None else recorded.to_json(),
         "normalize": wanted.normalize, "preprocessing": maker.preprocessing.to_config(), "classes": classes,
         "clusters": number, "clusters_by": why, "seed": wanted.seed, "seeds": wanted.seeds, "sample": wanted.sample,
         "seconds_per_image": vectors.seconds_per_image, "failed": failed,
@@ -165,11 +169,8 @@ def _check_options(wanted: Wanted) -> None:
 
 def _images(
     wanted: Wanted, model: Path | None, maker: VectorMaker
-) -> tuple[str, Source, Sequence[Sample], str, int | None]:
-    """The name of the data, their source, the samples, their part, and how many of them a model was trained on.
-
-    That is None for a model of which only its own data's parts could tell it, and these are others.
-    """
+) -> tuple[str, Source, Sequence[Sample], str, Recorded | None]:
+    """The name of the data, their source, the samples, their part, and what a run recorded of it."""
     data, trained = data_of(model, wanted.data)
     # other data may have other classes, which vectors do not mind
     source = open_data(data, maker.preprocessing) if trained is None else trained.open_data()
@@ -184,8 +185,13 @@ def _images(
         )
     if wanted.clusters is not None:
         check_number(wanted.clusters, len(samples))
-    unknown = trained is None and model is not None
-    return data, source, samples, part, None if unknown else seen_in_training(samples, trained)
+    return data, source, samples, part, recorded_part(source, trained, part)
+
+
+def _trained_on(vectors: Vectors, run: Run | None) -> int | None:
+    """How many of the images a run was trained on; None where that is not known."""
+    seen = find_copies(vectors.contents, run)
+    return None if seen is None else int(seen.sum())
 
 
 def _number(wanted: Wanted, choice: Choice, classes: int) -> tuple[int | None, str]:

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.curation.hashes import content_hash, perceptual_hash
+from pipelines.curation.hashes import perceptual_hash
 from pipelines.curation.manifest import Manifest, Row
 from pipelines.curation.provenance import refuse_enlarged, write_provenance
 from pipelines.data.augmentation import Augmentation, draw
+from pipelines.data.content import content_hash
 from pipelines.data.decode import decode_image
 from pipelines.errors import UserError
 from scratchnet.environment import processors

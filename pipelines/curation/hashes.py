@@ -4,7 +4,6 @@ Both hashes are of decoded pixels, so that another compression or file name chan
 picture. The perceptual hash has 64 bits; its distance is the number of bits that differ.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -21,18 +20,6 @@ BITS = 64
 DIGITS = BITS // 4
 # pairs that are held at a time: some tens of MB
 BLOCK = 2**20
-
-
-def content_hash(pixels: NDArray[np.generic]) -> str:
-    """The SHA-256 of shape, dtype and pixels: 64 hex digits, the same for equal arrays and for no others.
-
-    Args:
-        pixels: Of any shape and numeric dtype; memory layout and byte order make no difference.
-    """
-    pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
-    digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype.str} ".encode())
-    digest.update(pixels.data)
-    return digest.hexdigest()
 
 
 def perceptual_hash(pixels: NDArray[np.uint8]) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from pipelines.curation.hashes import content_hash, perceptual_hash
+from pipelines.curation.hashes import perceptual_hash
 from pipelines.curation.manifest import Manifest
 from pipelines.curation.table import Row
+from pipelines.data.content import content_hash
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
 from scratchnet.environment import processors

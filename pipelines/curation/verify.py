@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.curation.description import hash_content, read_description
-from pipelines.curation.hashes import content_hash
 from pipelines.curation.journal import JOURNAL_NAME, Journal
 from pipelines.curation.manifest import MANIFEST_NAME, Manifest, find_repeats, has_manifest, read_table
 from pipelines.curation.naming import NO_CLASSES, parse_name
 from pipelines.curation.table import Row, TableLine
+from pipelines.data.content import content_hash
 from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.layout import is_visible

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.data.augmentation import Augmentation, Draws, draw
+from pipelines.data.content import content_hash
 from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Sample, Source
@@ -48,6 +49,8 @@ class Dataset:
         preprocessing: As given.
         samples: The readable samples, in the order given.
         labels: int64 (samples,), their labels.
+        contents: The `content_hash` of each as preprocessed, which is all that a network sees of it: images are
+            copies of each other if it is equal, whatever files they are in.
         skipped: (name, reason) of each sample that cannot be read.
 
     Raises:
@@ -91,12 +94,14 @@ class Dataset:
         capacity = min(len(samples), cache_bytes // int(np.prod(shape)))
         # untouched pages take no memory, so room for samples that turn out to be broken is free
         self._cache = np.empty((capacity, *shape), np.uint8)
-        reasons = self._decode_all(samples, progress)
+        contents = [""] * len(samples)
+        reasons = self._decode_all(samples, contents, progress)
         self.skipped = [(samples[row].name, reasons[row]) for row in sorted(reasons)]
         # the cache row of each readable sample; rows from `capacity` on are not in the cache
         self._rows = np.array([row for row in range(len(samples)) if row not in reasons], np.int64)
         self.samples = tuple(samples[row] for row in self._rows)
         self.labels = np.array([sample.label for sample in self.samples], np.int64)
+        self.contents = tuple(contents[row] for row in self._rows)
         self._check_classes(samples)
 
     def __len__(self) -> int:
@@ -151,14 +156,16 @@ class Dataset:
             images = self._augmentation(images, draws[indices])
         return self.preprocessing.scaled(images), self.labels[indices]
 
-    def _decode_all(self, samples: Sequence[Sample], progress: Callable[[int, int], None] | None) -> dict[int, str]:
-        # fills the cache; returns the reason for each row that cannot be read
+    def _decode_all(
+        self, samples: Sequence[Sample], contents: list[str], progress: Callable[[int, int], None] | None
+    ) -> dict[int, str]:
+        # fills the cache and the contents; returns the reason for each row that cannot be read
         reasons: dict[int, str] = {}
         done = 0
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="decode")
         try:
             chunks = [range(i, min(i + DECODE_CHUNK, len(samples))) for i in range(0, len(samples), DECODE_CHUNK)]
-            tasks = {pool.submit(self._decode, samples, chunk): len(chunk) for chunk in chunks}
+            tasks = {pool.submit(self._decode, samples, chunk, contents): len(chunk) for chunk in chunks}
             for task in as_completed(tasks):
                 reasons |= task.result()
                 done += tasks[task]
@@ -168,7 +175,7 @@ class Dataset:
             pool.shutdown(cancel_futures=True)
         return reasons
 
-    def _decode(self, samples: Sequence[Sample], rows: range) -> dict[int, str]:
+    def _decode(self, samples: Sequence[Sample], rows: range, contents: list[str]) -> dict[int, str]:
         reasons = {}
         for row in rows:
             name = samples[row].name
@@ -177,6 +184,7 @@ class Dataset:
             except DataError as error:
                 reasons[row] = str(error).removeprefix(f"{name}: ")
                 continue
+            contents[row] = content_hash(image)
             if row < len(self._cache):
                 self._cache[row] = image
         return reasons

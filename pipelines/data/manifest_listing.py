@@ -87,7 +87,13 @@ def list_manifest(
     left = [row for row in labelled if divided and not row.split]
     groups: list[int] = find_groups(used, NEAR, origins).tolist()
     samples = [
-        Sample(prefix + row.file, labels[class_key(row.class_name)], row.split or "all", group)
+        Sample(
+            prefix + row.file,
+            labels[class_key(row.class_name)],
+            row.split or "all",
+            group,
+            augmented=row.key in (origins or {}),
+        )
         for row, group in zip(used, groups, strict=True)
     ]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.label, sample.name))

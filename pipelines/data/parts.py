@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.data.errors import DataError
 from pipelines.data.grouped_split import grouped_split
@@ -75,6 +76,15 @@ def limit_samples(samples: Sequence[Sample], limit: int, seed: int) -> list[Samp
     return _pick(samples, limit_per_class(_labels(samples), limit, seed))
 
 
+def group_numbers(samples: Sequence[Sample]) -> NDArray[np.int64]:
+    """The group of each sample, int64 (samples,).
+
+    A sample of which nothing is known is a group of its own, with a number that no other has.
+    """
+    groups = [~position if sample.group is None else sample.group for position, sample in enumerate(samples)]
+    return np.array(groups, np.int64)
+
+
 def _labels(samples: Sequence[Sample]) -> list[int]:
     return [sample.label for sample in samples]
 
@@ -86,6 +96,8 @@ def _pick(samples: Sequence[Sample], indices: Sequence[int] | np.ndarray) -> lis
 def hold_back(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
     """Divide samples into those kept and those held back, class by class; samples of one group stay together.
 
+    Augmented images are never held back: those of groups that are, are in neither list.
+
     Raises:
         DataError: there are no samples, or none can be held back without dividing a group.
     """
@@ -96,12 +108,11 @@ def hold_back(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[
 
 
 def _hold_back_groups(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    # a sample of which nothing is known is a group of its own, with a number that no other has
-    groups = [~position if sample.group is None else sample.group for position, sample in enumerate(samples)]
-    part = grouped_split(_labels(samples), groups, (1 - share, share), seed)
+    part = grouped_split(_labels(samples), group_numbers(samples), (1 - share, share), seed)
     if part.min() == part.max():
         raise DataError(
             f"no images can be held back: all {len(samples):,} are of one scene or of few large ones; "
             "add other scenes, or choose the parts with scratchnet dataset split --plain"
         )
-    return _pick(samples, np.flatnonzero(part == 0)), _pick(samples, np.flatnonzero(part == 1))
+    held = [sample for sample in _pick(samples, np.flatnonzero(part == 1)) if not sample.augmented]
+    return _pick(samples, np.flatnonzero(part == 0)), held

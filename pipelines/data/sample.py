@@ -21,12 +21,14 @@ class Sample:
         split: `train`, `validation` or `test`; `all` where the layout has no splits.
         group: Samples with the same number belong together, such as frames of one scene, and are held back together;
             None where nothing is known of it.
+        augmented: Whether it was made out of another image of its group, for training alone.
     """
 
     name: str
     label: int
     split: str
     group: int | None = None
+    augmented: bool = False
 
 
 class Source(Protocol):

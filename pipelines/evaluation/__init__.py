@@ -8,7 +8,7 @@ from pipelines.evaluation.predictions import Predictions, load_predictions, pred
 from pipelines.evaluation.printing import print_evaluation
 from pipelines.evaluation.result import Evaluation, evaluate_model, evaluate_predictions, evaluate_probabilities
 from pipelines.evaluation.saving import save_evaluation
-from pipelines.evaluation.selection import choose_samples, seen_in_training
+from pipelines.evaluation.selection import choose_samples, recorded_part
 
 __all__ = [
     "Evaluation",
@@ -21,9 +21,9 @@ __all__ = [
     "load_predictions",
     "predictions_of",
     "print_evaluation",
+    "recorded_part",
     "save_evaluation",
     "save_evaluation_figures",
     "save_matrix",
     "save_predictions",
-    "seen_in_training",
 ]

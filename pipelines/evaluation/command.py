@@ -6,19 +6,22 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.console import console, errors, progress, report_skipped
 from pipelines.data.dataset import Dataset
 from pipelines.data.opening import open_data, resolve_name
 from pipelines.data.preprocessing import Preprocessing
-from pipelines.data.sample import Source
 from pipelines.errors import UserError
-from pipelines.evaluation.copies import Copies, find_copies, judge_copies
-from pipelines.evaluation.predictions import Predictions, predictions_of
+from pipelines.evaluation.copies import find_copies, judge_copies
+from pipelines.evaluation.predictions import predictions_of
 from pipelines.evaluation.printing import print_evaluation
 from pipelines.evaluation.published import published_figures
 from pipelines.evaluation.result import evaluate_probabilities
 from pipelines.evaluation.saving import save_evaluation
-from pipelines.evaluation.selection import choose_samples, seen_in_training
+from pipelines.evaluation.selection import Recorded, choose_samples, recorded_part
+from pipelines.features.division import run_of
 from pipelines.run import Run, load_run_model
 
 
@@ -27,18 +30,18 @@ class _Subject:
     """What is asked about what.
 
     Attributes:
-        source: of the images.
         dataset: the images.
         data: the name of the source, which means the same anywhere.
         part: `test`, for example.
         trained: the run, if these are the data of its training; None otherwise.
+        recorded: what it recorded of the part; None for other data.
     """
 
-    source: Source
     dataset: Dataset
     data: str
     part: str
     trained: Run | None
+    recorded: Recorded | None
 
     @property
     def key(self) -> str:
@@ -69,20 +72,24 @@ def run_evaluate(path: Path, data: str | None, split: str | None, out: Path | No
     with progress("asking the model") as advance:
         predictions = predictions_of(model, subject.dataset, "scratch" if run is None else run.engine, advance)
     evaluation = evaluate_probabilities(predictions)
-    seen = seen_in_training(subject.dataset.samples, subject.trained)
-    copies = _look_for_copies(subject, predictions) if not seen else None
+    learnt, validated = (find_copies(subject.dataset.contents, run_of(path), part) for part in ("train", "validation"))
+    copies = None if learnt is None else judge_copies(predictions, learnt)
     published = published_figures(subject.trained, subject.part) if subject.trained is not None else None
-    if seen:
-        errors.print(f"{seen:,} of these images were trained on, so the figures are too good")
-    copied = None if copies is None else copies.to_json()
-    about = {"data": subject.data, "trained_on": seen, "copies_of_training_images": copied}
+    _tell_leakage(learnt, validated)
+    about = {
+        "data": subject.data,
+        "recorded": None if subject.recorded is None else subject.recorded.to_json(),
+        "trained_on": None if learnt is None else int(learnt.sum()),
+        "validated_on": None if validated is None else int(validated.sum()),
+        "copies_of_training_images": None if copies is None else copies.to_json(),
+    }
     if as_json:
         others = None if published is None else published.to_json()
         asked = {"model": str(path), "part": subject.part, **about, "published": others}
         print(json.dumps({**asked, **evaluation.to_json()}, indent=2, ensure_ascii=False))
     else:
         print_evaluation(evaluation, f"{path} on {data or subject.data}, {subject.part}", published)
-        if copies is not None:
+        if copies is not None and copies.images < copies.of:
             console.print(str(copies))
     if place is not None:
         written = save_evaluation(place, subject.key, subject.dataset, predictions, evaluation, **about)
@@ -120,14 +127,18 @@ def _subject(
     with progress("reading images") as advance:
         dataset = Dataset(source, samples, preprocessing, progress=advance)
     report_skipped(source, [dataset])
-    return _Subject(source, dataset, name, part, trained)
+    return _Subject(dataset, name, part, trained, recorded_part(source, trained, part))
 
 
-def _look_for_copies(subject: _Subject, predictions: Predictions) -> Copies | None:
-    """Judge copies of training images; None where the training images are not known."""
-    names = subject.trained.part_of("train") if subject.trained is not None else set()
-    if not names:
-        return None
-    with progress("looking for copies of training images") as advance:
-        copied = find_copies(subject.source, subject.dataset.samples, names, advance)
-    return judge_copies(predictions, copied)
+def _tell_leakage(learnt: NDArray[np.bool_] | None, validated: NDArray[np.bool_] | None) -> None:
+    """Say what the model knew of the images, each bool (images,); None where that is not known."""
+    if learnt is None or validated is None:
+        errors.print(
+            "leakage is unknown: nothing records which images the model was trained on, as the contents.csv of a newly "
+            "trained run does"
+        )
+        return
+    what = {"were trained on": learnt, "validated the training and may have chosen its epoch": validated}
+    for words, known in what.items():
+        if known.any():
+            errors.print(f"leakage: {known.sum():,} of these {len(known):,} images {words}")

@@ -1,16 +1,14 @@
 """Test images that the model has learned by heart, because the training images hold a copy of them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.curation.hashes import content_hash
-from pipelines.curation.scan import examine_all
-from pipelines.data.sample import Sample, Source
 from pipelines.evaluation.predictions import Predictions
+from pipelines.run import Run
 
 
 @dataclass(frozen=True)
@@ -44,27 +42,19 @@ class Copies:
         return f"{found}; accuracy {self.accuracy:.4f} with them{without}, {self.accuracy_of_copies:.4f} on them alone"
 
 
-def find_copies(
-    source: Source,
-    samples: Sequence[Sample],
-    trained: Collection[str],
-    progress: Callable[[int, int], None] | None = None,
-) -> NDArray[np.bool_]:
-    """Which samples have exactly the decoded pixels of a training image.
+def find_copies(contents: Sequence[str], run: Run | None, part: str = "train") -> NDArray[np.bool_] | None:
+    """Which images have exactly the pixels, as the network sees them, of an image of a run's training.
 
     Args:
-        source: of both.
-        samples: that are evaluated.
-        trained: the names of the training images; those that cannot be read were not trained on.
-        progress: called with (done, total).
+        contents: the images, as `Dataset.contents` has them.
+        run: that trained the model; None where that is not known.
+        part: `train` or `validation`.
 
     Returns:
-        bool (samples,); False for a sample that cannot be read.
+        bool (images,); None where it is not known what the model was trained on.
     """
-    training = [sample for sample in source.samples if sample.name in trained]
-    seen = examine_all([*training, *samples], lambda sample: bytes.fromhex(content_hash(source.read(sample))), progress)
-    known = {pixels for pixels in seen[: len(training)] if isinstance(pixels, bytes)}
-    return np.array([pixels in known for pixels in seen[len(training) :]], bool)
+    known = None if run is None else run.contents_of(part)
+    return None if known is None else np.array([content in known for content in contents], bool)
 
 
 def judge_copies(predictions: Predictions, copied: NDArray[np.bool_]) -> Copies:

@@ -11,6 +11,8 @@ from pipelines.data.opening import open_data
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Source
 from pipelines.errors import UserError
+from pipelines.evaluation.copies import find_copies
+from pipelines.evaluation.selection import recorded_part
 from pipelines.features.comparison import Images, compare
 from pipelines.features.contenders import Contender, open_contenders
 from pipelines.features.division import DecodedImages, Division, data_of, divide_images, run_of
@@ -62,9 +64,11 @@ def run_compare_features(
     source = open_data(name, Preprocessing(*size)) if own is None else own.open_data()
     division = divide_images(source, split, own, most=training_images, limit=limit, seed=seed)
     _check_division(division, source.class_names, split)
+    recorded_part(source, own, split)  # says what is missing
     images = _decode(source, division, Preprocessing(*size), split)
     rows = compare(contenders, images, seed)
     labels = [[sample.label for sample in part.samples] for part in images]
+    seen = None if model is None else find_copies(images[2].contents, run_of(model))
     majority = Counter(labels[0]).most_common(1)[0][0]
     command = ["compare-features", *([] if model is None else [str(model)]), "--data", name, "--split", split]
     command += [] if limit is None else ["--limit", str(limit)]
@@ -76,6 +80,7 @@ def run_compare_features(
         model=None if model is None else str(model),
         of_run=own is not None,
         held_back=division.held_back,
+        trained_on=None if seen is None else int(seen.sum()),
         size=size,
         seed=seed,
         classes=len(source.class_names),

@@ -143,6 +143,7 @@ class DecodedImages:
         report_skipped(source, [self._dataset])
         self.class_names: tuple[str, ...] = self._dataset.class_names
         self.samples: tuple[Sample, ...] = self._dataset.samples
+        self.contents: tuple[str, ...] = self._dataset.contents
         self.skipped: tuple[tuple[str, str], ...] = ()
         self._places = {sample.name: place for place, sample in enumerate(self.samples)}
 

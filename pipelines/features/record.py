@@ -37,6 +37,7 @@ class Comparison:
         rows: one for each way to make vectors.
         command: the words after `scratchnet` that make it again.
         held_back: whether the images to choose by are training images that classifiers did not learn from.
+        trained_on: how many of the evaluated images the model was trained on; None where that is not known.
     """
 
     data: str
@@ -52,6 +53,7 @@ class Comparison:
     rows: Sequence[Row]
     command: Sequence[str]
     held_back: bool = False
+    trained_on: int | None = None
 
     @property
     def chance(self) -> float:

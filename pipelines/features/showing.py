@@ -51,15 +51,20 @@ def described(comparison: Comparison) -> list[str]:
 
 def _of_training(comparison: Comparison) -> str:
     """Which images the trained net knows."""
+    seen, evaluated = comparison.trained_on, comparison.images["evaluated"]
+    if not comparison.of_run and seen is None:
+        return "It is not known which images the net was trained on: there is leakage if these are among them."
     if not comparison.of_run:
-        return "It is not known which images the net was trained on: if these are among them, its figures are too good."
+        return f"The net was trained on {seen or 'none'} of the {evaluated:,} evaluated images."
     known = f"The net was trained on all {comparison.images['whole_training']:,} training images, with their labels"
     if comparison.held_back:
         known += ", those that choose C and k among them"
     if comparison.split == "validation":
-        return f"{known}; validation images may have chosen its epoch, so that its figures on them are too good."
+        return f"{known}; validation images may have chosen its epoch, which flatters its figures on them."
     chosen_by = "" if comparison.held_back else ", and validation images may have chosen its epoch"
-    return f"{known}{chosen_by}; it has seen no test image, but for copies, which scratchnet evaluate counts."
+    if seen is None:
+        return f"{known}{chosen_by}; how many evaluated images are copies of training images is not known."
+    return f"{known}{chosen_by}; {seen or 'none'} of the {evaluated:,} evaluated images are copies of training images."
 
 
 def chosen(comparison: Comparison) -> str:

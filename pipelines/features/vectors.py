@@ -64,6 +64,7 @@ class Vectors:
         labels: int64 (n,), the classes.
         samples: the images.
         class_names: in label order.
+        contents: hashes of the images, as `Dataset.contents` has them.
         seconds_per_image: for making vectors alone, without reading files.
     """
 
@@ -71,6 +72,7 @@ class Vectors:
     labels: NDArray[np.int64]
     samples: tuple[Sample, ...]
     class_names: tuple[str, ...]
+    contents: tuple[str, ...]
     seconds_per_image: float
 
 
@@ -197,7 +199,7 @@ def extract(
     report_skipped(source, [dataset])
     array: FloatBatch = np.empty((len(dataset.samples), maker.dimension), np.float32)
     per_image = _fill(array, maker, dataset) / len(dataset.samples)
-    return Vectors(array, dataset.labels, dataset.samples, dataset.class_names, per_image)
+    return Vectors(array, dataset.labels, dataset.samples, dataset.class_names, dataset.contents, per_image)
 
 
 def _fill(array: FloatBatch, maker: VectorMaker, dataset: Dataset) -> float:

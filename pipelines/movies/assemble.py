@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.curation.hashes import content_hash, distance, perceptual_hash
+from pipelines.curation.hashes import distance, perceptual_hash
 from pipelines.curation.manifest import Manifest, Row, has_manifest
 from pipelines.curation.naming import REJECTED, UNLABELLED, ImageName
+from pipelines.data.content import content_hash
 from pipelines.data.decode import decode_image
 from pipelines.errors import UserError
 from pipelines.files import write_json

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.curation.hashes import content_hash, perceptual_hash
+from pipelines.curation.hashes import perceptual_hash
+from pipelines.data.content import content_hash
 from pipelines.data.errors import DataError
 from pipelines.movies.crop import cut_out
 from pipelines.movies.detectors import Detector, Face, load_detector

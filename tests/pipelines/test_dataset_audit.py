@@ -13,9 +13,10 @@ from tiny import Command, Done
 
 from pipelines.curation import scan as scanning
 from pipelines.curation.audit import Leak, audit
-from pipelines.curation.hashes import content_hash, distance, near_duplicates, perceptual_hash
+from pipelines.curation.hashes import distance, near_duplicates, perceptual_hash
 from pipelines.curation.manifest import Manifest, Row
 from pipelines.curation.scan import look_at, scan
+from pipelines.data.content import content_hash
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample

@@ -15,10 +15,11 @@ from tiny import TINY, Command
 from pipelines.curation import enlarging
 from pipelines.curation.card import make_version, write_card
 from pipelines.curation.enlarging import enlarge
-from pipelines.curation.hashes import content_hash, perceptual_hash
+from pipelines.curation.hashes import perceptual_hash
 from pipelines.curation.manifest import Manifest, Row
 from pipelines.curation.verify import verify_dataset
 from pipelines.data.augmentation import USUAL, Augmentation, draw
+from pipelines.data.content import content_hash
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.parts import divide
 from pipelines.data.source import open_source

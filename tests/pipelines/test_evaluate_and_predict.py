@@ -65,9 +65,9 @@ def test_the_held_back_part_is_evaluated_where_the_data_have_no_splits(
 def test_images_that_were_trained_on_are_confessed(command: Command, run_of: dict[str, Path]) -> None:
     done = command("evaluate", run_of["folder"], "--split", "all")
     assert done.status == 0
-    assert "67 of these images were trained on, so the figures are too good" in done.err
+    assert "leakage: 67 of these 105 images were trained on" in done.err
     done = command("evaluate", run_of["split"], "--split", "train")
-    assert "67 of these images were trained on" in done.err
+    assert "leakage: 67 of these 67 images were trained on" in done.err
 
 
 def test_other_layouts_of_the_same_images_give_the_same_figures(

@@ -9,13 +9,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tiny import TINY, Command
+from tiny import TINY, Command, Done
 
 import scratchnet as sn
 from pipelines.data.dataset import Dataset
+from pipelines.data.opening import open_data
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.source import open_source
 from pipelines.evaluation import evaluate_probabilities, load_predictions, predictions_of
+from pipelines.evaluation.selection import Recorded, recorded_part
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run
 from pipelines.training import train
@@ -146,16 +148,110 @@ def test_copies_of_training_images_are_counted_and_left_out_of_a_second_accuracy
     assert found["accuracy_of_copies"] == pytest.approx(right[~np.array(kept)].mean())
 
 
-@pytest.mark.usefixtures("without_figures")
-def test_copies_are_not_looked_for_where_they_mean_nothing(command: Command, run: Path, faces: dict[str, Path]) -> None:
-    done = command("evaluate", run, "--split", "train")
-    assert "of these images were trained on, so the figures are too good" in done.err
-    assert "copies of training images" not in done.out
-    assert metrics(run)["train"]["copies_of_training_images"] is None
-    assert metrics(run)["train"]["trained_on"] == metrics(run)["train"]["images"]
-    done = command("evaluate", run, "--data", faces["csv"])
+def leaked(done: Done) -> dict[str, Any]:
     assert done.status == 0, done.err
-    assert "copies of training images" not in done.out
+    printed = json.loads(done.out)
+    return {name: printed[name] for name in ("trained_on", "validated_on", "copies_of_training_images")}
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_the_parts_of_the_training_itself_are_known_as_such(command: Command, run: Path) -> None:
+    done = command("evaluate", run, "--split", "train")
+    assert done.err == "leakage: 67 of these 67 images were trained on\n"
+    assert "copies of training images" not in done.out, "all are"
+    measured = metrics(run)["train"]
+    assert measured["trained_on"] == measured["images"] == 67
+    assert measured["copies_of_training_images"]["accuracy_without_copies"] is None
+    done = command("evaluate", run, "--split", "validation")
+    assert done.err == "leakage: 17 of these 17 images validated the training and may have chosen its epoch\n"
+    assert (metrics(run)["validation"]["trained_on"], metrics(run)["validation"]["validated_on"]) == (0, 17)
+
+
+@pytest.fixture(scope="module")
+def trained_on_a_zip(tiny_recipe: Path, faces: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the archive of the faces."""
+    folder = tmp_path_factory.mktemp("runs") / "zip"
+    train(load_recipe(str(tiny_recipe)), open_source(faces["zip"]), str(faces["zip"]), folder, epochs=1)
+    return folder
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_images_are_known_again_in_any_other_file(
+    command: Command, trained_on_a_zip: Path, faces: dict[str, Path], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained_on_a_zip, tmp_path / "run"))
+    coloured = tmp_path / "coloured"
+    for path in (faces["split"] / "train").rglob("*.png"):
+        target = coloured / path.parent.name / f"other-{path.stem}.bmp"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(target), cv2.imread(str(path)))  # three equal channels instead of a grey one
+    for data, split in ((faces["split"], "train"), (faces["csv"], "train"), (faces["zip"], "all"), (coloured, "all")):
+        found = leaked(command("evaluate", run, "--data", data, "--split", split, "--json"))
+        assert (found["trained_on"], found["validated_on"]) == (67, 17), data
+        assert found["copies_of_training_images"]["images"] == 67
+    found = leaked(command("evaluate", run, "--data", faces["split"], "--split", "test", "--json"))
+    assert (found["trained_on"], found["validated_on"]) == (0, 0)
+    # the model's file in the run stands for the run
+    found = leaked(command("evaluate", run / "model.safetensors", "--data", faces["csv"], "--split", "train", "--json"))
+    assert found["trained_on"] == 67
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_drawn_faces_are_known_again_under_another_count(command: Command, tiny_recipe: Path, tmp_path: Path) -> None:
+    source = open_data("drawn:70:0", load_recipe(str(tiny_recipe)).preprocessing)
+    run = train(load_recipe(str(tiny_recipe)), source, "drawn:70:0", tmp_path / "run", epochs=1)
+    # the faces of a smaller number are the first ones of a larger, only divided otherwise
+    found = leaked(command("evaluate", run.folder, "--data", "drawn:69:0", "--split", "all", "--json"))
+    shared = {name.rsplit("/")[-1] for name in run.part_of("train")} - {"69"}
+    assert found["trained_on"] == len(shared) > 40
+    found = leaked(command("evaluate", run.folder, "--data", "drawn:69:1", "--json"))
+    assert found["trained_on"] == 0
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_where_nothing_was_recorded_leakage_is_unknown(
+    command: Command, run: Path, faces: dict[str, Path], tmp_path: Path
+) -> None:
+    unknown = {"trained_on": None, "validated_on": None, "copies_of_training_images": None}
+    done = command("evaluate", shutil.copy(run / "model.safetensors", tmp_path), "--data", faces["csv"], "--json")
+    assert leaked(done) == unknown
+    assert "leakage is unknown" in done.err
+    (run / "contents.csv").unlink()  # as earlier versions left it
+    assert leaked(command("evaluate", run, "--json")) == unknown
+    assert metrics(run)["test"]["trained_on"] is None
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_test_images_that_are_no_longer_there_or_have_another_class_are_told(
+    command: Command, run: Path, data: Path, tmp_path: Path
+) -> None:
+    moved = Path(shutil.copytree(data, tmp_path / "faces"))
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "data": str(moved)}))
+    assert json.loads(command("evaluate", run, "--json").out)["recorded"] == {
+        "images": 24, "found": 24, "relabelled": 0, "new": 0,
+    }  # fmt: skip
+    (moved / "test" / "happy" / "copy.png").rename(moved / "test" / "sad" / "copy.png")
+    (moved / "test" / "sad" / "copy.bmp").unlink()
+    done = command("evaluate", run)
+    assert done.status == 0, done.err
+    assert metrics(run)["test"]["recorded"] == {"images": 24, "found": 22, "relabelled": 0, "new": 1}
+    assert "of 24 recorded images, 22 are in the data and 2 not" in done.err
+    assert "1 test images of the data were not recorded and are left out" in done.err
+    shutil.rmtree(moved / "test")
+    done = command("evaluate", run)
+    assert done.status == 1
+    assert "none of the test images that" in done.err
+
+
+def test_an_image_that_has_another_class_under_its_name_is_counted(faces: dict[str, Path], run: Path) -> None:
+    source = open_source(faces["csv"])
+    split = [(sample.name, source.class_names[sample.label], sample.split) for sample in source.samples]
+    split[-1] = (split[-1][0], "happy" if split[-1][1] != "happy" else "sad", "test")
+    (run / "split.csv").write_text("\n".join(["name,class,part", *(",".join(row) for row in split)]))
+    assert recorded_part(source, Run(run), "test") == Recorded(21, 21, 1, 0)
+    assert recorded_part(source, Run(run), "all") is None
+    assert recorded_part(source, None, "test") is None
 
 
 def test_a_model_file_leaves_files_only_where_it_is_told_to(
@@ -312,7 +408,7 @@ def test_a_run_that_is_overwritten_takes_its_evaluations_along_and_nothing_else(
     assert len(list(run.glob("*_test-drawn-70-5-*"))) == 7
     assert command(*training, "--overwrite").status == 0
     assert {path.name for path in run.iterdir()} == {
-        "config.json", "split.csv", "history.csv", "metrics.json", "curves.png", "model.safetensors",
+        "config.json", "split.csv", "contents.csv", "history.csv", "metrics.json", "curves.png", "model.safetensors",
         "augmented.png", "class_distribution.png", "confusion_matrix_validation.png", "predictions_validation.csv",
         *mine,
     }  # fmt: skip

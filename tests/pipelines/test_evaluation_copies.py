@@ -1,56 +1,29 @@
 """Which evaluated images are copies of training images, and what they are worth."""
 
-from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from said import predictions_from
 
-from pipelines.data.errors import DataError
-from pipelines.data.sample import Sample
+from pipelines.errors import UserError
 from pipelines.evaluation.copies import find_copies, judge_copies
+from pipelines.run import Run
 
 
-class Pictures:
-    """A source of one-pixel pictures; None is one that cannot be read."""
-
-    class_names = ("a", "b")
-    skipped: Sequence[tuple[str, str]] = ()
-
-    def __init__(self, pictures: dict[str, tuple[int, object]]) -> None:
-        self._pixels = {name: pixel for name, (_, pixel) in pictures.items()}
-        self.samples = [Sample(name, label, name.split("/")[0]) for name, (label, _) in pictures.items()]
-
-    def read(self, sample: Sample) -> NDArray[np.uint8]:
-        if self._pixels[sample.name] is None:
-            raise DataError(f"{sample.name}: not a readable image")
-        return np.array([[self._pixels[sample.name]]], np.uint8)
-
-
-PICTURES = {
-    "train/1": (0, 10),
-    "train/2": (1, 20),
-    "train/3": (1, None),
-    "train/4": (0, [30, 30, 30]),
-    "validation/1": (0, 40),
-    "test/1": (0, 10),  # a copy
-    "test/2": (0, 20),  # a copy under another label
-    "test/3": (1, None),
-    "test/4": (1, 30),  # grey, where the training image is coloured
-    "test/5": (1, 40),  # a copy of what was not trained on
-    "test/6": (1, 50),
-}
-
-
-def test_copies_are_images_with_the_pixels_of_a_training_image_whatever_their_label() -> None:
-    source = Pictures(PICTURES)
-    tested = [sample for sample in source.samples if sample.split == "test"]
-    seen: list[tuple[int, int]] = []
-    found = find_copies(source, tested, {f"train/{n}" for n in range(1, 5)}, lambda *done: seen.append(done))
-    assert found.tolist() == [True, True, False, False, False, False]
-    assert seen[-1] == (10, 10), "the validation image is not even looked at"
-    assert find_copies(source, tested, {"train/2"}).tolist() == [False, True, False, False, False, False]
+def test_what_is_known_of_a_training_is_what_its_run_recorded(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert find_copies(["a", "b"], run) is None, "a run of an earlier version"
+    assert find_copies(["a", "b"], None) is None
+    run.record_contents({"train": [("one", "a"), ("two", "a")], "validation": [("three", "c")]}, False)
+    for part, expected in (("train", [True, False, False]), ("validation", [False, False, True])):
+        found = find_copies(["a", "b", "c"], run, part)
+        assert found is not None
+        assert found.tolist() == expected
+    for text, message in (("part,name\ntrain,one\n", "must have the columns part, name, sha256"), ('"', "is damaged")):
+        run.contents_path.write_text(text)
+        with pytest.raises(UserError, match=message):
+            find_copies(["a"], run)
 
 
 def test_the_accuracy_is_told_with_and_without_copies() -> None:

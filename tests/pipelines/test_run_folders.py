@@ -4,11 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import pytest
 from tiny import TINY, Command
 
 from pipelines.data.opening import open_data, resolve_name
 from pipelines.data.preprocessing import Preprocessing
+from pipelines.run import Run
 
 
 def interrupt_after_one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +87,39 @@ def test_a_run_does_not_go_on_with_other_images(
     done = command(*train)
     assert done.status == 1
     assert "the data have changed" in done.err
+
+
+def test_a_run_does_not_go_on_with_other_pixels_under_the_same_names(
+    command: Command, tiny_recipe: Path, faces: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Path(shutil.copytree(faces["split"], tmp_path / "data"))
+    train = ("train", tiny_recipe, "--data", data, "--epochs", 3, "--out", tmp_path / "run")
+    with monkeypatch.context() as during:
+        interrupt_after_one_epoch(during)
+        assert command(*train).status == 130
+    changed = next((data / "train" / "happy").iterdir())
+    before = changed.read_bytes()
+    cv2.imwrite(str(changed), cv2.imread(str(changed), cv2.IMREAD_GRAYSCALE) // 2)
+    done = command(*train)
+    assert done.status == 1
+    assert "the pixels of the data have changed since the run in" in done.err
+    changed.write_bytes(before)
+    assert command(*train).status == 0
+
+
+def test_validation_images_that_are_copies_of_training_images_are_told(
+    command: Command, tiny_recipe: Path, faces: dict[str, Path], tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(faces["split"], tmp_path / "data"))
+    for path in [*(data / "train").rglob("*.png")]:
+        shutil.copy(path, path.with_name(f"copy-{path.name}"))
+    done = command("train", tiny_recipe, "--data", data, "--epochs", 1, "--out", tmp_path / "run")
+    assert done.status == 0, done.err
+    seen, validated = (Run(tmp_path / "run").contents_of(part) for part in ("train", "validation"))
+    assert seen is not None
+    assert validated is not None
+    assert seen & validated
+    assert "of 34 validation images are, pixel by pixel, copies of training images" in done.err
 
 
 def test_drawn_data_are_the_same_when_they_are_evaluated(command: Command, tiny_recipe: Path, tmp_path: Path) -> None:

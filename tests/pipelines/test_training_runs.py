@@ -40,8 +40,8 @@ def test_a_run_leaves_everything_behind(
     assert "best epoch" in done.out
     assert str(run) in done.out
     assert sorted(path.name for path in run.iterdir()) == [
-        "augmented.png", "class_distribution.png", "config.json", "confusion_matrix_validation.png", "curves.png",
-        "history.csv", "metrics.json", "model.safetensors", "predictions_validation.csv", "split.csv",
+        "augmented.png", "class_distribution.png", "config.json", "confusion_matrix_validation.png", "contents.csv",
+        "curves.png", "history.csv", "metrics.json", "model.safetensors", "predictions_validation.csv", "split.csv",
     ]  # fmt: skip
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"]["name"] == "tiny"

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pipelines.crossval.results import HELD_OUT
 from pipelines.evaluation import draw_evaluation, evaluate_probabilities, load_predictions
 from pipelines.evaluation.predictions import predictions_name
+from pipelines.evaluation.selection import Recorded
 from pipelines.figures.confusion import draw_confusion_matrix
 from pipelines.report.blocks import Block, Gallery, Picture, Remark, Section, Table, Text
 from pipelines.report.commands import evaluate_command
@@ -95,13 +96,19 @@ def _title(run: RunMaterial, part: str) -> str:
 def _part(run: RunMaterial, part: str) -> list[Block]:
     figures = run.measured(part) or {}
     blocks: list[Block] = []
-    if trained := figures.get("trained_on"):
-        blocks.append(Remark(f"{counted(trained, 'image')} of these were trained on, so the figures are too good."))
     if part == "validation" and run.recipe.training.selects:
-        blocks.append(Remark("These images have chosen the epoch that was kept, so the figures are a little too good."))
+        blocks.append(Remark("These images have chosen the epoch that was kept, which flatters the figures a little."))
+    blocks += _recorded(figures)
     blocks += figures_of(figures)
-    blocks += _copies(figures)
+    blocks += _leakage(figures)
     return [*blocks, *_pictures(run, part, figures)]
+
+
+def _recorded(figures: Mapping[str, Any]) -> list[Block]:
+    if not figures.get("recorded"):
+        return []
+    recorded = Recorded(**figures["recorded"])
+    return [Remark(f"These are not the images of the training: {recorded}.")] if recorded.differs else []
 
 
 def figures_of(figures: Mapping[str, Any]) -> list[Block]:
@@ -173,21 +180,24 @@ def _confusions(figures: Mapping[str, Any]) -> list[Block]:
     return [Text(f"The most frequent confusions: {'; '.join(worst)}.")]
 
 
-def _copies(figures: Mapping[str, Any]) -> list[Block]:
+def _leakage(figures: Mapping[str, Any]) -> list[Block]:
     copies = figures.get("copies_of_training_images")
     if not copies:
-        return []
+        if figures.get("trained_on"):  # as earlier versions counted them, by name
+            return [Remark(f"Leakage: {counted(figures['trained_on'], 'image')} of these were trained on.")]
+        unknown = "trained_on" in figures and figures["trained_on"] is None
+        return [Remark("Leakage is unknown: it is not recorded which images were trained on.")] if unknown else []
     if not copies["images"]:
         return [Text("None of these images is, pixel by pixel, a copy of a training image.")]
     said = (
-        f"{copies['images']:,} of these {counted(copies['of'], 'image')} are, pixel by pixel, copies of training "
-        f"images. Accuracy is {percent(copies['accuracy'])} with them"
+        f"Leakage: {copies['images']:,} of these {counted(copies['of'], 'image')} are, pixel by pixel, copies of "
+        f"training images. Accuracy is {percent(copies['accuracy'])} with them"
     )
     without = copies["accuracy_without_copies"]
     if without is None:
-        return [Text(f"{said}; nothing is left without them.")]
+        return [Remark(f"{said}; nothing is left without them.")]
     on_them = f"and {percent(copies['accuracy_of_copies'])} on them alone"
-    return [Text(f"{said}, {percent(without)} without ({points(without, copies['accuracy'])}), {on_them}.")]
+    return [Remark(f"{said}, {percent(without)} without ({points(without, copies['accuracy'])}), {on_them}.")]
 
 
 def _pictures(run: RunMaterial, part: str, figures: Mapping[str, Any]) -> list[Block]:

@@ -164,10 +164,10 @@ def _scores(found: Mapping[str, Any]) -> list[Block]:
         said += f", into {found['clusters']:,} clusters, {found['clusters_by']}{others}."
     blocks: list[Block] = [Text(readable(said))]
     if found["trained_on"] is None:
-        doubt = "It is not known which images the net was trained on: if these are among them, the scores are too good."
+        doubt = "It is not known which images the net was trained on: there is leakage if these are among them."
         blocks.append(Remark(doubt))
     elif found["trained_on"]:
-        blocks.append(Remark(f"{found['trained_on']:,} of these images were trained on, so the scores are too good."))
+        blocks.append(Remark(f"Leakage: {found['trained_on']:,} of these images were trained on."))
     if len(methods) == 1:
         caption = f"Clusters by {methods[0]['title']} beside classes; ± is the standard deviation over the seeds."
         scores = methods[0]["scores"]

@@ -125,7 +125,7 @@ def _warnings(run: RunMaterial, part: str) -> list[Block]:
     if part == "validation" and run.recipe.training.selects:
         blocks.append(
             Remark(
-                "The validation images have chosen the epoch that was kept, so figures on them are a little too good."
+                "The validation images have chosen the epoch that was kept, which flatters figures on them a little."
             )
         )
     return blocks

@@ -24,7 +24,7 @@ def blobs(count: int = 120, seed: int = 0, spread: float = 0.05) -> tuple[np.nda
 
 def as_vectors(array: np.ndarray, labels: np.ndarray) -> Vectors:
     samples = tuple(Sample(str(number), int(label), "all") for number, label in enumerate(labels))
-    return Vectors(array, labels, samples, ("a", "b", "c"), 0.0)
+    return Vectors(array, labels, samples, ("a", "b", "c"), (), 0.0)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -68,6 +68,7 @@ def test_a_runs_vectors_stand_beside_those_that_nobody_has_trained_and_beside_ke
     for row in table_rows(found):
         assert row[0] in done.out
     assert "The net was trained on all" in done.out
+    assert found.trained_on == 0
     assert "Keras twin needs" not in done.err
 
 
@@ -106,9 +107,12 @@ def test_a_nets_own_images_are_confessed() -> None:
         )  # fmt: skip
 
     assert "choose C and k by 2 validation images" in said()
-    assert "it has seen no test image" in said()
+    assert "how many evaluated images are copies of training images is not known" in said()
+    assert "none of the 5 evaluated images are copies of training images" in said(trained_on=0)
     assert "if these are among them" in said(of_run=False)
-    assert "seen no test image" not in said(of_run=False)
+    assert "trained on 3 of the 5 evaluated images" in said(of_run=False, trained_on=3)
+    assert "trained on none of the 5 evaluated images" in said(of_run=False, trained_on=0)
+    assert "copies of training images" not in said(of_run=False)
     for split in ("test", "validation"):
         held = said(split=split, held_back=True)
         assert "choose C and k by 2 other training images" in held

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from extraction import FILMS, SETTINGS, contents, film_without_faces
 
-from pipelines.curation.hashes import content_hash, distance, perceptual_hash
+from pipelines.curation.hashes import distance, perceptual_hash
 from pipelines.curation.manifest import Manifest
+from pipelines.data.content import content_hash
 from pipelines.data.decode import decode_image
 from pipelines.movies.drawn_film import DrawnFilm
 from pipelines.movies.extract import Extraction, Progress, extract
