@@ -17,6 +17,7 @@ class ChosenClasses:
     Args:
         source: with all its classes.
         class_names: those that are wanted, in label order; `surprised` finds a class `surprise`.
+        every: whether all of them must be there, as for a training.
 
     Attributes:
         class_names: As given.
@@ -24,22 +25,26 @@ class ChosenClasses:
         skipped: As in `source`.
 
     Raises:
-        DataError: The source lacks one of them.
+        DataError: The source lacks one of them that must be there, or all of them.
     """
 
-    def __init__(self, source: Source, class_names: Sequence[str]) -> None:
+    def __init__(self, source: Source, class_names: Sequence[str], *, every: bool = True) -> None:
         """Look the classes up; no image is read."""
         self.class_names = tuple(class_names)
         self._source = source
         labels: dict[int, int] = {}
         for label, name in enumerate(self.class_names):
             found = match_class(name, source.class_names)
+            if found is None and not every:
+                continue
             if found is None:
                 raise DataError(
                     f"the data have no class {name!r}, only {', '.join(source.class_names)}; choose among them with "
                     "--set 'data.classes=[...]', or take all with --set data.classes=none"
                 )
             labels[source.class_names.index(found)] = label
+        if not labels:
+            raise DataError(f"the data have none of the classes {', '.join(class_names)}, only those of others")
         self._originals = {sample.name: sample for sample in source.samples if sample.label in labels}
         self.samples = tuple(replace(sample, label=labels[sample.label]) for sample in self._originals.values())
         self.skipped = source.skipped

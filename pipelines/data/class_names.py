@@ -32,8 +32,8 @@ def order_classes(found: Iterable[str], class_names: Sequence[str] | None, where
         where: The data's own name, for messages.
 
     Raises:
-        DataError: `class_names` has an empty or a double name, lacks a class that was found, or has one that was not;
-            or fewer than two classes are left.
+        DataError: `class_names` has an empty or a double name, or lacks a class that was found; or fewer than two
+            classes are left.
     """
     spellings: dict[str, str] = {}
     for name in found:

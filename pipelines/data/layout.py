@@ -76,8 +76,8 @@ def label_samples(
         where: The source's name, for messages.
 
     Raises:
-        DataError: The tree is in neither of the two layouts, a class has no image to train on, or the classes found
-            are not those asked for.
+        DataError: The tree is in neither of the two layouts, a class was found that was not asked for, or, where none
+            were, a class has no image to train on.
     """
     root = _see_through(tree)
     root.folders = {name: folder for name, folder in root.folders.items() if not _is_set_aside(folder)}
@@ -95,7 +95,9 @@ def label_samples(
     samples: list[Sample] = []
     for split in SPLITS:
         if split in splits:
-            samples += _samples_of(splits[split], split, ordered, where)
+            # a model may know classes that these images lack
+            needed = class_names is None and split in {"train", "all"}
+            samples += _samples_of(splits[split], split, ordered, where, needed)
     return ordered, tuple(samples)
 
 
@@ -161,7 +163,9 @@ def _refuse_deeper_images(class_folder: Folder, where: str) -> None:
             )
 
 
-def _samples_of(folder: Folder, split: str, class_names: tuple[str, ...], where: str) -> list[Sample]:
+def _samples_of(
+    folder: Folder, split: str, class_names: tuple[str, ...], where: str, every_class: bool
+) -> list[Sample]:
     labels = {class_key(name): label for label, name in enumerate(class_names)}
     images: dict[int, list[str]] = defaultdict(list)
     for name, class_folder in folder.folders.items():
@@ -171,7 +175,7 @@ def _samples_of(folder: Folder, split: str, class_names: tuple[str, ...], where:
                 f"{', '.join(class_names)}"
             )
         images[labels[class_key(name)]] += class_folder.images
-    if split in {"train", "all"}:
+    if every_class:
         for label, name in enumerate(class_names):
             if not images[label]:
                 raise DataError(f"{where}: the class folder {name!r} holds no images to train on ({_suffix_list()})")

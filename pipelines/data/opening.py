@@ -37,14 +37,14 @@ def open_data(
         name: a path that `open_source` takes; or `drawn`, `drawn:COUNT` or `drawn:COUNT:SEED` for faces that the
             program draws itself.
         preprocessing: decides size and colour of the drawn faces.
-        class_names: the classes in label order, where a model already has them.
+        class_names: the classes in label order, where a model already has them; some may have no images then.
         chosen: these classes alone, in label order, whatever others there are; goes before `class_names`.
 
     Raises:
-        DataError: the path cannot be used, its classes are others, or it lacks one that is chosen.
+        DataError: the path cannot be used, its classes are others, or it lacks one that is chosen for a training.
     """
     if chosen is not None:
-        return ChosenClasses(open_data(name, preprocessing), chosen)
+        return ChosenClasses(open_data(name, preprocessing), chosen, every=class_names is None)
     drawn = _parse_drawn(name)
     if drawn is None:
         return open_source(name, class_names)

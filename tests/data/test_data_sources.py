@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from pipelines.data.errors import DataError
+from pipelines.data.opening import open_data
+from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.source import Sample, Source, open_source
 
 Tree = Callable[..., Path]
@@ -127,9 +129,29 @@ class TestFolders:
         source = open_source(write_tree(tmp_path, ["train/0.png", "car/1.png"]))
         assert source.class_names == ("car", "train")
 
+    def test_chosen_classes_may_be_absent_only_where_a_model_knows_them(self, tmp_path: Path) -> None:
+        path, size = str(write_tree(tmp_path, FLAT)), Preprocessing(6, 6, 1)
+        known = open_data(path, size, class_names=("fear", "sad"), chosen=("fear", "sad"))
+        assert [(sample.name, sample.label) for sample in known.samples] == [("sad/2.png", 1)]
+        with pytest.raises(DataError, match="the data have no class 'fear', only happy, sad"):
+            open_data(path, size, chosen=("fear", "sad"))
+        with pytest.raises(DataError, match="the data have none of the classes angry, fear"):
+            open_data(path, size, class_names=("angry", "fear"), chosen=("angry", "fear"))
+
     def test_a_class_may_be_absent_from_the_test_split(self, tmp_path: Path) -> None:
         source = open_source(write_tree(tmp_path, ["train/a/0.png", "train/b/1.png", "test/a/2.png", "test/b/"]))
         assert Counter(sample.split for sample in source.samples) == {"train": 2, "test": 1}
+
+    @pytest.mark.parametrize("zipped", [False, True])
+    @pytest.mark.parametrize("names", [FLAT, ["train/happy/0.png", "train/sad/1.png"], [*FLAT, "fear/"]])
+    def test_where_a_model_names_the_classes_some_may_have_no_images(
+        self, tmp_path: Path, names: list[str], zipped: bool
+    ) -> None:
+        root = write_tree(tmp_path / "dataset", names)
+        path = write_zip(root, tmp_path / "dataset.zip") if zipped else root
+        source = open_source(path, ("fear", "happy", "sad"))
+        assert source.class_names == ("fear", "happy", "sad")
+        assert {sample.label for sample in source.samples} == {1, 2}
 
     @pytest.mark.parametrize(
         ("names", "class_names", "message"),

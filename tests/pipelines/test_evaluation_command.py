@@ -316,13 +316,16 @@ def test_what_is_published_stands_beside_our_figures(command: Command, run: Path
 
 
 @pytest.mark.usefixtures("without_figures")
-def test_classes_without_images_are_named(command: Command, run: Path, data: Path, tmp_path: Path) -> None:
-    fewer = shutil.copytree(data, tmp_path / "fewer")
-    shutil.rmtree(fewer / "test" / "disgust")
-    done = command("evaluate", run, "--data", fewer, "--split", "test")
+@pytest.mark.parametrize("split", ["test", "all"])
+def test_classes_without_images_are_named(
+    command: Command, run: Path, faces: dict[str, Path], tmp_path: Path, split: str
+) -> None:
+    fewer = shutil.copytree(faces["split" if split == "test" else "folder"], tmp_path / "fewer")
+    shutil.rmtree(fewer / "test" / "disgust" if split == "test" else fewer / "disgust")
+    done = command("evaluate", run, "--data", fewer, "--split", split)
     assert done.status == 0, done.err
     assert "without images, and in no average: disgust" in done.out
-    (measured,) = (value for key, value in metrics(run).items() if key.startswith("test-"))
+    (measured,) = (value for key, value in metrics(run).items() if key.startswith(f"{split}-"))
     assert measured["absent_classes"] == ["disgust"]
     assert measured["per_class"]["disgust"]["f1"] is None
     assert "NaN" not in (run / "metrics.json").read_text()
