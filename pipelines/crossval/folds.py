@@ -1,14 +1,18 @@
-"""Who is held out when: every image outside the test part once, its scene with it, every class in its share."""
+"""Who is held out when: every image outside the test part once, its scene with it, every class in its share.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Copies of an image are held out with it; augmented images never, and they teach only where their originals do.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from pipelines.curation.hashes import join
 from pipelines.data.errors import DataError
-from pipelines.data.parts import Parts, hold_back, limit_samples, set_test_aside
+from pipelines.data.parts import Parts, group_numbers, hold_back, limit_samples, set_test_aside
 from pipelines.data.sample import Sample, Source
 
 
@@ -20,15 +24,18 @@ class Folds:
         held_out: the samples of each fold, in the order of the source.
         test: the samples set aside, which nothing here touches.
         grouped: whether some samples belong together, and so are in one fold.
+        augmented: what was made out of the samples of each fold, to learn from alone.
     """
 
     held_out: tuple[tuple[Sample, ...], ...]
     test: tuple[Sample, ...]
     grouped: bool
+    augmented: tuple[tuple[Sample, ...], ...] = ()
 
     def others(self, fold: int) -> list[Sample]:
         """What is left to learn from when fold `fold`, from 0, is held out."""
-        return [sample for number, part in enumerate(self.held_out) if number != fold for sample in part]
+        parts = (*enumerate(self.held_out), *enumerate(self.augmented))
+        return [sample for number, part in parts if number != fold for sample in part]
 
     def parts(self, fold: int, inner: float | None, seed: int, class_names: Sequence[str]) -> Parts:
         """What the network of a fold learns from, and what validates it.
@@ -56,10 +63,18 @@ class Folds:
         return Parts(kept, held, list(self.test))
 
 
-def make_folds(source: Source, folds: int, test: float, seed: int, limit: int | None = None) -> Folds:
+def make_folds(
+    source: Source,
+    folds: int,
+    test: float,
+    seed: int,
+    limit: int | None = None,
+    contents: Callable[[Sequence[Sample]], Sequence[str | None]] | None = None,
+) -> Folds:
     """Divide what is not set aside for the test into folds, training and validation samples of the source together.
 
     Every class has the same share in each fold as far as groups allow it; a sample without a group is one by itself.
+    Augmented samples follow their originals' fold; those whose originals are in none are left out.
 
     Args:
         source: where the samples come from.
@@ -67,26 +82,42 @@ def make_folds(source: Source, folds: int, test: float, seed: int, limit: int | 
         test: the share set aside where the source has no splits; the same samples as `divide` sets aside.
         seed: the same seed gives the same folds.
         limit: the largest number of samples in all folds together.
+        contents: gives a hash of each sample, or None for one that cannot be read; equal ones stay together.
 
     Raises:
         DataError: there are too few images, or groups of them, for so many folds; the message says of which class.
     """
     if folds < 2:
         raise DataError(f"cross-validation needs 2 folds or more, got {folds}")
-    rest, held_for_test = set_test_aside(source, test, seed)
+    left, held_for_test = set_test_aside(source, test, seed)
+    rest = [sample for sample in left if not sample.augmented]
     if not rest:
         raise DataError("there is nothing to make folds of: the data have only test images")
     if limit is not None:
         rest = limit_samples(rest, limit, seed)
+    originals = rest
+    if contents is not None:
+        rest = _with_copies(rest, contents(rest))
     labels = np.array([sample.label for sample in rest])
-    groups = _groups(rest)
+    groups = group_numbers(rest)
     _check_counts(labels, source.class_names, folds, limit)
     grouped = len(np.unique(groups)) < len(rest)
     if grouped:
         _check_groups(labels, groups, source.class_names, folds)
     splitter = (StratifiedGroupKFold if grouped else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     held = [held for _, held in splitter.split(np.zeros(len(rest)), labels, groups if grouped else None)]
-    made = Folds(tuple(tuple(rest[i] for i in sorted(fold)) for fold in held), tuple(held_for_test), grouped)
+    homes = {originals[i].group: (number, rest[i].group) for number, fold in enumerate(held) for i in fold}
+    augmented: list[list[Sample]] = [[] for _ in range(folds)]
+    for sample in left:
+        if sample.augmented and sample.group in homes:
+            number, group = homes[sample.group]
+            augmented[number].append(replace(sample, group=group))
+    made = Folds(
+        tuple(tuple(rest[i] for i in sorted(fold)) for fold in held),
+        tuple(held_for_test),
+        grouped,
+        tuple(map(tuple, augmented)),
+    )
     _check_training(made, source.class_names)
     return made
 
@@ -101,9 +132,21 @@ def lacking(folds: Folds, class_names: Sequence[str]) -> list[tuple[int, str]]:
     ]
 
 
-def _groups(samples: Sequence[Sample]) -> NDArray[np.int64]:
-    # a sample of which nothing is known is a group of its own, with a number that no other has
-    return np.array([~place if sample.group is None else sample.group for place, sample in enumerate(samples)])
+def _with_copies(samples: Sequence[Sample], contents: Sequence[str | None]) -> list[Sample]:
+    # in one group with samples of equal content, and whatever belongs to those
+    first: dict[object, int] = {}
+    links = [
+        (place, first.setdefault(tie, place))
+        for place, ties in enumerate(zip(group_numbers(samples).tolist(), contents, strict=True))
+        for tie in ties
+        if tie is not None
+    ]
+    groups = join(np.arange(len(samples)), *np.array(links, np.intp).T)
+    alone = np.bincount(groups)[groups] == 1
+    return [
+        sample if single and sample.group is None else replace(sample, group=int(group))
+        for sample, group, single in zip(samples, groups, alone, strict=True)
+    ]
 
 
 def _check_counts(labels: NDArray[np.int64], class_names: Sequence[str], folds: int, limit: int | None) -> None:
@@ -124,8 +167,8 @@ def _check_groups(labels: NDArray[np.int64], groups: NDArray[np.int64], class_na
         own = groups[labels == label]
         if len(np.unique(own)) < 2:
             raise DataError(
-                f"all {_images(len(own))} of the class {name} belong together, as frames of one scene do, so the "
-                "others cannot teach it; add images of it from other scenes"
+                f"all {_images(len(own))} of the class {name} belong together, as frames of one scene or copies do, "
+                "so the others cannot teach it; add images of it from other scenes"
             )
     count = len(np.unique(groups))
     if count < folds:

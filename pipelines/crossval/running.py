@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import get_active_backend
 
-from pipelines.console import console, errors
+from pipelines.console import console, errors, progress
 from pipelines.crossval.fold import Task, run_fold
 from pipelines.crossval.folder import CrossvalFolder, describe_folds
 from pipelines.crossval.folds import Folds, lacking, make_folds
 from pipelines.crossval.progress import told
 from pipelines.crossval.results import FoldResult, Summary, results_csv, summarize
+from pipelines.curation.scan import examine_all
+from pipelines.data.content import content_hash
 from pipelines.data.opening import open_data, resolve_name
+from pipelines.data.preprocessing import Preprocessing
+from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import TrainingInterruptedError, UserError
 from pipelines.figures.confusion import draw_confusion_matrix
@@ -75,7 +80,7 @@ def run_crossval(
     name = resolve_name(data)
     source = open_data(name, recipe.preprocessing, chosen=recipe.data.classes)
     classes = source.class_names
-    made = make_folds(source, folds, recipe.data.test, seed, limit)
+    made = make_folds(source, folds, recipe.data.test, seed, limit, partial(_contents, source, recipe.preprocessing))
     inner = recipe.data.validation if recipe.training.selects else None
     parts = [made.parts(fold, inner, seed, classes) for fold in range(folds)]
     recipe.build_model(classes)  # a mistake in it is told before anything is written
@@ -123,6 +128,17 @@ def run_crossval(
     return summary
 
 
+def _contents(source: Source, preprocessing: Preprocessing, samples: Sequence[Sample]) -> list[str | None]:
+    """What a network sees of each sample, as a hash; None for one that cannot be read."""
+
+    def content(sample: Sample) -> bytes:
+        return content_hash(preprocessing(source.read(sample))).encode()
+
+    with progress("looking for copies") as advance:
+        found = examine_all(samples, content, advance)
+    return [one.decode() if isinstance(one, bytes) else None for one in found]
+
+
 def describe_protocol(folds: Folds, inner: float | None) -> dict[str, Any]:
     """How the folds are used, for crossval.json."""
     if inner is None:
@@ -141,7 +157,9 @@ def describe_protocol(folds: Folds, inner: float | None) -> dict[str, Any]:
 def _announce(recipe: Recipe, folds: Folds, class_names: tuple[str, ...], protocol: str) -> None:
     sizes = [len(part) for part in folds.held_out]
     span = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
-    whole = "; images of one scene stay in one fold" if folds.grouped else ""
+    whole = "; images of one scene and copies of one image stay in one fold" if folds.grouped else ""
+    if augmented := sum(map(len, folds.augmented)):
+        whole += f"; {augmented:,} augmented images are only learnt from, and never while their originals are held out"
     console.print(
         f"{recipe.name}: {len(sizes)} folds of {span} images, {len(folds.test):,} test images set aside{whole}\n"
         f"{protocol}"

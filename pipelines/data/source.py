@@ -26,8 +26,8 @@ def open_source(path: str | Path, class_names: Sequence[str] | None = None) -> S
     Args:
         path: The folder or file.
         class_names: The classes in label order. Names match without regard to case; all classes found must be among
-            them, and some may have no images. Left out, folders and a manifest's classes are in alphabetical order without regard to case, and the
-            csv is in its own: angry, disgust, fear, happy, sad, surprise, neutral.
+            them, and some may have no images. Left out, folders and a manifest's classes are in alphabetical order
+            without regard to case, and the csv is in its own: angry, disgust, fear, happy, sad, surprise, neutral.
 
     Raises:
         DataError: The path does not exist, is in none of these layouts, has no images, or disagrees with

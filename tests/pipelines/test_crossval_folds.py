@@ -1,5 +1,6 @@
 """Folds: every image outside the test part is held out once, with its scene, and every class in its share."""
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.crossval.folds import Folds, lacking, make_folds
+from pipelines.curation.enlarging import enlarge
 from pipelines.curation.manifest import Manifest
+from pipelines.curation.naming import parse_name
+from pipelines.curation.provenance import read_origins
+from pipelines.data.augmentation import Augmentation
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.errors import DataError
 from pipelines.data.parts import divide
@@ -207,3 +212,67 @@ def test_a_fold_that_holds_out_no_image_of_a_class_is_known() -> None:
     assert missing[1] == "sad"
     assert not any(sample.label == 2 for sample in made.held_out[missing[0] - 1])
     assert lacking(make_folds(listed([0, 1, 2] * 9), 3, 0.2, seed=0), NAMES) == []
+
+
+def test_equal_images_are_in_one_fold_with_whatever_belongs_to_either() -> None:
+    # 0 and 1 are of one scene, 1 and 20 are equal, and so are 30 to 34; 40 and 41 cannot be read
+    groups: list[int | None] = [7, 7, *[None] * 58]
+    same = {1: "a", 20: "a", **dict.fromkeys(range(30, 35), "b"), 40: None, 41: None}
+    source = listed([number % 3 for number in range(60)], groups)
+
+    def contents(samples: Sequence[Sample]) -> list[str | None]:
+        numbers = [int(sample.name.removesuffix(".png")) for sample in samples]
+        return [same.get(number, str(number)) for number in numbers]
+
+    for seed in range(5):
+        made = make_folds(source, 3, 0.2, seed, contents=contents)
+        assert made.grouped
+        check_whole(made, source)
+        fold_of = {sample.name: number for number, part in enumerate(made.held_out) for sample in part}
+        fold_of |= {sample.name: -1 for sample in made.test}
+        held = [{fold_of[f"{number}.png"] for number in tied} - {-1} for tied in ([0, 1, 20], range(30, 35))]
+        assert all(len(folds) <= 1 for folds in held)
+        for fold in range(3):
+            parts = made.parts(fold, 0.25, seed, NAMES)
+            sides = [{contents([sample])[0] for sample in side} - {None} for side in (parts.train, parts.validation)]
+            assert not sides[0] & sides[1]
+    plain = listed([number % 3 for number in range(60)])
+    alone = make_folds(plain, 3, 0.2, 0, contents=lambda samples: [sample.name for sample in samples])
+    assert alone == make_folds(plain, 3, 0.2, 0), "where no two are equal, nothing is tied"
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("limit", [None, 24])
+def test_augmented_images_are_never_held_out_and_never_teach_what_their_original_judges(
+    zipped: bool, limit: int | None, tmp_path: Path
+) -> None:
+    make_dataset(tmp_path / "small", ["happy", "sad", "angry"] * 16)
+    manifest = Manifest.read(tmp_path / "small")
+    parts = ("train", "train", "validation", "test")
+    manifest.rows = [replace(row, split=parts[number // 3 % 4]) for number, row in enumerate(manifest.rows)]
+    manifest.write()
+    enlarge(tmp_path / "small", tmp_path / "large", 2, Augmentation(horizontal_flip=True, rotation=9))
+    path = tmp_path / "large"
+    if zipped:
+        path = Path(shutil.make_archive(str(tmp_path / "large"), "zip", path))
+    origins = read_origins(tmp_path / "large")
+    source = open_source(path)
+    assert sum(sample.augmented for sample in source.samples) == len(origins) == 48
+
+    def key(sample: Sample) -> tuple[str, int]:
+        name = parse_name(sample.name.rpartition("/")[2])
+        assert name is not None
+        return origins.get(name.key, name.key)
+
+    made = make_folds(source, 3, 0.1, seed=0, limit=limit, contents=lambda samples: [one.name for one in samples])
+    held = [sample for part in made.held_out for sample in part]
+    assert len(held) == (limit or 36)
+    assert not any(sample.augmented for sample in (*held, *made.test))
+    for fold in range(3):
+        for inner in (None, 0.25):
+            parts_of = made.parts(fold, inner, 0, source.class_names)
+            assert any(sample.augmented for sample in parts_of.train)
+            assert not any(sample.augmented for sample in parts_of.validation)
+            judged = {key(sample) for sample in (*made.held_out[fold], *parts_of.validation)}
+            assert not judged & {key(sample) for sample in parts_of.train}
+    assert {key(one) for part in made.augmented for one in part} <= {key(one) for one in held}
