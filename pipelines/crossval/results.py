@@ -109,16 +109,30 @@ def measure(predictions: Predictions) -> dict[str, Any]:
     return {**evaluate_probabilities(predictions).to_json(), "loss": float(loss)}
 
 
-def summarize(folds: Sequence[FoldResult], class_names: tuple[str, ...]) -> Summary:
-    """Mean and deviation over at least two folds, and the figures of all held-out images together."""
+def summarize(folds: Sequence[FoldResult], class_names: tuple[str, ...], said: Sequence[Predictions] = ()) -> Summary:
+    """Mean and deviation over at least two folds, and the figures of all held-out images together.
+
+    Args:
+        folds: what they measured.
+        class_names: in label order.
+        said: what each network said of its images, needed only where images belong together, which intervals resample.
+    """
     values = {name: [getattr(fold, name) for fold in folds] for name in FIGURES}
     matrix = np.sum([fold.matrix for fold in folds], axis=0)
     true, predicted = np.divmod(np.repeat(np.arange(matrix.size), matrix.reshape(-1)), len(class_names))
+    groups = None
+    if said:
+        true = np.concatenate([own.labels for own in said])
+        predicted = np.concatenate([own.predicted for own in said])
+        # no group is in two folds, so that numbers of one fold are others than those of the next
+        starts = np.cumsum([0, *(len(own.names) for own in said)])
+        own_groups = [np.arange(len(own.names)) if own.groups is None else own.groups for own in said]
+        groups = np.concatenate([numbers + start for numbers, start in zip(own_groups, starts, strict=False)])
     return Summary(
         tuple(folds),
         {name: float(np.mean(figures)) for name, figures in values.items()},
         {name: float(np.std(figures, ddof=1)) for name, figures in values.items()},
-        evaluate_predictions(true, predicted, class_names),
+        evaluate_predictions(true, predicted, class_names, groups=groups),
     )
 
 

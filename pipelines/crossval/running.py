@@ -16,7 +16,7 @@ from pipelines.crossval.fold import Task, run_fold
 from pipelines.crossval.folder import CrossvalFolder, describe_folds
 from pipelines.crossval.folds import Folds, lacking, make_folds
 from pipelines.crossval.progress import told
-from pipelines.crossval.results import FoldResult, Summary, results_csv, summarize
+from pipelines.crossval.results import HELD_OUT, FoldResult, Summary, results_csv, summarize
 from pipelines.curation.scan import examine_all
 from pipelines.data.content import content_hash
 from pipelines.data.opening import open_data, resolve_name
@@ -24,6 +24,7 @@ from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import TrainingInterruptedError, UserError
+from pipelines.evaluation import load_predictions
 from pipelines.figures.confusion import draw_confusion_matrix
 from pipelines.figures.folds import draw_fold_bars, draw_fold_curves
 from pipelines.figures.saving import save_figure
@@ -123,7 +124,8 @@ def run_crossval(
     ]
     with told([store.run(task.fold) for task in tasks], config["epochs"]):
         results = _train_all(tasks, None if jobs is None else at_once, folder)
-    summary = summarize(results, classes)
+    said = [load_predictions(store.run(task.fold), HELD_OUT) for task in tasks] if made.grouped else []
+    summary = summarize(results, classes, said)
     _save(store, summary, recipe, inner)
     return summary
 

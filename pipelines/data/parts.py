@@ -85,6 +85,12 @@ def group_numbers(samples: Sequence[Sample]) -> NDArray[np.int64]:
     return np.array(groups, np.int64)
 
 
+def known_groups(samples: Sequence[Sample]) -> NDArray[np.int64] | None:
+    """The group of each sample as `group_numbers` has it, numbered from 0; None if no two are known to be together."""
+    names, groups = np.unique(group_numbers(samples), return_inverse=True)
+    return np.asarray(groups, np.int64) if len(names) < len(samples) else None
+
+
 def _labels(samples: Sequence[Sample]) -> list[int]:
     return [sample.label for sample in samples]
 

@@ -16,20 +16,29 @@ def bootstrap_intervals(
     """Percentile bootstrap over images (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 
     The figures depend on the confusion matrix alone, and drawing as many images as there are, with replacement, draws
-    its cells from a multinomial distribution. Classes that a resample lacks count in none of its averages.
+    its cells from a multinomial distribution. Classes that a resample lacks count in none of its averages. Images that
+    belong together, such as frames of one scene, are no independent draws: where their groups are known these are drawn
+    instead, each whole (Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
 
     Args:
-        matrix: int64 (classes, classes); rows are true classes, columns predictions; at least one image.
+        matrix: int64 (classes, classes); rows are true classes, columns predictions; at least one image. Or such a
+            matrix for each group: (groups, classes, classes).
         seed: of the drawing.
-        resamples: how often the images are drawn anew.
+        resamples: how often the images, or groups, are drawn anew.
         level: the share of resamples inside each interval.
 
     Returns:
         Of `accuracy`, `macro_f1`, `balanced_accuracy` and `cohen_kappa`; None where a figure is never defined.
     """
-    images, classes = int(matrix.sum()), np.arange(len(matrix))
-    rows, columns = np.nonzero(matrix)
-    drawn = np.random.default_rng(seed).multinomial(images, matrix[rows, columns] / images, resamples).astype(float)
+    whole, classes = matrix.reshape(-1, *matrix.shape[-2:]).sum(axis=0), np.arange(matrix.shape[-1])
+    rows, columns = np.nonzero(whole)
+    cells = whole[rows, columns]
+    if matrix.ndim == 2:  # each image is a group, which has one cell
+        kinds, counts = np.eye(len(cells), dtype=np.int64), cells
+    else:
+        kinds, counts = np.unique(matrix[:, rows, columns], axis=0, return_counts=True)
+    total = int(counts.sum())
+    drawn = (np.random.default_rng(seed).multinomial(total, counts / total, resamples) @ kinds).astype(float)
     true, predicted = drawn @ (rows[:, None] == classes), drawn @ (columns[:, None] == classes)
     right = drawn @ ((rows[:, None] == classes) & (rows == columns)[:, None])
     ends = (50 * (1 - level), 50 * (1 + level))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import scratchnet as sn
 from pipelines.data.dataset import Batch, Dataset
+from pipelines.data.parts import known_groups
 from pipelines.engines import Engine, predict
 from pipelines.errors import UserError
 from pipelines.files import write_text
@@ -30,6 +31,8 @@ class Predictions:
         labels: int64 (images,), the true classes.
         probabilities: float64 (images, classes).
         class_names: in label order.
+        groups: int64 (images,), the same for images that belong together, such as frames of one scene; None where
+            nothing is known of it.
 
     Raises:
         UserError: there are no images, or a probability is not a finite number.
@@ -39,6 +42,7 @@ class Predictions:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     class_names: tuple[str, ...]
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no figure can be made of."""
@@ -91,6 +95,7 @@ def predictions_of(
         dataset.labels,
         np.asarray(probabilities, np.float64),
         dataset.class_names,
+        known_groups(dataset.samples),
     )
 
 
@@ -112,15 +117,20 @@ def predictions_name(part: str) -> str:
 
 
 def save_predictions(run: Run, part: str, predictions: Predictions) -> None:
-    """Write predictions_<part>.csv: name, class, then a probability per class, from which no digit is missing."""
+    """Write predictions_<part>.csv: name, class, then a probability per class, from which no digit is missing.
+
+    The number of the group stands between name and class where groups are known.
+    """
     text = io.StringIO()
     # with all text in quotes, a name may hold any character
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerow(["name", "class", *predictions.class_names])
-    for name, label, row in zip(
-        predictions.names, predictions.labels.tolist(), predictions.probabilities.tolist(), strict=True
+    groups = predictions.groups
+    writer.writerow(["name", *([] if groups is None else ["group"]), "class", *predictions.class_names])
+    for i, (name, label, row) in enumerate(
+        zip(predictions.names, predictions.labels.tolist(), predictions.probabilities.tolist(), strict=True)
     ):
-        writer.writerow([name, predictions.class_names[label], *row])
+        group = [] if groups is None else [int(groups[i])]
+        writer.writerow([name, *group, predictions.class_names[label], *row])
     write_text(run.folder / predictions_name(part), text.getvalue())
 
 
@@ -153,18 +163,21 @@ def load_predictions(run: Run, part: str) -> Predictions:
 
 
 def _parse(head: list[str], rows: list[list[str]]) -> Predictions:
-    class_names = tuple(head[2:])
-    if head[:2] != ["name", "class"] or len(class_names) < 2:
+    grouped = head[1:3] == ["group", "class"]
+    before = 2 + grouped
+    class_names = tuple(head[before:])
+    if head[:before] != ["name", *["group"] * grouped, "class"] or len(class_names) < 2:
         raise ValueError("it must begin with the columns name, class, and one for each class")
     numbers = {name: label for label, name in enumerate(class_names)}
     for line, row in enumerate(rows, 2):
         if len(row) != len(head):
             raise ValueError(f"row {line} has {len(row)} cells where {len(head)} are needed")
-        if row[1] not in numbers:
-            raise ValueError(f"row {line} has the class {row[1]!r}, which has no column")
+        if row[before - 1] not in numbers:
+            raise ValueError(f"row {line} has the class {row[before - 1]!r}, which has no column")
     return Predictions(
         tuple(row[0] for row in rows),
-        np.array([numbers[row[1]] for row in rows], np.int64),
-        np.array([[float(cell) for cell in row[2:]] for row in rows], np.float64).reshape(len(rows), len(class_names)),
+        np.array([numbers[row[before - 1]] for row in rows], np.int64),
+        np.array([[float(cell) for cell in row[before:]] for row in rows]).reshape(len(rows), len(class_names)),
         class_names,
+        np.array([int(row[1]) for row in rows], np.int64) if grouped else None,
     )

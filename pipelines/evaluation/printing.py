@@ -19,6 +19,10 @@ def print_evaluation(evaluation: Evaluation, title: str, published: PublishedFig
     _print_summary(evaluation, published)
     if published is not None:
         console.print(f"published: {published.system}{f'. {published.note}' if published.note else ''}")
+    if evaluation.groups is not None:
+        console.print(
+            f"intervals resample {evaluation.groups:,} groups of images that belong together, as frames of one scene do"
+        )
     if evaluation.absent:
         console.print(f"without images, and in no average: {', '.join(evaluation.absent)}")
     if evaluation.log_loss is None and evaluation.macro_roc_auc is not None:

@@ -32,6 +32,8 @@ class Evaluation:
         matrix: int64 (classes, classes); rows are true classes, columns predictions.
         cohen_kappa: agreement beyond chance; None if truth and predictions are one class.
         intervals: 95% intervals of `accuracy`, `macro_f1`, `balanced_accuracy` and `cohen_kappa`.
+        groups: how many groups of images that belong together, such as frames of one scene, the intervals resample;
+            None where they resample images, of which nothing is known.
         top2_accuracy: the share of images whose class is one of the two most probable; None for two classes.
         log_loss: the mean of -log of the true class's probability.
         brier_score: the mean squared error of the probabilities, summed over classes: 0 to 2.
@@ -51,6 +53,7 @@ class Evaluation:
     log_loss: float | None = None
     brier_score: float | None = None
     ece: float | None = None
+    groups: int | None = None
 
     @property
     def error_rate(self) -> float:
@@ -104,6 +107,7 @@ class Evaluation:
             "log_loss": self.log_loss,
             "brier_score": self.brier_score,
             "ece": self.ece,
+            "interval_groups": self.groups,
             "intervals": {name: None if ends is None else list(ends) for name, ends in self.intervals.items()},
             "per_class": {name: asdict(figures) for name, figures in self.per_class.items()},
             "absent_classes": list(self.absent),
@@ -113,7 +117,11 @@ class Evaluation:
 
 
 def evaluate_predictions(
-    labels: ArrayLike, predictions: ArrayLike, class_names: tuple[str, ...], seed: int = 0
+    labels: ArrayLike,
+    predictions: ArrayLike,
+    class_names: tuple[str, ...],
+    seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> Evaluation:
     """Figures from true and predicted class numbers alone.
 
@@ -122,9 +130,15 @@ def evaluate_predictions(
         predictions: (images,) the predicted classes.
         class_names: in label order.
         seed: of the intervals.
+        groups: (images,) the same for images that belong together, which the intervals resample as one.
     """
     true, predicted = np.asarray(labels, np.int64), np.asarray(predictions, np.int64)
     scores = class_scores(true, predicted, class_names)
+    matrix = scores.matrix
+    if groups is not None:
+        names, place = np.unique(np.asarray(groups), return_inverse=True)
+        matrix = np.zeros((len(names), *scores.matrix.shape), np.int64)
+        np.add.at(matrix, (place, true, predicted), 1)
     return Evaluation(
         class_names,
         len(true),
@@ -134,7 +148,8 @@ def evaluate_predictions(
         scores.per_class,
         scores.matrix,
         scores.cohen_kappa,
-        bootstrap_intervals(scores.matrix, seed),
+        bootstrap_intervals(matrix, seed),
+        groups=None if groups is None else len(matrix),
     )
 
 
@@ -146,7 +161,9 @@ def evaluate_probabilities(predictions: Predictions, seed: int = 0) -> Evaluatio
             would judge them as probabilities is None then.
         seed: of the intervals.
     """
-    plain = evaluate_predictions(predictions.labels, predictions.predicted, predictions.class_names, seed)
+    plain = evaluate_predictions(
+        predictions.labels, predictions.predicted, predictions.class_names, seed, predictions.groups
+    )
     roc, precision_recall = roc_curves(predictions), precision_recall_curves(predictions)
     per_class = {
         name: replace(figures, roc_auc=_area(roc[name]), average_precision=_area(precision_recall[name]))

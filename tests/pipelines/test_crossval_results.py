@@ -51,6 +51,25 @@ def said(labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
     return Predictions(names, labels, probabilities.astype(np.float64), ("a", "b", "c"))
 
 
+def test_the_pooled_intervals_draw_groups_whole() -> None:
+    rng = np.random.default_rng(0)
+    labels = [np.repeat([0, 1], count) for count in (40, 60)]
+    # the frames of a scene of ten are all right or all wrong
+    scores = [np.eye(2)[np.where(np.repeat(rng.random(len(own) // 10) < 0.7, 10), own, 1 - own)] for own in labels]
+    folds, predictions = [], []
+    for number, (own, score) in enumerate(zip(labels, scores, strict=True), 1):
+        names = tuple(f"{number}/{place}" for place in range(len(own)))
+        predictions.append(Predictions(names, own, score, NAMES, np.arange(len(own)) // 10))
+        matrix = np.zeros((2, 2), int)
+        np.add.at(matrix, (own, score.argmax(axis=1)), 1)
+        folds.append(result(number, matrix.tolist()))
+    plain, grouped = summarize(folds, NAMES).pooled, summarize(folds, NAMES, predictions).pooled
+    assert (plain.groups, grouped.groups) == (None, 20)
+    assert grouped.matrix.tolist() == plain.matrix.tolist()
+    widths = [np.diff(one.intervals["accuracy"] or (0, 0))[0] for one in (plain, grouped)]
+    assert widths[1] == pytest.approx(10**0.5 * widths[0], rel=0.2)
+
+
 def test_a_held_out_fold_is_measured_as_keras_measures_it() -> None:
     keras = pytest.importorskip("keras")
     rng = np.random.default_rng(0)

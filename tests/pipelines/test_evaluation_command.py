@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from face_sets import make_dataset
 from tiny import TINY, Command, Done
 
 import scratchnet as sn
@@ -329,6 +330,23 @@ def test_classes_without_images_are_named(
     assert measured["absent_classes"] == ["disgust"]
     assert measured["per_class"]["disgust"]["f1"] is None
     assert "NaN" not in (run / "metrics.json").read_text()
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_intervals_resample_scenes_where_a_manifest_tells_them(
+    command: Command, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    make_dataset(tmp_path / "data", ["happy", "sad", "angry", "fear"] * 20, per_scene=4)
+    source = open_source(tmp_path / "data")
+    run = train(load_recipe(str(tiny_recipe)), source, str(tmp_path / "data"), tmp_path / "run", epochs=1)
+    done = command("evaluate", run.folder)
+    assert done.status == 0, done.err
+    tested = metrics(run.folder)["test"]
+    assert tested["interval_groups"] * 4 == tested["images"] == 16
+    assert "intervals resample 4 groups of images that belong together" in done.out
+    groups = load_predictions(run, "test").groups
+    assert groups is not None
+    assert np.unique(groups, return_counts=True)[1].tolist() == [4] * 4
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -50,6 +50,27 @@ def test_the_same_seed_gives_the_same_intervals_and_another_does_not() -> None:
     assert bootstrap_intervals(MATRIX, 3)["macro_f1"] != bootstrap_intervals(MATRIX, 4)["macro_f1"]
 
 
+def test_groups_are_drawn_whole() -> None:
+    # each scene has one answer: 40 scenes of 10 frames tell as much as 40 images
+    scenes = np.zeros((40, 2, 2), np.int64)
+    scenes[np.arange(40), np.arange(40) % 2, np.arange(40) % 3 % 2] = 10
+    frames = scenes.sum(axis=0)
+    assert bootstrap_intervals(scenes) == bootstrap_intervals(scenes // 10), "frames that all agree add nothing"
+    wide, narrow = (bootstrap_intervals(one)["accuracy"] for one in (scenes, frames))
+    assert wide is not None
+    assert narrow is not None
+    assert wide[1] - wide[0] == pytest.approx(10**0.5 * (narrow[1] - narrow[0]), rel=0.15)
+
+
+def test_images_that_are_groups_of_their_own_are_drawn_as_images() -> None:
+    single = np.zeros((75, 4, 4), np.int64)
+    rows, columns = np.nonzero(MATRIX)
+    single[np.arange(75), np.repeat(rows, MATRIX[rows, columns]), np.repeat(columns, MATRIX[rows, columns])] = 1
+    whole, each = bootstrap_intervals(MATRIX, resamples=20_000), bootstrap_intervals(single, resamples=20_000)
+    for name, ends in whole.items():
+        assert each[name] == pytest.approx(ends, abs=0.02), name
+
+
 def test_where_nothing_varies_the_interval_is_a_point_or_unknown() -> None:
     perfect = bootstrap_intervals(np.diag([10, 10]))
     assert perfect["accuracy"] == perfect["macro_f1"] == perfect["cohen_kappa"] == (1.0, 1.0)

@@ -1,6 +1,7 @@
 """predictions_<part>.csv gives back what the model said, to the last bit."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,17 +35,24 @@ def test_predictions_come_back_bit_for_bit(data: st.DataObject, tmp_path_factory
         )
     )
     labels = data.draw(st.lists(st.integers(0, len(classes) - 1), min_size=len(names), max_size=len(names)))
-    said = Predictions(tuple(names), np.array(labels, np.int64), np.array(rows, np.float64), tuple(classes))
+    numbers = st.lists(st.integers(0, 9), min_size=len(names), max_size=len(names))
+    groups = data.draw(st.none() | numbers.map(lambda found: np.array(found, np.int64)))
+    said = Predictions(tuple(names), np.array(labels, np.int64), np.array(rows, np.float64), tuple(classes), groups)
     run = Run(tmp_path_factory.mktemp("run"))
     save_predictions(run, "test", said)
     back = load_predictions(run, "test")
     assert (back.names, back.class_names) == (said.names, said.class_names)
     np.testing.assert_array_equal(back.labels, said.labels)
+    assert (back.groups is None) == (groups is None)
+    if groups is not None:
+        np.testing.assert_array_equal(back.groups, groups)
     np.testing.assert_array_equal(back.probabilities.view(np.uint64), said.probabilities.view(np.uint64))
 
 
-def test_every_figure_can_be_made_again_from_the_file(tmp_path: Path) -> None:
-    said = random_predictions(8)
+@pytest.mark.parametrize("groups", [None, np.arange(60) // 4])
+def test_every_figure_can_be_made_again_from_the_file(groups: np.ndarray | None, tmp_path: Path) -> None:
+    said = replace(random_predictions(8), groups=groups)
+    assert evaluate_probabilities(said).groups == (None if groups is None else 15)
     save_predictions(Run(tmp_path), "test", said)
     again = evaluate_probabilities(load_predictions(Run(tmp_path), "test"))
     assert again.to_json() == evaluate_probabilities(said).to_json()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,11 +157,11 @@ def test_predictions_that_are_not_finite_are_refused_by_name() -> None:
 
 
 def test_everything_is_in_the_json() -> None:
-    written = evaluate_probabilities(random_predictions(4)).to_json()
+    written = evaluate_probabilities(replace(random_predictions(4), groups=np.arange(60) // 4)).to_json()
     assert {
         "images", "accuracy", "error_rate", "balanced_accuracy", "macro_f1", "macro", "weighted", "cohen_kappa",
         "top2_accuracy", "macro_roc_auc", "macro_average_precision", "log_loss", "brier_score", "ece", "intervals",
-        "per_class", "absent_classes", "confusion_matrix", "worst_confusions",
+        "interval_groups", "per_class", "absent_classes", "confusion_matrix", "worst_confusions",
     } == set(written)  # fmt: skip
     assert all(value is not None for value in written.values())
     assert json.loads(json.dumps(written, allow_nan=False)) == written

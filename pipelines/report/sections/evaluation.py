@@ -147,7 +147,9 @@ def _overall(figures: Mapping[str, Any]) -> Table:
             bounds = intervals.get(key)
             interval = (percent_interval if wording is percent else decimal_interval)(bounds) if bounds else ""
             rows.append([name, wording(figures[key]), interval])
-    caption = "All classes together; 95% intervals by bootstrap over the images."
+    groups = figures.get("interval_groups")
+    over = "the images" if groups is None else f"{groups:,} groups of images that belong together, such as scenes"
+    caption = f"All classes together; 95% intervals by bootstrap over {over}."
     return Table(caption, ["figure", "value", "95% interval"], rows)
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipelines.evaluation import Predictions, load_predictions
+from pipelines.evaluation.paired import compare_paired
+from pipelines.evaluation.predictions import predictions_name
 from pipelines.report.blocks import Block, Section, Table, Text
 from pipelines.report.material import RunMaterial
 from pipelines.report.sections.curves import seconds_per_epoch
@@ -16,7 +19,7 @@ def side_by_side_section(runs: Sequence[RunMaterial]) -> Section | None:
     blocks: list[Block] = [_conditions(runs), _figures(runs)]
     part = _common_part(runs)
     if part is not None:
-        blocks += [_classes(runs, part), *_verdict(runs, part)]
+        blocks += [_classes(runs, part), *_paired(runs, part), *_verdict(runs, part)]
     return Section("Side by side", "side-by-side", blocks)
 
 
@@ -80,6 +83,44 @@ def _classes(runs: Sequence[RunMaterial], part: str) -> Table:
         [readable(name), *(decimal(own["per_class"].get(name, {}).get("f1")) for own in measured)] for name in names
     ]
     return Table(f"F1 of each class on {part} images.", ["class", *(run.label for run in runs)], rows)
+
+
+def _paired(runs: Sequence[RunMaterial], part: str) -> list[Block]:
+    """Each run against the first, image by image."""
+    said = [_predictions(run, part) for run in runs]
+    rows, grouped = [], False
+    for run, own in zip(runs[1:], said[1:], strict=True):
+        same = run.config["data"] == runs[0].config["data"]
+        found = compare_paired(said[0], own) if same and said[0] is not None and own is not None else None
+        if found is None:
+            rows.append([run.label, *[UNKNOWN] * 5])
+            continue
+        grouped |= found.groups is not None
+        lower, upper = (f"{100 * end:+.1f}" for end in found.interval)
+        p_value = f"{found.p_value:.3f}" if found.p_value >= 0.001 else "under 0.001"
+        alone = [f"{found.first_only:,}", f"{found.second_only:,}"]
+        rows.append([run.label, *alone, f"{100 * found.difference:+.1f} points", f"{lower} to {upper}", p_value])
+    if all(row[1] == UNKNOWN for row in rows):
+        return [
+            Text(
+                f"The runs cannot be compared image by image: that needs what each said of the same {part} images of "
+                "the same data, which scratchnet evaluate keeps."
+            )
+        ]
+    over = "groups of images that belong together, such as scenes" if grouped else "images"
+    caption = (
+        f"Each run against {runs[0].label} on the same {part} images: how many one alone names rightly, the difference "
+        f"in accuracy with its 95% interval by bootstrap over {over}, and the p-value of McNemar's exact test"
+        f"{', in which each group counts once' if grouped else ''}: how likely so uneven numbers are if both are as "
+        "good."
+    )
+    headings = ["run", "right in the first alone", "right in this alone", "difference", "95% interval", "p"]
+    return [Table(caption, headings, rows)]
+
+
+def _predictions(run: RunMaterial, part: str) -> Predictions | None:
+    # older runs have kept none
+    return load_predictions(run.run, part) if (run.run.folder / predictions_name(part)).exists() else None
 
 
 def _verdict(runs: Sequence[RunMaterial], part: str) -> list[Block]:

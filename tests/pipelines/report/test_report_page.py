@@ -13,9 +13,12 @@ from pages import Page
 from tiny import Command
 
 import scratchnet as sn
+from pipelines.evaluation import load_predictions
+from pipelines.evaluation.paired import compare_paired
 from pipelines.report.auditing import audit_of
 from pipelines.report.compose import write_report
 from pipelines.report.material import gather
+from pipelines.run import Run
 
 SECTIONS = [
     "What came out", "Data", "From image to answer", "Architecture", "Hyperparameters", "Learning curves", "Evaluation",
@@ -88,6 +91,15 @@ def test_both_engines_stand_side_by_side_with_what_they_have_in_common(page_of_t
     assert "engine scratchnet Keras" in page_of_two.text
     assert "same division of the same images - yes same network - yes" in page_of_two.text
     assert re.search(r"the two engines are [\d.]+ points apart", page_of_two.text)
+
+
+def test_two_runs_are_tested_image_by_image(page_of_two: Page, made: dict[str, Path]) -> None:
+    found = compare_paired(*(load_predictions(Run(made[engine]), "test") for engine in ("scratch", "keras")))
+    assert found is not None
+    numbers = f"keras {found.first_only} {found.second_only} {100 * found.difference:+.1f} points"
+    assert numbers.replace("-", "\N{MINUS SIGN}") in page_of_two.text.replace("-", "\N{MINUS SIGN}")
+    assert f"to {100 * found.interval[1]:+.1f} {found.p_value:.3f}" in page_of_two.text
+    assert "McNemar's exact test" in page_of_two.text
 
 
 def test_published_figures_stand_beside_ours_with_the_distance(page_of_two: Page, made: dict[str, Path]) -> None:
