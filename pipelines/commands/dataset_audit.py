@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.console import console, errors, progress
+from pipelines.curation.likeness import CANDIDATE_BITS
 from pipelines.data.opening import resolve_name
 from pipelines.data.sample import Source
 from pipelines.errors import UserError
@@ -41,14 +42,19 @@ def audit(
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="Folder for audit.json and the figures.")] = Path("runs/audit"),
     near: Annotated[
-        int, typer.Option(min=0, max=64, help="In how many of 64 bits the hashes of near duplicates may differ.")
-    ] = 4,
+        int,
+        typer.Option(
+            min=0,
+            max=64,
+            help="In how many of 64 bits the hashes of pairs may differ whose pixels are compared.",
+        ),
+    ] = CANDIDATE_BITS,
     recorded: Annotated[
         bool,
         typer.Option(
             "--recorded",
             help="Take the hashes from the manifest instead of reading all pixels: faster, but blank and damaged "
-            "images are not found.",
+            "images are not found; only what may be near duplicates is read.",
         ),
     ] = False,
     strict: Annotated[
@@ -57,7 +63,7 @@ def audit(
 ) -> None:
     """Find copies, leaks between splits, conflicting labels, and blank and broken images.
 
-    Near duplicates are found by a perceptual hash; up to a distance of 4 nearly all of them are right, at 8 about half.
+    Near duplicates are suggested by a perceptual hash and confirmed by their pixels.
     """
     from pipelines.curation.audit import audit as judge
     from pipelines.curation.audit_report import print_audit, write_audit

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.console import console, errors, progress, table
-from pipelines.curation.splitting import NEAR
+from pipelines.curation.likeness import NEAR_BITS
 from pipelines.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def split(
     ] = False,
     near: Annotated[
         int, typer.Option(min=0, max=16, help="Bits in which perceptual hashes of images kept together differ at most.")
-    ] = NEAR,
+    ] = NEAR_BITS,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same division.")] = 0,
 ) -> None:
     """Divide the labelled images into train, validation and test, and write that into the manifest.

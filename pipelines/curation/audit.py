@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.curation.hashes import join, members, near_pairs
-from pipelines.curation.scan import Scan
+from pipelines.curation.likeness import ALIKE, CANDIDATE_BITS, details, likeness
+from pipelines.curation.scan import Scan, examine_all
 from pipelines.data.sample import SPLITS, Sample
 
-# Of 14 pairs of FER-2013 drawn at each distance, as many showed the same photograph: all at 0, 2 and 4 bits, 12 at 6,
-# 8 at 8, 2 at 10.
-NEAR_DISTANCE = 4
+# pairs that are looked at before it is asked again which of the others could still tell anything
+STEP = 4096
 # Standard deviation of the pixels, out of 255; the faintest recognisable faces of FER-2013 have 9 and more.
 FAINT_SPREAD = 5.0
 
@@ -52,7 +52,7 @@ class Audit:
         blank: Indices of images of one colour.
         faint: Indices of images that are nearly of one colour.
         looked: Whether pixels were read, without which nothing is known of blank, faint and broken images.
-        near_distance: Bits by which the perceptual hashes of near duplicates differ at most.
+        near_distance: Bits by which the hashes of near duplicates differ at most, whose pixels are alike too.
         scan: What the findings are about.
     """
 
@@ -116,6 +116,7 @@ class Audit:
             "exact_copies": self.copies,
             "exact_copies_within": {split: self.within(split) for split in self.splits},
             "near_distance": self.near_distance,
+            "near_likeness": ALIKE,
             "leaks": [leak._asdict() for leak in self.leaks],
             "conflicting_groups": {kind: len(self.conflicting(found)) for kind, found in groups.items()},
             "pixels_read": self.looked,
@@ -134,12 +135,12 @@ class Audit:
         return [{"name": s.name, "class": self.class_names[s.label], "split": s.split} for s in chosen]
 
 
-def audit(scanned: Scan, near_distance: int = NEAR_DISTANCE) -> Audit:
+def audit(scanned: Scan, near_distance: int = CANDIDATE_BITS) -> Audit:
     """Judge a scan.
 
     Images are exact copies if their pixels are equal. Different pictures are near duplicates if their perceptual
-    hashes differ in at most `near_distance` bits; blank and nearly blank images, of which that hash says nothing, are
-    left out there.
+    hashes differ in at most `near_distance` bits and a look at their pixels confirms it (see `likeness`), for which
+    these are read again; blank and nearly blank images, of which that hash says nothing, are left out there.
 
     Raises:
         DataError: `near_distance` is not in 0..64.
@@ -162,7 +163,7 @@ def audit(scanned: Scan, near_distance: int = NEAR_DISTANCE) -> Audit:
     held[content, part] = True
     telling = np.setdiff1d(first, [*blank, *faint])
     codes = np.array([scanned.looks[index].phash for index in telling], np.uint64)
-    near = _near(codes, content[telling], held, near_distance)
+    near = _near(codes, content[telling], held, near_distance, _Looks(scanned, first))
     return Audit(
         class_names=scanned.class_names,
         splits=splits,
@@ -195,16 +196,53 @@ class _Near(NamedTuple):
     beside: NDArray[np.bool_]
 
 
-def _near(codes: NDArray[np.uint64], pictures: NDArray[np.int64], held: NDArray[np.bool_], distance: int) -> _Near:
+class _Looks:
+    """The details of pictures, which are read when they are first asked for.
+
+    Args:
+        scanned: the images.
+        first: (pictures,) an image of each picture.
+    """
+
+    def __init__(self, scanned: Scan, first: NDArray[np.intp]) -> None:
+        self._source = scanned.source
+        self._samples = [scanned.samples[index] for index in first]
+        self._details: dict[int, NDArray[np.float32] | str] = {}
+
+    def alike(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the pictures of each pair look alike; no pair does of which one cannot be read."""
+        new = sorted({*left.tolist(), *right.tolist()} - self._details.keys())
+        shown = examine_all([self._samples[picture] for picture in new], self._look)
+        self._details.update(zip(new, shown, strict=True))
+        return np.array([self._pair(a, b) for a, b in zip(left.tolist(), right.tolist(), strict=True)], bool)
+
+    def _look(self, sample: Sample) -> NDArray[np.float32]:
+        return details(self._source.read(sample))
+
+    def _pair(self, left: int, right: int) -> bool:
+        one, other = self._details[left], self._details[right]
+        return not isinstance(one, str) and not isinstance(other, str) and likeness(one, other) >= ALIKE
+
+
+def _near(
+    codes: NDArray[np.uint64], pictures: NDArray[np.int64], held: NDArray[np.bool_], distance: int, looks: _Looks
+) -> _Near:
     # codes of those pictures whose hash says something; held (pictures, splits) tells which splits have which picture
     group: NDArray[np.integer] = np.arange(len(held))
     beside = np.zeros_like(held)
     for left, right, _ in near_pairs(codes, distance):
         a, b = pictures[left], pictures[right]
-        group = join(group, a, b)
-        for split in range(held.shape[1]):
-            beside[a[held[b, split]], split] = True
-            beside[b[held[a, split]], split] = True
+        while len(a):
+            # among many images of one kind nearly all pairs tell nothing new, and cost no look
+            new = (held[b] & ~beside[a]).any(axis=1) | (held[a] & ~beside[b]).any(axis=1) | (group[a] != group[b])
+            a, b = a[new], b[new]
+            alike = looks.alike(a[:STEP], b[:STEP])
+            one, other = a[:STEP][alike], b[:STEP][alike]
+            group = join(group, one, other)
+            for split in range(held.shape[1]):
+                beside[one[held[other, split]], split] = True
+                beside[other[held[one, split]], split] = True
+            a, b = a[STEP:], b[STEP:]
     return _Near(group, beside)
 
 

@@ -49,7 +49,7 @@ def _findings(found: Audit) -> list[list[str]]:
         *((f"  within {split}", found.within(split)) for split in found.splits if len(found.splits) > 1),
         ("groups of exact copies", len(found.exact)),
         ("  of these with conflicting labels", len(found.conflicting(found.exact))),
-        (f"groups of near duplicates (up to {found.near_distance} of 64 bits differ)", len(found.near)),
+        ("groups of near duplicates, by their pixels", len(found.near)),
         ("  of these with conflicting labels", len(found.conflicting(found.near))),
     ]
     unknown = "not looked for"
@@ -90,7 +90,7 @@ def write_audit(found: Audit, source: Source, data_name: str, folder: Path) -> l
     written = [bars]
     for path, groups, title in (
         (conflicting, found.conflicting(found.exact), "Equal pixels, different labels"),
-        (near, found.near, f"Near duplicates: up to {found.near_distance} of 64 bits differ"),
+        (near, found.near, "Near duplicates, by their pixels"),
     ):
         path.unlink(missing_ok=True)
         cells = [_cells(found, source, _telling(found, group)) for group in _spread(groups)]

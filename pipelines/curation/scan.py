@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -55,6 +55,7 @@ class Scan:
         looks: One for each of `samples`.
         broken: (sample, reason) of those that could not.
         unlisted: (name, reason) of entries that the source left out.
+        source: to look again.
     """
 
     class_names: tuple[str, ...]
@@ -62,6 +63,7 @@ class Scan:
     looks: list[Look]
     broken: list[tuple[Sample, str]]
     unlisted: list[tuple[str, str]]
+    source: Source = field(repr=False)
 
 
 def look_at(pixels: NDArray[np.uint8]) -> Look:
@@ -87,7 +89,7 @@ def scan(
     Args:
         source: The dataset.
         recorded: The dataset's manifest, if hashes are to be taken from there; the files then show no more than their
-            header.
+            header, until an audit looks at pairs.
         progress: Called with (done, total) from the calling thread.
 
     Raises:
@@ -108,7 +110,12 @@ def scan(
             f"no image can be read; {broken[0][0].name}: {broken[0][1]}" if broken else "there are no images"
         )
     return Scan(
-        tuple(source.class_names), [sample for sample, _ in good], [look for _, look in good], broken, [*source.skipped]
+        tuple(source.class_names),
+        [sample for sample, _ in good],
+        [look for _, look in good],
+        broken,
+        [*source.skipped],
+        source,
     )
 
 

@@ -14,8 +14,6 @@ from pipelines.curation.table import Row
 from pipelines.data.grouped_split import grouped_split
 from pipelines.errors import UserError
 
-NEAR = 4  # perceptual hashes that differ in at most so many bits keep images together
-
 
 @dataclass(frozen=True)
 class Division:

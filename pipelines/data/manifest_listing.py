@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.curation.journal import Key
+from pipelines.curation.likeness import NEAR_BITS
 from pipelines.curation.manifest import MANIFEST_NAME, find_repeats, first_error
-from pipelines.curation.splitting import NEAR, find_groups
+from pipelines.curation.splitting import find_groups
 from pipelines.curation.table import COLUMNS, Row, parse_table
 from pipelines.data.class_names import class_key, order_classes
 from pipelines.data.errors import DataError
@@ -85,7 +86,7 @@ def list_manifest(
     divided = any(row.split for row in labelled)
     used = [row for row in labelled if row.split or not divided]
     left = [row for row in labelled if divided and not row.split]
-    groups: list[int] = find_groups(used, NEAR, origins).tolist()
+    groups: list[int] = find_groups(used, NEAR_BITS, origins).tolist()
     samples = [
         Sample(
             prefix + row.file,

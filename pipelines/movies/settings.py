@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
+from pipelines.curation.likeness import NEAR_BITS
 from pipelines.errors import UserError
 from pipelines.movies.detectors import DETECTORS, HAAR, USUAL_SCORE
 from pipelines.movies.quality import Thresholds
@@ -50,7 +51,7 @@ class Settings:
     min_contrast: float = 12.0
     min_sharpness: float = 4.0
     face_share: float = 0.7
-    near: int = 4
+    near: int = NEAR_BITS
     keep_rejected: int = 0
     frames_per_piece: int = 240
 

@@ -39,7 +39,7 @@ class _RunSource:
 
 
 _FINDINGS = {
-    "leaks", "exact_copies", "exact_copies_within", "conflicting_groups", "groups", "near_distance", "blank",
+    "leaks", "exact_copies", "exact_copies_within", "conflicting_groups", "groups", "near_likeness", "blank",
     "nearly_blank", "broken",
 }  # fmt: skip
 
@@ -84,7 +84,7 @@ def audit_picture(run: RunMaterial) -> list[Block]:
         ),
         "near_duplicates.png": (
             "Groups of images that are nearly the same, each with its part and class below",
-            "Near duplicates, which a perceptual hash finds.",
+            "Near duplicates, which a perceptual hash suggests and a look at their pixels confirms.",
         ),
     }
     paths = {name: run.run.folder / FOLDER / name for name in shown}

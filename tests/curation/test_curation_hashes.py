@@ -1,6 +1,4 @@
-"""Equal pixels have equal hashes, and near duplicates are those that comparing every pair finds."""
-
-import hashlib
+"""Near duplicates are those that comparing every pair finds."""
 
 import cv2
 import imagehash
@@ -11,7 +9,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines.curation.hashes import (
-    content_hash,
     distance,
     hash_codes,
     members,
@@ -110,23 +107,6 @@ def test_what_is_no_hash_is_refused(wrong: str) -> None:
 def test_a_distance_out_of_range_is_refused(wrong: int) -> None:
     with pytest.raises(DataError, match=f"max_distance must lie between 0 and 64, got {wrong}"):
         near_duplicates(["0" * 16], wrong)
-
-
-def test_the_content_hash_is_the_sha256_of_shape_dtype_and_pixels() -> None:
-    pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    assert content_hash(pixels) == hashlib.sha256(b"(2, 3) |u1 " + bytes(range(6))).hexdigest()
-
-
-def test_the_content_hash_is_that_of_the_values_and_not_of_their_layout() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.uint8)
-    assert content_hash(pixels) == content_hash(np.asfortranarray(pixels))
-    assert content_hash(pixels) == content_hash(np.repeat(pixels, 2, axis=0)[::2])
-    wide = pixels.astype(np.uint16)
-    assert content_hash(wide) == content_hash(wide.astype(">u2"))
-    changed = pixels.copy()
-    changed[4, 3, 2] ^= 1
-    others = [changed, pixels.reshape(4, 5, 3), wide, pixels[:, :, 0]]
-    assert len({content_hash(pixels), *map(content_hash, others)}) == 5
 
 
 def test_the_perceptual_hash_survives_what_keeps_the_picture() -> None:

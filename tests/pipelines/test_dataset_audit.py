@@ -123,6 +123,17 @@ def test_pictures_of_one_hash_are_near_and_never_exact(faces: list[np.ndarray]) 
     assert found.leaks == [Leak("train", "validation", 0, 1), Leak("validation", "train", 0, 1)]
 
 
+def test_images_whose_hashes_alone_are_near_are_not_accused(
+    faces: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.curation.audit.STEP", 3)  # so that pairs are looked at in several steps
+    pictures = [*faces, brighter(faces[0]), brighter(brighter(faces[0])), brighter(faces[1])]
+    entries = [(str(n), "ab"[n % 2], ("train", "test")[n >= 8], image) for n, image in enumerate(pictures)]
+    found = audit(scan(Made(entries)), near_distance=64)  # every pair is suggested
+    assert found.near == [[0, 8, 9], [1, 10]]
+    assert found.leaks == [Leak("train", "test", 0, 2), Leak("test", "train", 0, 3)]
+
+
 def test_an_image_with_an_exact_copy_elsewhere_is_not_counted_as_near_too(faces: list[np.ndarray]) -> None:
     entries = [("a", faces[0], "train"), ("b", brighter(faces[0]), "train"), ("c", faces[0], "test")]
     found = audit(scan(Made([(name, name, split, image) for name, image, split in entries])))

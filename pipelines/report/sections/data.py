@@ -126,10 +126,13 @@ def _summary(found: Mapping[str, Any]) -> str:
     ]
     if known:
         return (
-            "An audit has compared all images. Some that measure are copies or near duplicates of some that were "
-            f"trained on: {listed(known)}. Figures on them are too good."
+            "An audit has compared all images by their pixels. Leakage: some that measure are copies or near "
+            f"duplicates of some that were trained on: {listed(known)}."
         )
-    return "An audit has compared all images. None that measures is a copy or a near duplicate of one trained on."
+    return (
+        "An audit has compared all images by their pixels. None that measures is a copy or a near duplicate of one "
+        "trained on."
+    )
 
 
 def _findings(found: Mapping[str, Any]) -> Table:
@@ -140,8 +143,7 @@ def _findings(found: Mapping[str, Any]) -> Table:
         *([f"\N{EN DASH} within {part} alone", f"{number:,}"] for part, number in within.items()),
         ["groups of exact copies", f"{len(found['groups']['exact']):,}"],
         ["\N{EN DASH} of these with conflicting labels", f"{conflicts['exact']:,}"],
-        [f"groups of near duplicates (up to {found['near_distance']} of 64 bits differ)",
-         f"{len(found['groups']['near']):,}"],
+        ["groups of near duplicates, by their pixels", f"{len(found['groups']['near']):,}"],
         ["\N{EN DASH} of these with conflicting labels", f"{conflicts['near']:,}"],
         ["blank images", f"{len(found['blank']):,}"],
         ["nearly blank images", f"{len(found['nearly_blank']):,}"],

@@ -91,7 +91,7 @@ def test_an_audit_outlives_its_data(runs: dict[str, Path], faces: dict[str, Path
     assert "no longer there" not in page_of(runs["scratch"]).text
     shutil.rmtree(data)
     page = page_of(runs["scratch"])
-    assert "An audit has compared all images." in page.text
+    assert "An audit has compared all images by their pixels." in page.text
     assert f"the data are no longer there: {data} does not exist" in page.text
 
 
@@ -125,7 +125,9 @@ def test_leaks_are_told_before_the_figures_they_spoil(
     for part in ("sad", "happy"):
         shutil.copy(first, sorted((data / "test" / part).iterdir())[0])
     page = page_of(run)
-    assert "Some that measure are copies or near duplicates of some that were trained on: 2 test images" in page.text
+    assert "Leakage: some that measure are copies or near duplicates of some that were trained on: 2 test images" in (
+        page.text
+    )
     assert "test, also in train 2" in page.text
     assert any("equal pixels and different labels" in str(image["alt"]) for image in page.images)
 
