@@ -129,7 +129,8 @@ def test_what_is_held_back_in_training_has_no_copy_of_what_is_trained_on(tmp_pat
         {images.get(name, {"original": name})["original"] for name in (s.name.removeprefix("larger/") for s in samples)}
         for samples in (parts.train, parts.validation)
     ]
-    assert len(parts.train) + len(parts.validation) == 4 * 17
+    assert len(parts.train) == 4 * (17 - len(parts.validation)), "three images are made of each"
+    assert not any(sample.augmented for sample in parts.validation), "which judge nothing"
     assert all(origins)
     assert not origins[0] & origins[1]
 
