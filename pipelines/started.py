@@ -131,8 +131,8 @@ class StartedFolder(ABC):
     def _check_same(self, config: Mapping[str, Any], split: str) -> None:
         earlier = self.config()
         for key, value in json.loads(json.dumps(config)).items():
-            # one recipe may come from two files
-            if key not in ("origin", "changes") and earlier.get(key) != value:
+            # one recipe may come from two files, and what is grouped follows from the data, which the split tells
+            if key not in ("origin", "changes", "grouped") and earlier.get(key) != value:
                 raise UserError(
                     f"{self.folder} holds an unfinished {self.kind} with another {key}; "
                     f"repeat its command to go on, {REMEDY}"
