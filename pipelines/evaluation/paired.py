@@ -1,7 +1,6 @@
 """Two models on the same images: whether one is better, or the images just happened to suit it."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binomtest
@@ -32,10 +31,6 @@ class Paired:
     interval: Interval
     p_value: float
     groups: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as JSON can hold it."""
-        return asdict(self)
 
 
 def compare_paired(first: Predictions, second: Predictions, seed: int = 0, resamples: int = RESAMPLES) -> Paired | None:

@@ -75,7 +75,7 @@ class Recorded:
         if self.relabelled:
             told += f"; {self.relabelled:,} have another class now"
         if self.new:
-            told += f"; {self.new:,} test images of the data were not recorded and are left out"
+            told += f"; {self.new:,} of the data's test images were not recorded and are left out"
         return told
 
 

@@ -238,7 +238,7 @@ def test_test_images_that_are_no_longer_there_or_have_another_class_are_told(
     assert done.status == 0, done.err
     assert metrics(run)["test"]["recorded"] == {"images": 24, "found": 22, "relabelled": 0, "new": 1}
     assert "of 24 recorded images, 22 are in the data and 2 not" in done.err
-    assert "1 test images of the data were not recorded and are left out" in done.err
+    assert "1 of the data's test images were not recorded and are left out" in done.err
     shutil.rmtree(moved / "test")
     done = command("evaluate", run)
     assert done.status == 1

@@ -132,6 +132,18 @@ def test_leaks_are_told_before_the_figures_they_spoil(
     assert any("equal pixels and different labels" in str(image["alt"]) for image in page.images)
 
 
+def test_test_images_that_are_gone_and_leakage_that_is_unknown_are_told(runs: dict[str, Path]) -> None:
+    metrics = json.loads((runs["scratch"] / "metrics.json").read_text())
+    recorded = {"images": 21, "found": 20, "relabelled": 2, "new": 0}
+    unknown = {"trained_on": None, "validated_on": None, "copies_of_training_images": None, "interval_groups": 9}
+    change_json(runs["scratch"] / "metrics.json", test={**metrics["test"], "recorded": recorded, **unknown})
+    page = page_of(runs["scratch"])
+    assert "These are not the images of the training: of 21 recorded images, 20 are in the data and 1 not" in page.text
+    assert "2 have another class now" in page.text
+    assert "Leakage is unknown: it is not recorded which images were trained on." in page.text
+    assert "95% intervals by bootstrap over 9 groups of images that belong together" in page.text
+
+
 def test_a_cross_validation_shows_its_folds_and_what_all_held_out_images_say(
     runs: dict[str, Path], recipes: dict[str, Path]
 ) -> None:
