@@ -1,5 +1,6 @@
 """Changes that keep a picture keep its likeness, and other pictures have none, however alike their hashes are."""
 
+import runpy
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
@@ -79,3 +80,16 @@ def test_likeness_does_not_depend_on_the_order_and_pictures_without_details_have
     assert likeness(one, one) == pytest.approx(1)
     flat = details(np.full((48, 48), 80, np.uint8))
     assert likeness(flat, flat) == likeness(flat, one) == 0
+
+
+def test_the_benchmark_counts_what_is_found_again(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "near_duplicates.py"
+    measure = runpy.run_path(str(path))["measure"]
+    source = DrawnFaces(12, size=48)
+    measure([source.read(sample) for sample in source.samples], 4)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("12 images, 66 pairs; recall of 4 changed images")
+    (ours,) = (line for line in printed if "likeness" in line)
+    *recalls, pairs = ours.split()[-10:]
+    assert all(float(recall) == 1 for recall in recalls[:6])
+    assert pairs == "0"
