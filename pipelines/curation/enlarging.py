@@ -18,6 +18,7 @@ from pipelines.data.augmentation import Augmentation, draw
 from pipelines.data.content import content_hash
 from pipelines.data.decode import decode_image
 from pipelines.errors import UserError
+from pipelines.files import whole_folder
 from scratchnet.environment import processors
 
 # files that are true of the enlarged dataset as well
@@ -75,9 +76,7 @@ def enlarge(
         raise UserError(f"{out} is there already; choose another --out")
     copies = _plan(manifest, training, times)
     out = out.resolve()  # which has a name, even if it was called .
-    temporary = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
-    try:
+    with whole_folder(out) as temporary:
         _copy_files(manifest, temporary)
         rows = _make(folder, temporary, copies, augmentation, seed, progress)
         write_provenance(
@@ -91,10 +90,6 @@ def enlarge(
             {copy.target.file: (copy.original.file, copy.round) for copy in copies},
         )
         Manifest(temporary, [*manifest.rows, *rows]).write()
-        temporary.replace(out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return Enlarged(len(manifest.rows), len(rows), len(training))
 
 
@@ -112,7 +107,6 @@ def _plan(manifest: Manifest, training: list[Row], times: int) -> list[_Copy]:
 
 
 def _copy_files(manifest: Manifest, target: Path) -> None:
-    target.mkdir(parents=True)
     names = [row.file for row in manifest.rows] + [name for name in KEPT_FILES if (manifest.folder / name).exists()]
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)

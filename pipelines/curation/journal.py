@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from pipelines.curation.naming import NO_CLASSES, check_class, check_contributor
 from pipelines.errors import UserError
+from pipelines.files import naming, sync_folder
 
 JOURNAL_NAME = "labels.jsonl"
 Key = tuple[str, int]
@@ -103,7 +104,7 @@ class Journal:
     def _append(self, content: dict[str, Any]) -> None:
         data = (json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
         new = not self.path.exists()
-        with self.path.open("ab") as file:
+        with naming(self.path), self.path.open("ab") as file:
             file.truncate(self._length)
             try:
                 file.write(data)
@@ -165,17 +166,6 @@ def has_pending(folder: Path) -> bool:
 def last_marks(records: Sequence[Record]) -> dict[Key, Mark]:
     """The mark that each image has after these records."""
     return {label.key: label.mark for record in records for label in record.labels}
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder last through a loss of power, where the system can."""
-    if os.name == "nt":  # folders cannot be opened there, and renames are journalled by the file system
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _to_json(record: Record) -> dict[str, Any]:

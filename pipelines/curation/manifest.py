@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from pipelines.curation.journal import Journal, has_pending, sync_folder
+from pipelines.curation.journal import Journal, has_pending
 from pipelines.curation.lock import LockedError, dataset_lock
 from pipelines.curation.settling import settle_rows
 from pipelines.curation.table import COLUMNS, SPLITS, Problem, Row, TableLine, format_table, parse_table
@@ -120,7 +120,6 @@ def settle(manifest: Manifest, journal: Journal, guard: AbstractContextManager[A
             return
         manifest.rows = rows = settle_rows(manifest.folder, manifest.rows, pending)
     write_text(manifest.path, format_table(rows))
-    sync_folder(manifest.folder)
     with guard:
         journal.mark_settled(pending[-1].number)
 

@@ -7,10 +7,11 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.curation.journal import Key, Mark, Record, last_marks, sync_folder
+from pipelines.curation.journal import Key, Mark, Record, last_marks
 from pipelines.curation.naming import ImageName
 from pipelines.curation.table import Row
 from pipelines.errors import UserError
+from pipelines.files import sync_folder
 
 
 def settle_rows(folder: Path, rows: Sequence[Row], records: Sequence[Record]) -> list[Row]:

@@ -16,7 +16,7 @@ from pipelines.curation.naming import REJECTED, UNLABELLED, ImageName
 from pipelines.data.content import content_hash
 from pipelines.data.decode import decode_image
 from pipelines.errors import UserError
-from pipelines.files import write_json
+from pipelines.files import sync_folder, write_json
 from pipelines.movies.duplicates import Candidate, covered_by
 from pipelines.movies.film import time_code
 from pipelines.movies.one_film import total
@@ -143,6 +143,10 @@ def carry_out(folder: Path) -> None:
             (folder / source).replace(folder / target)
         elif target in missing and not (folder / target).exists():
             raise UserError(f"{folder / target} is gone; delete {path.parent} to extract these films anew")
+    targets = {(folder / target).parent for _, target in plan["moves"]}
+    for place in targets | {target.parent for target in targets}:  # before the plan goes
+        if place.is_dir():
+            sync_folder(place)
     manifest.rows += [row for row in rows if row.key not in present]
     manifest.write()
     write_json(folder / REPORT, plan["report"])

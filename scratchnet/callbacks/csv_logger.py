@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.callbacks.base import Callback, Logs
+from scratchnet.formats.whole_file import naming, whole_file, write_bytes
 
 __all__ = ["CSVLogger"]
 
@@ -70,10 +71,9 @@ class CSVLogger(Callback):
     def _prepare(self, epoch: int) -> None:
         self._prepared = True
         path = Path(self.filename)
-        path.parent.mkdir(parents=True, exist_ok=True)
         resumed = epoch > 0 and (self._restored or self.append)
         if not path.exists() or not (resumed or self.append):
-            path.write_text("")
+            write_bytes(path, b"")
             return
         with path.open(newline="") as file:
             rows = list(csv.reader(file, delimiter=self.separator))
@@ -83,15 +83,16 @@ class CSVLogger(Callback):
         if resumed:
             kept = [row for row in rows[1:] if len(row) == len(rows[0]) and row[0].isdigit() and int(row[0]) < epoch]
             # Replaced in one step: an interruption must not cost the rows.
-            temporary = path.with_name(path.name + ".tmp")
-            with temporary.open("w", newline="") as file:
+            with whole_file(path) as temporary, temporary.open("w", newline="") as file:
                 csv.writer(file, delimiter=self.separator).writerows([rows[0], *kept])
-            temporary.replace(path)
 
     def _write(self, rows: list[list[Any]]) -> None:
         # Opened for each epoch, so that the row is on disk at once and no file stays open after an exception.
-        with Path(self.filename).open("a", newline="") as file:
+        path = Path(self.filename)
+        with naming(path), path.open("a", newline="") as file:
             csv.writer(file, delimiter=self.separator).writerows(rows)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _cell(value: Any) -> Any:

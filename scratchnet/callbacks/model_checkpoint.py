@@ -92,7 +92,6 @@ class ModelCheckpoint(MonitorCallback):
             return
         if self.verbose > 0:
             print(f"\nEpoch {epoch + 1}: saving the model to {path}", flush=True)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path)
         else:

@@ -11,7 +11,7 @@ import numpy as np
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.errors import ModelFileError
 from scratchnet.formats.parsing import MAX_JSON, parse_json
-from scratchnet.formats.whole_file import write_whole
+from scratchnet.formats.whole_file import write_bytes
 
 
 def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> None:
@@ -31,7 +31,7 @@ def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[st
     dense = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     description = _as_json(path, meta)
     header = {"meta": description, "meta_checksum": _text_checksum(description), "checksum": _checksum(dense)}
-    write_whole(path, save(dense, header))
+    write_bytes(path, save(dense, header))
 
 
 def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[str, Any]]:

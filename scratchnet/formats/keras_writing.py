@@ -18,7 +18,7 @@ from typing import Any
 from scratchnet.formats.errors import ModelFileError
 from scratchnet.formats.keras_archive import CONFIG, EXTRAS, METADATA, WEIGHTS
 from scratchnet.formats.keras_description import model_to_keras, optimizer_variables, training_to_keras
-from scratchnet.formats.whole_file import write_whole
+from scratchnet.formats.whole_file import write_bytes
 from scratchnet.layers.base import numbered, snake_case
 from scratchnet.models.model import Model
 from scratchnet.models.sequential import Sequential
@@ -36,7 +36,7 @@ def save_keras(model: Model, path: Path) -> None:
         ModelFileError: h5py is not installed.
         OSError: the file cannot be written.
     """
-    write_whole(path, keras_archive(model, path))
+    write_bytes(path, keras_archive(model, path))
 
 
 def save_weights_h5(model: Model, path: Path) -> None:
@@ -50,7 +50,7 @@ def save_weights_h5(model: Model, path: Path) -> None:
         OSError: the file cannot be written.
     """
     check_keras(model, path, weights_only=True)
-    write_whole(path, _weights_file(model, path))
+    write_bytes(path, _weights_file(model, path))
 
 
 def check_keras(model: Model, path: Path, weights_only: bool = False) -> None:

@@ -10,7 +10,7 @@ from scratchnet.formats.errors import ModelFileError
 from scratchnet.formats.keras_description import check_layers, every_layer, input_names
 from scratchnet.formats.onnx_graph import Graph, Layout, Value
 from scratchnet.formats.onnx_layers import WRITERS
-from scratchnet.formats.whole_file import write_whole
+from scratchnet.formats.whole_file import write_bytes
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.models.model import Model
 from scratchnet.tensor import reading
@@ -28,7 +28,7 @@ def save_onnx(model: Model, path: Path) -> None:
         OSError: the file cannot be written.
     """
     check_onnx(model, path)
-    write_whole(path, model_to_onnx(model))
+    write_bytes(path, model_to_onnx(model))
 
 
 def check_onnx(model: Model, path: Path) -> None:

@@ -54,7 +54,7 @@ def failing_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failing_rename(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(source: Path, target: Path) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source), None, str(target))
 
     monkeypatch.setattr(Path, "replace", fail)
 
@@ -74,17 +74,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     old, new = sequential(), sequential()
     old.save(path)
     fail(monkeypatch)
-    with pytest.raises((OSError, KeyboardInterrupt)):
+    with pytest.raises((OSError, KeyboardInterrupt)) as caught:
         new.save(path)
+    assert isinstance(caught.value, KeyboardInterrupt) or caught.value.filename == str(path)
     monkeypatch.undo()
     assert [file.name for file in tmp_path.iterdir()] == ["m.safetensors"]
     np.testing.assert_array_equal(sn.load_model(path).predict(inputs_of(old)), old.predict(inputs_of(old)))
-
-
-def test_what_a_crash_left_behind_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / ".m.safetensors.tmp").write_bytes(b"half a file")
-    sequential().save(tmp_path / "m.safetensors")
-    assert [file.name for file in tmp_path.iterdir()] == ["m.safetensors"]
 
 
 @pytest.fixture
