@@ -101,6 +101,30 @@ def test_result_is_that_of_keras(name, arguments, labels, columns, seed, batches
         np.testing.assert_allclose(ours.result(), np.asarray(theirs.result()), rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("curve", ["ROC", "PR"])
+@pytest.mark.parametrize("method", ["interpolation", "minoring", "majoring"])
+def test_auc_with_negative_weights_is_that_of_keras(curve, method):
+    arguments = {"curve": curve, "summation_method": method, "num_thresholds": 9}
+    ours, theirs = AUC(**arguments), keras.metrics.AUC(**arguments)
+    for seed in range(12):
+        generator = np.random.default_rng(seed)
+        ours.reset_state()
+        theirs.reset_state()
+        for batch in (5, 9):
+            weight = generator.integers(-2, 3, batch).astype("float32")
+            y_true, y_pred = binary(generator, batch, None), scores_of(generator, (batch, 1), ties=bool(seed % 2))
+            ours.update_state(y_true, y_pred, sample_weight=weight)
+            theirs.update_state(y_true, y_pred, sample_weight=weight)
+        np.testing.assert_allclose(ours.result(), float(theirs.result()), rtol=1e-5, atol=2e-6, err_msg=f"seed {seed}")
+
+
+@pytest.mark.parametrize("arguments", [{}, {"num_thresholds": 2}, {"thresholds": [0.9, 0.3]}, {"thresholds": []}])
+def test_thresholds_of_auc_include_the_ends_as_those_of_keras(arguments):
+    ours, theirs = AUC(**arguments), keras.metrics.AUC(**arguments)
+    np.testing.assert_allclose(ours.thresholds, theirs.thresholds, rtol=1e-12)
+    assert AUC.from_config(ours.get_config()).thresholds == ours.thresholds
+
+
 @pytest.mark.parametrize("name", ["BinaryAccuracy", "MeanSquaredError", "Precision", "AUC"])
 @pytest.mark.parametrize("weight_shape", [(6,), (6, 1), (6, 3)])
 def test_weights_of_samples_or_of_outputs(name, weight_shape):

@@ -1,6 +1,7 @@
 """Layers that shift and scale their inputs."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scratchnet.layers.symbolic import BatchShape
 from scratchnet.tensor import Tensor
 
 SMALLEST_DEVIATION = 1e-7  # Keras's epsilon
+NUMBERS = 1 << 20  # that `adapt` looks at together, in float64
 
 
 class Rescaling(Layer):
@@ -119,25 +121,63 @@ class Normalization(Layer):
         return inputs * deviation + shift if self.invert else ops.divide(inputs - shift, deviation)
 
     def adapt(self, data: Any) -> None:
-        """Take mean and variance from data.
+        """Take mean and variance from data, batch by batch in float64.
 
         Args:
-            data: an array (samples, ...).
+            data: an array (samples, ...), or an iterable of such arrays, read once: a list of batches, a generator, a
+                dataset. Of tuples, such as `(x, y)`, the first counts.
 
         Raises:
-            ValueError: the statistics were given already, or the data's shape does not fit.
+            ValueError: the statistics were given already, there are no numbers, or the data's shape does not fit.
         """
-        values = np.asarray(data, self.dtype)
         if self.mean is not None:
             raise ValueError(f"{self.name} was given its mean and variance; leave them out to adapt it")
-        self._ensure_built([(None, *values.shape[1:])])
-        others = tuple(axis for axis in range(values.ndim) if axis not in self._kept)
-        self._mean.assign(values.mean(axis=others))
-        self._variance.assign(values.var(axis=others))
+        count, mean, variance = 0, np.zeros(()), np.zeros(())
+        for batch in _batches(data):
+            self._ensure_built([(None, *batch.shape[1:])])
+            self._check_batch(batch)
+            others = tuple(axis for axis in range(batch.ndim) if axis not in self._kept)
+            size = math.prod(batch.shape[axis] for axis in others)
+            if not size:
+                continue
+            # the joint statistics of two sets: Chan, Golub & LeVeque, 1983, https://doi.org/10.2307/2683386
+            share, step = size / (count + size), batch.mean(axis=others, dtype=np.float64) - mean
+            count, mean = count + size, mean + step * share
+            variance = (variance + step**2 * share) * (1 - share) + batch.var(axis=others, dtype=np.float64) * share
+        if not count:
+            raise ValueError(f"{self.name} cannot adapt to data without samples")
+        self._mean.assign(mean)
+        self._variance.assign(variance)
+
+    def _check_batch(self, batch: AnyArray) -> None:
+        wanted = tuple(self._broadcast[axis] for axis in self._kept)
+        if batch.ndim != len(self._broadcast) or tuple(batch.shape[axis] for axis in self._kept) != wanted:
+            raise ValueError(
+                f"{self.name} adapts to batches of {len(self._broadcast)} axes whose axes {self._kept} have the sizes "
+                f"{list(wanted)}, got shape {batch.shape}"
+            )
 
     def get_config(self) -> dict[str, Any]:
         own = {"axis": list(self.axis), "mean": self.mean, "variance": self.variance, "invert": self.invert}
         return {**super().get_config(), **own}
+
+
+def _batches(data: Any) -> Iterator[AnyArray]:
+    """What `adapt` takes, as batches of about `NUMBERS` numbers."""
+
+    def inputs(item: Any) -> Any:
+        return item[0] if isinstance(item, tuple) and item else item
+
+    several = isinstance(data, Iterable) and not hasattr(data, "__array__")
+    if isinstance(data, Sequence) and data:  # one of Python's numbers is an array
+        several = any(getattr(inputs(item), "ndim", 0) for item in data)
+    for item in data if several else [data]:
+        batch = np.asarray(inputs(item) if several else item)
+        if batch.dtype.kind not in "biuf" or not batch.ndim:
+            raise ValueError(f"data must hold arrays of numbers (samples, ...), got {item!r:.80}")
+        rows = max(1, NUMBERS // max(1, math.prod(batch.shape[1:])))
+        for start in range(0, len(batch), rows):
+            yield batch[start : start + rows]
 
 
 def _checked(value: Any, name: str) -> Any:

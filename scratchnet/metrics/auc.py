@@ -25,7 +25,8 @@ class AUC(Metric):
             not their ratio (Davis and Goadrich, 2006, https://doi.org/10.1145/1143844.1143874). `"minoring"` and
             `"majoring"` bound the area from below and above.
         name: its key in logs and history.
-        thresholds: numbers in [0, 1] to use instead of `num_thresholds` even ones, beside the two ends.
+        thresholds: numbers in [0, 1] to use instead of `num_thresholds` even ones, beside the two ends. The attribute
+            of this name has all of them, the ends, -1e-7 and 1 + 1e-7, included.
         multi_label: must be False: all labels of a batch are taken together. For an area per class, pass its column.
         from_logits: whether predictions are logits, to be put through a sigmoid.
 
@@ -58,13 +59,14 @@ class AUC(Metric):
             raise ValueError(f"thresholds must be between 0 and 1, got {list(thresholds)}")
         if thresholds is None and num_thresholds < 2:
             raise ValueError(f"num_thresholds must be at least 2, got {num_thresholds}")
-        self.num_thresholds = num_thresholds if thresholds is None else len(thresholds) + 2
+        self._given = None if thresholds is None else sorted(map(float, thresholds))
+        even = (np.arange(1, num_thresholds - 1) / (num_thresholds - 1)).tolist()
+        self.thresholds = [-EPSILON, *(even if self._given is None else self._given), 1 + EPSILON]
+        self.num_thresholds = len(self.thresholds)
         self.curve = curve.upper()
         self.summation_method = summation_method.lower()
-        self.thresholds = None if thresholds is None else sorted(thresholds)
         self.from_logits = from_logits
-        even = (np.arange(1, num_thresholds - 1) / (num_thresholds - 1)).tolist() if thresholds is None else []
-        self._cuts = np.array([-EPSILON, *(self.thresholds or even), 1 + EPSILON], np.float32)
+        self._cuts = np.array(self.thresholds, np.float32)
         self.reset_state()
 
     def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
@@ -122,7 +124,7 @@ class AUC(Metric):
             "num_thresholds": self.num_thresholds,
             "curve": self.curve,
             "summation_method": self.summation_method,
-            "thresholds": self.thresholds,
+            "thresholds": self._given,
             "from_logits": self.from_logits,
         }
 
@@ -141,9 +143,9 @@ class AUC(Metric):
         found: FloatArray = self._true_positives + self._false_positives
         more, fewer = found[:-1], found[1:]
         gained = self._true_positives[:-1] - self._true_positives[1:]
-        slope = divide_or_zero(gained, more - fewer)
+        slope = divide_or_zero(gained, np.maximum(more - fewer, 0))  # with negative weights, more may be fewer
         intercept = self._true_positives[1:] - slope * fewer
         both = (more > 0) & (fewer > 0)
         logarithm = np.log(np.where(both, more, 1) / np.where(both, fewer, 1))
         area = slope * (gained + intercept * logarithm)
-        return float(area.sum() / self._positives) if self._positives else 0.0
+        return float(area.sum() / self._positives) if self._positives > 0 else 0.0

@@ -4,6 +4,7 @@ from layer_oracle import check_equal_layers, twins
 from oracle import assert_close, draw, keras
 
 from scratchnet import layers
+from scratchnet.layers import rescaling
 
 
 @pytest.mark.parametrize("axis", [-1, 3, 1, (1, 3), (3, 2), None, ()], ids=str)
@@ -21,6 +22,88 @@ def test_an_adapted_layer_equals_keras(axis, invert, dtype):
     ours.set_weights(theirs.get_weights())
     assert_close(ours(x).data, theirs(x).numpy())
     assert ours.count_params() == theirs.count_params()
+
+
+def statistics(layer):
+    return [weight.data for weight in layer.weights[:2]]
+
+
+def plain_statistics(rows, axis):
+    kept = () if axis is None else tuple(a % rows.ndim for a in np.atleast_1d(axis))
+    others = tuple(a for a in range(rows.ndim) if a not in kept)
+    return rows.astype("float64").mean(axis=others), rows.astype("float64").var(axis=others)
+
+
+@pytest.mark.parametrize("axis", [-1, 1, (1, 3), None], ids=str)
+@pytest.mark.parametrize("kind", ["array", "list", "tuples", "generator", "one number each"])
+def test_batches_give_the_statistics_of_all_samples_together_as_in_keras(axis, kind, monkeypatch):
+    rows = draw(4, "float32", (23, 4, 5, 3))[0] * 3 + 100
+    monkeypatch.setattr(rescaling, "NUMBERS", 1 if kind == "one number each" else 150)  # which cuts batches up
+    batches = np.split(rows, [2, 9])  # of unequal sizes, which no mean of means can hide
+    given = {
+        "list": lambda: batches,
+        "tuples": lambda: [(batch, batch[:, 0]) for batch in batches],
+        "generator": lambda: iter(batches),
+    }.get(kind, lambda: rows)
+    ours, theirs = twins("Normalization", axis=axis)
+    ours.adapt(given())
+    theirs.adapt(given())
+    for mine, keras_own, plain in zip(
+        statistics(ours), theirs.get_weights(), plain_statistics(rows, axis), strict=False
+    ):
+        assert mine.shape == plain.shape
+        np.testing.assert_allclose(mine, plain, rtol=1e-6)
+        np.testing.assert_allclose(mine, keras_own, rtol=1e-4)
+
+
+def test_batches_may_differ_in_the_axes_that_are_averaged():
+    batches = draw(5, "float32", (2, 4, 5, 3), (3, 1, 9, 3), (0, 4, 5, 3))
+    layer = layers.Normalization()
+    layer.adapt(batches)
+    everything = np.concatenate([batch.reshape(-1, 3) for batch in batches])
+    for mine, plain in zip(statistics(layer), plain_statistics(everything, -1), strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "data", [[[1, 2], [3, 6]], [(1, 2), (3, 6)], np.array([[1, 2], [3, 6]], np.uint8), [np.array([[1.0, 2], [3, 6]])]]
+)
+def test_lists_of_numbers_are_one_array(data):
+    layer = layers.Normalization()
+    layer.adapt(data)
+    np.testing.assert_array_equal(statistics(layer), [[2, 4], [1, 4]])
+
+
+def test_many_numbers_far_from_zero_lose_nothing():
+    rows = np.full((200_001, 1), 1e4, "float32")
+    rows[::2] += 1
+    layer = layers.Normalization()
+    layer.adapt(rows)
+    for mine, plain in zip(statistics(layer), plain_statistics(rows, -1), strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], "without samples"),
+        (np.zeros((0, 3)), "without samples"),
+        (iter(()), "without samples"),
+        ([np.zeros((2, 3)), np.zeros((2, 4))], r"n adapts to batches of 2 axes .* sizes \[3\], got shape \(2, 4\)"),
+        ([np.zeros((2, 3)), np.zeros((2, 5, 3))], r"n adapts to batches of 2 axes"),
+        (["a"], "arrays of numbers"),
+        ({"x": np.zeros((2, 3))}, "arrays of numbers .* got 'x'"),
+        (3.0, r"arrays of numbers \(samples, \.\.\.\), got 3\.0"),
+        (None, "arrays of numbers"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_adapted_to_is_refused_and_changes_nothing(data, message):
+    layer = layers.Normalization(name="n")
+    layer.build((None, 3))
+    with pytest.raises(ValueError, match=message):
+        layer.adapt(data)
+    np.testing.assert_array_equal(statistics(layer), [[0, 0, 0], [1, 1, 1]])
 
 
 @pytest.mark.parametrize(
