@@ -34,6 +34,7 @@ from scratchnet.callbacks import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
+from scratchnet.random import random_scope
 from scratchnet.schedules import CosineDecay
 
 
@@ -70,6 +71,7 @@ def make_dataset(
         )
 
 
+@random_scope()
 def train(
     recipe: Recipe,
     source: Source,

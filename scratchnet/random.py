@@ -1,11 +1,14 @@
-"""Random numbers: one global source of seeds, and the distributions that weights are drawn from.
+"""Random numbers: one source of seeds, and the distributions that weights are drawn from.
 
 Initialisers, dropout and shuffling each own a small generator. Where the user gives them no seed they draw one here, so
-that one call of `set_random_seed` makes a whole run repeatable.
+that one call of `set_random_seed` makes a whole run repeatable. The source is the process's, or within a `random_scope`
+one that other threads do not see.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +20,7 @@ __all__ = [
     "get_random_state",
     "next_seed",
     "normal",
+    "random_scope",
     "set_random_seed",
     "set_random_state",
     "truncated_normal",
@@ -24,13 +28,43 @@ __all__ = [
 ]
 
 
-_generator = np.random.Generator(np.random.PCG64())  # seeded by the operating system until told otherwise
+_global = np.random.Generator(np.random.PCG64())  # seeded by the operating system until told otherwise
+_scoped: ContextVar[np.random.Generator | None] = ContextVar("scoped", default=None)
+
+
+def _generator() -> np.random.Generator:
+    return _scoped.get() or _global
+
+
+@contextmanager
+def random_scope(seed: int | None = None) -> Iterator[None]:
+    """Within this context, or this function where it is a decorator, everything random has a source of its own.
+
+    So trainings in several threads each repeat, and none moves the random numbers of whoever called it.
+
+    Args:
+        seed: as of `set_random_seed`, which may also be called within; None starts as the source outside stands.
+
+    Raises:
+        ValueError: if `seed` is negative or not an int.
+    """
+    outside = get_random_state()
+    token = _scoped.set(np.random.Generator(np.random.PCG64(0)))
+    try:
+        if seed is None:
+            set_random_state(outside)
+        else:
+            set_random_seed(seed)
+        yield
+    finally:
+        _scoped.reset(token)
 
 
 def set_random_seed(seed: int) -> None:
-    """Restart the global generator, so that everything random from here on repeats.
+    """Restart the source of seeds, so that everything random from here on repeats.
 
-    Only scratchnet's own generator is touched: neither `random` nor `numpy.random` is seeded.
+    Only scratchnet's own generator is touched: neither `random` nor `numpy.random` is seeded. It is one for all
+    threads, except within a `random_scope`.
 
     Args:
         seed: a non-negative int of any size.
@@ -38,30 +72,29 @@ def set_random_seed(seed: int) -> None:
     Raises:
         ValueError: if `seed` is negative or not an int.
     """
-    global _generator
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed must be a non-negative int, got {seed!r}")
-    _generator = np.random.Generator(np.random.PCG64(int(seed)))
+    _generator().bit_generator.state = np.random.PCG64(int(seed)).state
 
 
 def next_seed() -> int:
-    """Draw a seed between 0 and 2**63 - 1 from the global generator."""
-    return int(_generator.integers(0, 2**63, dtype=np.uint64))
+    """Draw a seed between 0 and 2**63 - 1."""
+    return int(_generator().integers(0, 2**63, dtype=np.uint64))
 
 
 def get_random_state() -> dict[str, Any]:
-    """Return the global generator's state as JSON-able values, for `set_random_state`."""
-    return cast(dict[str, Any], _generator.bit_generator.state)
+    """Return the state of the source of seeds as JSON-able values, for `set_random_state`."""
+    return cast(dict[str, Any], _generator().bit_generator.state)
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put the global generator back to a state from `get_random_state`.
+    """Put the source of seeds back to a state from `get_random_state`.
 
     Raises:
         ValueError: if `state` is not a state of a PCG64 generator.
     """
     try:
-        _generator.bit_generator.state = state
+        _generator().bit_generator.state = state
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"state must come from get_random_state, got {state!r}") from error
 

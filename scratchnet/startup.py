@@ -16,7 +16,7 @@ from scratchnet.arrays import FLOAT_TYPES, FloatArray
 from scratchnet.environment import processors
 from scratchnet.kernels.cache import cache_folder
 from scratchnet.models import Sequential
-from scratchnet.random import get_random_state, set_random_state
+from scratchnet.random import random_scope
 from scratchnet.tensor import Parameter, Tensor
 
 Make = Callable[..., Tensor]
@@ -65,19 +65,16 @@ def _helper(dtype: str) -> Iterator[None]:
         helper.kill()
 
 
+@random_scope()
 def _run(dtype: str, names: Iterable[str], verbose: bool) -> None:
     def make(*shape: int) -> Tensor:
         return Tensor(np.linspace(-1, 1, int(np.prod(shape))).reshape(shape).astype(dtype), requires_grad=True)
 
-    state = get_random_state()
-    try:
-        for name in names:
-            start = time.perf_counter()
-            _PARTS[name](make)
-            if verbose:
-                print(f"{name}: {time.perf_counter() - start:.1f} s", flush=True)
-    finally:
-        set_random_state(state)
+    for name in names:
+        start = time.perf_counter()
+        _PARTS[name](make)
+        if verbose:
+            print(f"{name}: {time.perf_counter() - start:.1f} s", flush=True)
 
 
 # Together these enter every kernel with every kind of argument that operations, optimisers and models pass to it.

@@ -1,6 +1,8 @@
 import math
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -128,6 +130,41 @@ def test_the_global_state_can_be_saved():
         random.set_random_state({"bit_generator": "MT19937"})
     with pytest.raises(ValueError, match="seed must be a non-negative int, got -1"):
         random.set_random_seed(-1)
+
+
+def test_a_scope_repeats_and_nothing_in_it_is_seen_outside():
+    def drawn(seed):
+        with random.random_scope(seed):
+            return [random.next_seed(), HeNormal()((2,)).tolist(), random.next_seed()]
+
+    random.set_random_seed(3)
+    state = random.get_random_state()
+    assert drawn(5) == drawn(5) != drawn(6)
+    with random.random_scope(5), random.random_scope(6):
+        random.set_random_seed(7)
+        random.set_random_state(random.get_random_state())
+        random.next_seed()
+    with pytest.raises(ValueError, match="seed must be a non-negative int, got -1"), random.random_scope(-1):
+        pass
+    assert random.get_random_state() == state
+    with random.random_scope():
+        first = random.next_seed()
+    assert first == random.next_seed()
+
+
+def test_threads_do_not_see_each_others_scopes():
+    together = Barrier(2)
+
+    def drawn(seed):
+        with random.random_scope(seed):
+            together.wait(10)  # each has seeded before either draws
+            return [random.next_seed() for _ in range(3)]
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(drawn, [1, 2])
+    for seed, seen in ((1, first), (2, second)):
+        with random.random_scope(seed):
+            assert seen == [random.next_seed() for _ in range(3)]
 
 
 @pytest.mark.parametrize("name", ["Zeros", "Ones", "Constant", *RANDOM])

@@ -79,10 +79,11 @@ class Net:
         """
         import scratchnet as sn
 
-        sn.set_random_seed(seed)
+        with sn.random.random_scope(seed):
+            network = self.build()
         rng = np.random.default_rng(seed)
         weights = []
-        for weight in self.build().weights:
+        for weight in network.weights:
             if weight.name in {"gamma", "moving_variance"}:
                 weights.append(rng.uniform(0.5, 1.5, weight.shape).astype(np.float32))
             elif weight.ndim == 1:

@@ -23,7 +23,7 @@ from scratchnet.models import Model, Sequential
 from scratchnet.optimizers import Optimizer
 from scratchnet.optimizers import get as get_optimizer
 from scratchnet.optimizers import serialize as serialize_optimizer
-from scratchnet.random import set_random_seed
+from scratchnet.random import random_scope
 
 LARGEST_SEED = 2**31 - 1
 FILTERS = (16, 32, 64)
@@ -130,7 +130,8 @@ class ScratchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, targets = np.unique(labels, return_inverse=True)
         self.input_shape_: Shape = shape or found or (rows.shape[1],)
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
-        self._train(rows, targets, seed)
+        with random_scope(seed):
+            self._train(rows, targets, seed)
         return self
 
     def predict(self, X: Any) -> AnyArray:  # noqa: N803
@@ -179,7 +180,6 @@ class ScratchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         count = len(self.classes_)
         if count < 2:
             raise ValueError(f"y must hold at least two classes, got one class: {self.classes_.tolist()[0]!r}")
-        set_random_seed(seed)
         model = (self.build or default_network)(self.input_shape_, count)
         if not isinstance(model, Model) or model.output_shape != (None, count):
             raise ValueError(f"build must return a scratchnet.Model with the output (None, {count}), got {model!r}")

@@ -16,6 +16,7 @@ from scratchnet.features.network import POOLS, STAGES, Extraction, maps_network,
 from scratchnet.features.principal import PrincipalComponents
 from scratchnet.features.projection import orthogonal_matrix
 from scratchnet.models import Model
+from scratchnet.random import random_scope
 
 PROJECTIONS = ("orthogonal", "pca", None)
 PROJECTION_STREAM = STAGES  # random numbers of the projection are apart from those of the filters
@@ -185,6 +186,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 raise ValueError(f"pool_size {given!r} leaves nothing of images of {name} {shape[axis]}")
         return [(int(rows), int(columns)) for rows, columns in windows]
 
+    @random_scope()  # layers draw weights before they get theirs
     def _build(self, shape: Shape, batches: Iterable[AnyArray]) -> Self:
         kernels = stage_kernels(self.filters, shape[2], STAGES, int(self.seed))
         pools = self._pools(shape)

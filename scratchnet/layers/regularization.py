@@ -23,7 +23,7 @@ class Dropout(Layer):
 
     Args:
         rate: at least 0 and below 1.
-        seed: of the layer's own random numbers; drawn from the global generator by default.
+        seed: of the layer's own random numbers; drawn by default, see `set_random_seed`.
         noise_shape: what is dropped together: of each axis 1 where one draw serves the whole axis, else its size or
             None. `(None, 1, 1, 1)` drops whole images, as stochastic depth does (Huang et al., 2016,
             https://arxiv.org/abs/1603.09382).

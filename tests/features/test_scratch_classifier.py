@@ -1,6 +1,8 @@
 """ScratchClassifier: a good citizen of scikit-learn that learns."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import scratchnet as sn
 from scratchnet import layers
-from scratchnet.features import ScratchClassifier
+from scratchnet.features import FeatureExtractor, ScratchClassifier
+from scratchnet.random import get_random_state
 
 
 def stripes(count: int = 48) -> tuple[np.ndarray, np.ndarray]:
@@ -54,6 +57,32 @@ def test_one_seed_gives_one_network_and_another_seed_another() -> None:
     )
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, third)
+
+
+def test_fits_in_threads_at_once_are_those_of_each_alone() -> None:
+    images, labels = stripes()
+    together = Barrier(1)
+
+    def build(input_shape: tuple[int, ...], classes: int) -> sn.Model:
+        together.wait(60)  # all have seeded before any draws
+        first = [layers.Input(input_shape), layers.Flatten(), layers.Dropout(0.5)]
+        return sn.Sequential([*first, layers.Dense(8), layers.Dense(classes, activation="softmax")])
+
+    def fit(seed: int) -> np.ndarray:
+        return ScratchClassifier(build, epochs=2, random_state=seed).fit(images, labels).predict_proba(images)
+
+    alone = [fit(seed) for seed in (3, 4)]
+    together = Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        np.testing.assert_array_equal(list(pool.map(fit, (3, 4))), alone)
+
+
+def test_random_numbers_of_the_caller_go_on_as_if_nothing_was_fitted() -> None:
+    images, labels = stripes()
+    before = get_random_state()
+    ScratchClassifier(small, epochs=1, random_state=1).fit(images, labels)
+    FeatureExtractor(dimension=4).fit(images)
+    assert get_random_state() == before
 
 
 def test_flat_rows_are_images_where_their_shape_is_given() -> None:

@@ -15,6 +15,7 @@ from tiny import TINY, Command
 
 import scratchnet as sn
 from pipelines.console import TrainingProgress
+from scratchnet.random import get_random_state
 
 # ends its own process in the second step of the third epoch, as a power cut would
 KILLED = """
@@ -35,8 +36,10 @@ def test_a_run_leaves_everything_behind(
     command: Command, tiny_recipe: Path, faces: dict[str, Path], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
+    random_numbers = get_random_state()
     done = command("train", tiny_recipe, "--data", faces["split"], "--out", run, "--seed", 3)
     assert done.status == 0, done.err
+    assert get_random_state() == random_numbers  # of whoever trains in another thread
     assert "best epoch" in done.out
     assert str(run) in done.out
     assert sorted(path.name for path in run.iterdir()) == [
