@@ -36,6 +36,8 @@ class CallbackList(Callback):
         **params: Any,
     ) -> None:
         super().__init__()
+        if not isinstance(callbacks, Callback | Iterable | None):
+            raise TypeError(f"callbacks must be instances of Callback, got {callbacks!r}")
         self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
         for callback in self.callbacks:
             if not isinstance(callback, Callback):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import AnyArray
-from scratchnet.formats.errors import ModelFileError
+from scratchnet.formats.errors import ModelFileError, cut
 from scratchnet.formats.parsing import MAX_JSON, parse_json
 from scratchnet.formats.whole_file import write_bytes
 
@@ -53,7 +53,7 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
             header = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise ModelFileError(f"{path} is damaged or not a safetensors file ({error}); {remedy}") from error
+        raise ModelFileError(f"{path} is damaged or not a safetensors file ({cut(error)}); {remedy}") from error
     if "meta" not in header or "checksum" not in header:
         raise ModelFileError(f"{path} is a safetensors file, but scratchnet did not write it; {remedy}")
     described = header.get("meta_checksum") == _text_checksum(header["meta"])
@@ -62,7 +62,7 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
     try:
         meta = parse_json(header["meta"], "its description")
     except ValueError as error:
-        raise ModelFileError(f"{path} is damaged: {error}; {remedy}") from error
+        raise ModelFileError(f"{path} is damaged: {cut(error)}; {remedy}") from error
     return arrays, dict(meta)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from scratchnet.formats import native
-from scratchnet.formats.errors import MISFITS, ModelFileError
+from scratchnet.formats.errors import MISFITS, ModelFileError, cut
 from scratchnet.formats.hdf5 import Group, open_hdf5
 from scratchnet.formats.keras_archive import keras_version, read_archive, read_archive_weights
 from scratchnet.formats.keras_entries import Entry, entries_of
@@ -120,7 +120,9 @@ def _build(config: Mapping[str, Any], root: Group, size: int, reader: ModelReade
     with weights_to_come(0 if group is None else count_elements(group, size)):
         entry = reader.read(config)
     if reader.gaps:
-        raise ModelFileError(f"its model uses what scratchnet does not have: {'; '.join(reader.gaps)}. {REPLACE}")
+        raise ModelFileError(
+            f"its model uses what scratchnet does not have: {cut('; '.join(reader.gaps), 900)}. {REPLACE}"
+        )
     if entry is None or not isinstance(entry.layer, Model):
         raise ValueError("it describes a layer, not a model")
     if not entry.layer.built:
@@ -136,4 +138,4 @@ def _guarded(path: Path, read: Callable[[], T]) -> T:
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except (*MISFITS, OSError, struct.error) as error:
-        raise ModelFileError(f"{path} cannot be read: {str(error)[:2000]}; {REMEDY}") from error
+        raise ModelFileError(f"{path} cannot be read: {cut(error)}; {REMEDY}") from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scratchnet.arrays import AnyArray
-from scratchnet.formats.errors import MISFITS
+from scratchnet.formats.errors import MISFITS, cut
 from scratchnet.formats.hdf5 import Dataset, Group
 from scratchnet.formats.keras_config import check_origin
 from scratchnet.formats.keras_entries import Entry
@@ -14,8 +14,6 @@ from scratchnet.formats.parsing import as_mapping, shown
 from scratchnet.models.model import Model
 from scratchnet.optimizers import Optimizer
 from scratchnet.tensor import Parameter
-
-MAX_REASON = 600  # of what went wrong, in a message
 
 # options of losses that scratchnet lacks, and their values that ask for nothing
 _PLAIN_LOSS: Mapping[str, tuple[Any, ...]] = {
@@ -44,13 +42,13 @@ def restore_training(entry: Entry, config: Any, root: Group, version: int) -> st
     try:
         _compile(model, config)
     except MISFITS as error:
-        return f"how it is trained ({str(error)[:MAX_REASON]}); call compile before fit"
+        return f"how it is trained ({cut(error)}); call compile before fit"
     if version == 2:
         return "its optimiser's state, which Keras 2 kept in another order; fit begins a new one"
     try:
         _restore_state(entry, model.optimizer, root)
     except MISFITS as error:
-        return f"its optimiser's state ({str(error)[:MAX_REASON]}); fit begins a new one"
+        return f"its optimiser's state ({cut(error)}); fit begins a new one"
     return None
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.container import read_container, write_container
-from scratchnet.formats.errors import MISFITS, ModelFileError
+from scratchnet.formats.errors import MISFITS, ModelFileError, cut
 from scratchnet.formats.limits import check_description, check_shapes
+from scratchnet.formats.parsing import shown
 from scratchnet.layers.base import Layer
 from scratchnet.layers.reserve import weights_to_come
 from scratchnet.models.building import build_layer, custom_layers
@@ -75,7 +76,7 @@ def load_model(path: str | Path, custom_objects: Mapping[str, type[Layer]] | Non
             if isinstance(model, Model):
                 check_shapes(model)
     except MISFITS as error:
-        raise ModelFileError(f"{source} describes a model that cannot be built: {error}") from error
+        raise ModelFileError(f"{source} describes a model that cannot be built: {cut(error)}") from error
     if not isinstance(model, Model):
         raise ModelFileError(f"{source} describes a {type(model).__name__}, not a model; {REMEDY}")
     _assign(model, arrays, source)
@@ -96,7 +97,8 @@ def _read(path: Path) -> tuple[dict[str, AnyArray], dict[str, Any]]:
     if meta.get("format") != FORMAT:
         raise ModelFileError(f"{path} is not a scratchnet model; {REMEDY}")
     if meta.get("version") != VERSION:
-        raise ModelFileError(f"{path} has version {meta.get('version')}, this scratchnet reads {VERSION}; update it")
+        version = shown(meta.get("version"))
+        raise ModelFileError(f"{path} has version {version}, this scratchnet reads {VERSION}; update it")
     return arrays, meta
 
 
@@ -105,11 +107,11 @@ def _assign(model: Model, arrays: Mapping[str, AnyArray], path: Path) -> None:
     given = {name for name in arrays if name.startswith("weights/")}
     for problem, names in {"lacks": own.keys() - given, "has surplus": given - own.keys()}.items():
         if names:
-            raise ModelFileError(f"{path} {problem} weights {', '.join(sorted(names))}; is it of another model?")
+            raise ModelFileError(f"{path} {problem} weights {cut(', '.join(sorted(names)))}; is it of another model?")
     for name, weight in own.items():
         if arrays[name].shape != weight.shape or arrays[name].dtype.kind != "f":
             raise ModelFileError(
-                f"{path}: {name} must hold floats of shape {weight.shape}, "
+                f"{path}: {cut(name)} must hold floats of shape {weight.shape}, "
                 f"got {arrays[name].dtype} of shape {arrays[name].shape}"
             )
     for name, weight in own.items():
@@ -149,4 +151,4 @@ def _compile(model: Model, training: Mapping[str, Any], arrays: Mapping[str, Any
             model.optimizer.build([weight for weight in model.weights if weight.learned])
             model.optimizer.load_variables(slots)
     except MISFITS as error:
-        raise ModelFileError(f"{path} describes a training that cannot be restored: {error}") from error
+        raise ModelFileError(f"{path} describes a training that cannot be restored: {cut(error)}") from error

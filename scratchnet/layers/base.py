@@ -285,6 +285,12 @@ def check_axis(axis: Any, rank: int, layer: Layer) -> None:
         raise ValueError(f"axis of {layer.name} must be one of the {rank} of its inputs, got {axis!r}")
 
 
+def check_width(layer: Layer, input_shape: BatchShape, built_for: int) -> None:
+    """Raise a ValueError if inputs have another last axis than the one that a layer has weights for."""
+    if len(input_shape) < 2 or input_shape[-1] not in {None, built_for}:
+        raise ValueError(f"{layer.name} was built for {built_for} features or channels, got shape {input_shape}")
+
+
 def _refuse_absent(layer: str, options: Mapping[str, Any]) -> None:
     for option, value in options.items():
         if not (option in ABSENT_OPTIONS or option.endswith("_constraint")):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scratchnet import activations, initializers, ops, regularizers
-from scratchnet.layers.base import Layer, check_positive, known_channels
+from scratchnet.layers.base import Layer, check_positive, check_width, known_channels
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.tensor import Tensor
 
@@ -57,13 +57,14 @@ class Dense(Layer):
         )
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        if inputs.shape[-1] != self.kernel.shape[0]:
-            raise ValueError(f"{self.name} was built for {self.kernel.shape[0]} features, got shape {inputs.shape}")
+        check_width(self, inputs.shape, self.kernel.shape[0])
         fused = self.activation is ops.relu
         y = ops.dense(inputs, self.kernel, self.bias, relu=fused)
         return y if fused else self.activation(y)
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
+        if self.built:
+            check_width(self, input_shape, self.kernel.shape[0])
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:

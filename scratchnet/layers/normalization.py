@@ -3,7 +3,7 @@
 from typing import Any
 
 from scratchnet import initializers, ops, regularizers
-from scratchnet.layers.base import Layer, check_number
+from scratchnet.layers.base import Layer, check_number, check_width
 from scratchnet.layers.pooling import MaxPooling2D
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.tensor import Tensor
@@ -98,6 +98,11 @@ class BatchNormalization(Layer):
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving.data * self.momentum + batch * (1 - self.momentum))
         return y
+
+    def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
+        if self.built:
+            check_width(self, input_shape, self.moving_mean.shape[0])
+        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         return {

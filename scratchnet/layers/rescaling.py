@@ -33,12 +33,16 @@ class Rescaling(Layer):
         self.scale = _checked(scale, "scale")
         self.offset = _checked(offset, "offset")
 
-    def build(self, input_shape: BatchShape) -> None:
+    def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         for name in ("scale", "offset"):
             sizes = np.shape(getattr(self, name))
             own = input_shape[len(input_shape) - len(sizes) :] if len(sizes) <= len(input_shape) else ()
             if len(own) != len(sizes) or any(n not in {1, m} for n, m in zip(sizes, own, strict=True)):
                 raise ValueError(f"{self.name} has the {name} of shape {sizes} for inputs of shape {input_shape}")
+        return input_shape
+
+    def build(self, input_shape: BatchShape) -> None:
+        self.compute_output_shape(input_shape)  # for its error
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         scale, offset = np.asarray(self.scale, inputs.dtype), np.asarray(self.offset, inputs.dtype)
@@ -120,6 +124,11 @@ class Normalization(Layer):
         shift, deviation = self.statistics(inputs.dtype)
         return inputs * deviation + shift if self.invert else ops.divide(inputs - shift, deviation)
 
+    def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
+        if self.built:
+            self._check_sizes(input_shape)
+        return input_shape
+
     def adapt(self, data: Any) -> None:
         """Take mean and variance from data, batch by batch in float64.
 
@@ -135,7 +144,7 @@ class Normalization(Layer):
         count, mean, variance = 0, np.zeros(()), np.zeros(())
         for batch in _batches(data):
             self._ensure_built([(None, *batch.shape[1:])])
-            self._check_batch(batch)
+            self._check_sizes(batch.shape)
             others = tuple(axis for axis in range(batch.ndim) if axis not in self._kept)
             size = math.prod(batch.shape[axis] for axis in others)
             if not size:
@@ -149,12 +158,13 @@ class Normalization(Layer):
         self._mean.assign(mean)
         self._variance.assign(variance)
 
-    def _check_batch(self, batch: AnyArray) -> None:
-        wanted = tuple(self._broadcast[axis] for axis in self._kept)
-        if batch.ndim != len(self._broadcast) or tuple(batch.shape[axis] for axis in self._kept) != wanted:
+    def _check_sizes(self, shape: BatchShape) -> None:
+        wanted = [self._broadcast[axis] for axis in self._kept]
+        rank = len(self._broadcast)
+        if len(shape) != rank or any(shape[axis] not in {None, self._broadcast[axis]} for axis in self._kept):
             raise ValueError(
-                f"{self.name} adapts to batches of {len(self._broadcast)} axes whose axes {self._kept} have the sizes "
-                f"{list(wanted)}, got shape {batch.shape}"
+                f"{self.name} was built for {rank} axes, of which {self._kept} have the sizes {wanted}, "
+                f"got shape {shape}"
             )
 
     def get_config(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from scratchnet.arrays import AnyArray
+from scratchnet.layers.base import check_number, check_positive
 
 BATCH_SIZE = 32  # where none is given, as in Keras
 
@@ -46,6 +47,7 @@ class ArrayBatches:
 
     Raises:
         ValueError: lengths differ, there is no sample, or the batch size is not positive.
+        TypeError: they hold no numbers.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class ArrayBatches:
         batch_size: int = BATCH_SIZE,
         shuffle_seed: int | None = None,
     ) -> None:
-        self.x = [_array(part) for part in x] if isinstance(x, list | tuple) else _array(x)
-        self.y = None if y is None else _array(y)
-        self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+        self.x = [_array(part, "x") for part in x] if isinstance(x, list | tuple) else _array(x, "x")
+        self.y = None if y is None else _array(y, "y")
+        self.sample_weight = None if sample_weight is None else _array(sample_weight, "sample_weight")
         self.shuffle_seed = shuffle_seed
         self.batch_size = checked_batch_size(batch_size)
+        if isinstance(self.x, list) and not self.x:
+            raise ValueError("x holds no samples")
         lengths = {"x": [len(part) for part in self.x] if isinstance(self.x, list) else [len(self.x)]}
         lengths |= {
             name: [len(value)] for name, value in {"y": self.y, "sample_weight": self.sample_weight}.items()
@@ -127,11 +131,14 @@ class IterableBatches:
 
 def checked_batch_size(batch_size: int | None) -> int:
     """The size of batches, `BATCH_SIZE` for None; a ValueError unless it is a positive int."""
-    if batch_size is None:
-        return BATCH_SIZE
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a positive int, got {batch_size!r}")
-    return batch_size
+    return BATCH_SIZE if batch_size is None else check_positive(batch_size, "batch_size")
+
+
+def is_arrays(x: Any) -> bool:
+    """Whether `x` is one array or a list of them, and not batches, which may come as a list of tuples."""
+    if isinstance(x, list) and any(isinstance(item, tuple) for item in x):
+        return not any(getattr(part, "ndim", 0) for item in x if isinstance(item, tuple) for part in item)
+    return isinstance(x, list | tuple) or hasattr(x, "__array__")
 
 
 def as_batch(item: Any) -> Batch:
@@ -139,15 +146,35 @@ def as_batch(item: Any) -> Batch:
 
     Raises:
         ValueError: a tuple of another length, or lengths that differ.
+        TypeError: targets or weights hold no numbers.
     """
     parts = item if isinstance(item, tuple) else (item,)
     if not 1 <= len(parts) <= 3:
         raise ValueError(f"a batch must be x, (x, y) or (x, y, sample_weight), got a tuple of {len(parts)}")
     batch = Batch(*parts)
     for name, value in {"y": batch.y, "sample_weight": batch.sample_weight}.items():
-        if value is not None and len(value) != batch.size:
+        if value is not None and len(_array(value, name)) != batch.size:
             raise ValueError(f"a batch has {batch.size} samples in x, but {len(value)} in {name}")
     return batch
+
+
+def checked_class_weight(class_weight: Any, classes: int) -> Mapping[int, float]:
+    """Weights by class number.
+
+    Raises:
+        ValueError: they are something else, or of classes that there are not.
+    """
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(
+            f"class_weight must map class numbers to weights, got {class_weight!r:.80}; balanced ones are "
+            "dict(enumerate(len(y) / (classes * np.bincount(y))))"
+        )
+    for label, weight in class_weight.items():
+        if label not in range(classes):
+            raise ValueError(f"class_weight must name classes from 0 to {classes - 1} by number, got {label!r:.80}")
+        if not math.isfinite(check_number(weight, f"class_weight[{label}]")):
+            raise ValueError(f"class_weight[{label}] must be finite, got {weight!r}")
+    return class_weight
 
 
 def make_batches(
@@ -158,10 +185,9 @@ def make_batches(
     Raises:
         ValueError: targets or a batch size beside an iterable, which has its own.
     """
-    is_arrays = isinstance(x, list | tuple) or hasattr(x, "__array__")
-    if is_arrays:
+    if is_arrays(x):
         return ArrayBatches(x, y, sample_weight, checked_batch_size(batch_size), shuffle_seed)
-    if not isinstance(x, Iterable):
+    if not isinstance(x, Iterable) or isinstance(x, Mapping | str):
         raise ValueError(f"x must be an array, a list of arrays or an iterable of batches, got {type(x).__name__}")
     for name, value in {"y": y, "sample_weight": sample_weight, "batch_size": batch_size}.items():
         if value is not None:
@@ -200,9 +226,9 @@ def hold_back(x: Any, y: Any, sample_weight: Any, share: float) -> tuple[Any, An
     Raises:
         ValueError: `share` is out of range, a part would be empty, or `x` is not arrays.
     """
-    if not 0 < share < 1:
+    if not 0 < check_number(share, "validation_split") < 1:
         raise ValueError(f"validation_split must lie between 0 and 1, got {share!r}")
-    if not (isinstance(x, list | tuple) or hasattr(x, "__array__")):
+    if not is_arrays(x):
         raise ValueError("validation_split needs arrays; for an iterable of batches pass validation_data")
     samples = ArrayBatches(x, y, sample_weight).samples
     cut = math.floor(samples * (1 - share))
@@ -224,19 +250,31 @@ def validation_batches(data: Any, batch_size: int | None) -> Batches | None:
     """What `fit` takes as `validation_data`: `(x, y)`, `(x, y, sample_weight)`, an iterable of batches, or None.
 
     Raises:
-        ValueError: it is a tuple of another length.
+        ValueError: it is a tuple of another length, or an array alone.
     """
     if data is None:
         return None
-    if isinstance(data, list | tuple):
-        if not 2 <= len(data) <= 3:
-            raise ValueError(f"validation_data must be (x, y) or (x, y, sample_weight), got {len(data)} elements")
+    if is_arrays(data):
+        if not isinstance(data, list | tuple) or not 2 <= len(data) <= 3:
+            got = f"{len(data)} elements" if isinstance(data, list | tuple) else f"one {type(data).__name__}"
+            raise ValueError(f"validation_data must be (x, y) or (x, y, sample_weight), got {got}")
         return make_batches(data[0], data[1], data[2] if len(data) == 3 else None, batch_size)
     return make_batches(data, None, None, None)
 
 
-def _array(value: Any) -> AnyArray:
-    array = np.asarray(value)
+def _array(value: Any, name: str) -> AnyArray:
+    try:
+        array = np.asarray(value)
+    except ValueError:  # NumPy's words for it are about dimensions
+        raise ValueError(
+            f"{name} must be an array with rows of one shape; those of the {type(value).__name__} differ"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        remedy = "; for names of classes pass their numbers: classes, y = np.unique(y, return_inverse=True)"
+        raise TypeError(
+            f"{name} must be an array of numbers, got {type(value).__name__} of dtype {array.dtype}"
+            + (remedy if name == "y" and array.dtype.kind in "USTO" else "")
+        )
     if array.ndim == 0:
-        raise ValueError(f"x and y must be arrays with one row per sample, got {value!r:.80}")
+        raise ValueError(f"{name} must be an array with one row per sample, got {value!r:.80}")
     return array

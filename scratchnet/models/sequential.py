@@ -41,12 +41,17 @@ class Sequential(Model):
         """Put a layer on top.
 
         Raises:
-            ValueError: an `Input` that is not the first.
+            ValueError: an `Input` that is not the first, a name that is there already, or a layer that does not fit.
             TypeError: neither a layer nor an `Input`.
         """
+        before = list(self._stack), self._input
         self._put(layer)
         if self._stack and self._input is not None:
-            self._grow()
+            try:
+                self._grow()
+            except BaseException:
+                self._stack, self._input = before  # a layer that does not fit is not there
+                raise
 
     def _put(self, layer: Layer | SymbolicTensor) -> None:
         if isinstance(layer, SymbolicTensor):
@@ -56,6 +61,8 @@ class Sequential(Model):
             return
         if not isinstance(layer, Layer):
             raise TypeError(f"a Sequential holds layers, got {layer!r}")
+        if any(layer.name == other.name for other in self._stack):
+            raise ValueError(f"layer names must be unique in a model, {self.name} has {layer.name!r} already")
         if not self._stack and self._input is None and layer.declared_input_shape is not None:
             self._input = Input(layer.declared_input_shape, dtype=layer.dtype)
         self._stack.append(layer)

@@ -1,5 +1,6 @@
 """Fit, evaluate and predict: what a model does with data."""
 
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,12 +10,14 @@ import numpy as np
 from scratchnet import metrics as metric_classes
 from scratchnet.arrays import AnyArray
 from scratchnet.callbacks import Callback, CallbackList, History
+from scratchnet.layers.base import check_positive
 from scratchnet.models.batches import (
     ArrayBatches,
     Batch,
     Batches,
     as_batch,
     checked_batch_size,
+    checked_class_weight,
     hold_back,
     make_batches,
     validation_batches,
@@ -51,8 +54,8 @@ class Trainer(Compiled):
 
         Args:
             x: an array (samples, ...), a list of arrays for several inputs, or an object that yields `(x, y)` or
-                `(x, y, sample_weight)` batches each time it is iterated over. If that has a method
-                `set_epoch(number)`, it is called before each epoch.
+                `(x, y, sample_weight)` batches each time it is iterated over, such as a list of such tuples. If that
+                has a method `set_epoch(number)`, it is called before each epoch.
             y: targets; left out where `x` yields batches.
             batch_size: 32 by default; left out where `x` yields batches.
             epochs: the number of the last epoch, counted from 0 and not included.
@@ -61,7 +64,7 @@ class Trainer(Compiled):
             validation_split: this share of the arrays, taken from their end before shuffling, is not trained on.
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or an iterable of such batches.
             shuffle: whether arrays are shuffled, anew in each epoch.
-            class_weight: the weight of each class number in the loss.
+            class_weight: the weight of each class number in the loss; 1 for those that are not named.
             sample_weight: (samples,), the weight of each sample in the loss.
             initial_epoch: the number of the first epoch.
 
@@ -69,11 +72,18 @@ class Trainer(Compiled):
             Losses and metrics of each epoch.
 
         Raises:
-            ValueError: the data do not fit each other or the model.
+            ValueError: the data do not fit each other or the model, or an argument is out of its range.
+            TypeError: the data hold no numbers.
             RuntimeError: the model is not compiled.
         """
         if not self.compiled:
             _ = self.loss  # says what is missing
+        epochs = check_positive(epochs, "epochs")
+        if not isinstance(initial_epoch, int | np.integer) or isinstance(initial_epoch, bool) or initial_epoch < 0:
+            raise ValueError(f"initial_epoch must be an int that is not negative, got {initial_epoch!r}")
+        silent = _is_silent(verbose)
+        if shuffle not in (True, False):
+            raise ValueError(f"shuffle must be True or False, got {shuffle!r}")
         if class_weight is not None and sample_weight is not None:
             raise ValueError(
                 "class_weight and sample_weight cannot be given together; multiply them into sample_weight"
@@ -87,10 +97,10 @@ class Trainer(Compiled):
         held_back = validation_batches(validation_data, batch_size)
         if not self.built:  # only the data can tell the input's shape
             self._prepare(next(batches.epoch(initial_epoch)))
+        class_weight = self._checked(class_weight)
         self._build_optimizer()
 
         self.stop_training = False
-        silent = verbose == 0
         parameters = {"verbose": 0 if silent else 1, "epochs": epochs, "steps": len(batches)}
         watchers = CallbackList(callbacks, add_history=True, model=self, **parameters)
         watchers.on_train_begin()
@@ -137,9 +147,10 @@ class Trainer(Compiled):
             ValueError: the data do not fit each other or the model.
             RuntimeError: the model is not compiled.
         """
+        silent = _is_silent(verbose)
         watchers = CallbackList(callbacks, model=self)
         logs = self._evaluate(make_batches(x, y, sample_weight, batch_size), watchers)
-        if verbose != 0:
+        if not silent:
             print(_values(logs), flush=True)
         return logs if return_dict else _flat(logs)
 
@@ -192,7 +203,7 @@ class Trainer(Compiled):
         batch = _one_batch(x, y, sample_weight)
         self._prepare(batch)
         self._reset_metrics()
-        loss = self._train_step(weighted(batch, class_weight))
+        loss = self._train_step(weighted(batch, self._checked(class_weight)))
         logs = {"loss": loss, **self._results()}
         return logs if return_dict else _flat(logs)
 
@@ -203,6 +214,14 @@ class Trainer(Compiled):
         self._reset_metrics()
         logs = {"loss": self._test_step(batch), **self._results()}
         return logs if return_dict else _flat(logs)
+
+    def _checked(self, class_weight: Any) -> Mapping[int, float] | None:
+        if class_weight is None:
+            return None
+        outputs: Any = getattr(self, "output_shape", (None,))
+        # one output tells two classes; several, and those of unknown size, are refused elsewhere
+        known = isinstance(outputs, tuple) and outputs[-1] is not None
+        return checked_class_weight(class_weight, max(2, outputs[-1]) if known else sys.maxsize)
 
     def _train_epoch(
         self, batches: Batches, epoch: int, class_weight: Mapping[int, float] | None, watchers: CallbackList
@@ -272,6 +291,12 @@ class Trainer(Compiled):
 def _one_batch(x: Any, y: Any, sample_weight: Any) -> Batch:
     batch = as_batch((x, y, sample_weight))
     return batch._replace(x=list(x) if isinstance(x, list | tuple) else x)
+
+
+def _is_silent(verbose: Any) -> bool:
+    if verbose not in (0, 1, 2, "auto"):
+        raise ValueError(f'verbose must be 0, 1, 2 or "auto", got {verbose!r}')
+    return bool(verbose == 0)
 
 
 def _values(logs: Logs) -> str:

@@ -1,5 +1,6 @@
 """What a crafted file of our own may ask for: little time and memory, and nothing that a terminal would obey."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,75 @@ def test_a_description_of_brackets_alone_is_refused(tmp_path: Path, monkeypatch:
     write_container(tmp_path / "m.safetensors", {}, {})
     with pytest.raises(sn.ModelFileError, match="is damaged: its description is not JSON"):
         read_container(tmp_path / "m.safetensors", "copy it again")
+
+
+LONG = "long " * 14_000
+
+
+def reads_briefly(path: Path, most: int) -> str:
+    with pytest.raises(sn.ModelFileError) as caught:
+        sn.load_model(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    assert len(message) < len(str(path)) + most, message
+    return message
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        stack(flatten("/" + LONG)),
+        stack(flatten("a"), name="/" + LONG),
+        stack(flatten("\x1b" + LONG)),
+        stack(*(flatten(f"{LONG}{n // 2}") for n in range(4))),
+        {"class_name": LONG, "config": {}},
+        stack({"class_name": LONG, "config": {}}),
+        stack({"class_name": "Dense", "config": {"units": LONG}}),
+        stack({"class_name": "Dense", "config": {"units": 1, "activation": LONG}}),
+        stack({"class_name": "Dense", "config": {LONG: 1}}),
+        stack({"class_name": "Dense", "config": {"units": 1, "kernel_initializer": {"class_name": LONG}}}),
+        stack({"class_name": "Reshape", "config": {"target_shape": [LONG] * 100}}),
+        stack({"class_name": "Normalization", "config": {"mean": [[0.5] * 9000], "variance": 1}}),
+        calling(flatten("a"), 2, "graph") | {"config": {"layers": [], "inputs": [], "calls": [{"layer": LONG}]}},
+        [LONG],
+    ],
+    ids=lambda model: str(model)[:40],
+)
+def test_messages_are_short_whatever_a_file_holds(model: Any, crafted: Callable[[Description], Path]) -> None:
+    reads_briefly(crafted(model), 330)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"version": LONG},
+        {"format": LONG},
+        {"class_names": LONG},
+        {"class_names": [LONG, 3]},
+        {"preprocessing": LONG},
+        {"training": LONG},
+        {"training": {"optimizer": LONG, "loss": "mse", "metrics": [], "weighted_metrics": []}},
+        {"training": {"optimizer": "sgd", "loss": {"class_name": LONG}, "metrics": [], "weighted_metrics": []}},
+        {"training": {"optimizer": "sgd", "loss": "mse", "metrics": [LONG], "weighted_metrics": []}},
+    ],
+    ids=lambda meta: str(meta)[:40],
+)
+def test_messages_are_short_whatever_stands_beside_the_model(meta: Description, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    write_container(path, {}, {"format": "scratchnet model", "version": 1, "model": stack(flatten("a")), **meta})
+    reads_briefly(path, 330)
+
+
+def test_messages_are_short_however_many_weights_are_lacking(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    meta = {"format": "scratchnet model", "version": 1, "model": stack(flatten("a"))}
+    write_container(path, {f"weights/{number}{LONG[:300]}": np.zeros(1) for number in range(200)}, meta)
+    assert "has surplus weights" in reads_briefly(path, 330)
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr(LONG[:60_000], "")
+    reads_briefly(tmp_path / "m.keras", 330)
 
 
 def test_messages_hold_nothing_that_a_terminal_would_obey(crafted: Callable[[Description], Path]) -> None:

@@ -65,6 +65,9 @@ CONFIGS = {
     "ZeroPadding2D": {"padding": ((1, 0), (2, 3))},
 }  # fmt: skip
 NAMES = sorted(CONFIGS)
+HAVE_WIDTHS = {
+    "BatchNormalization", "Conv2D", "Dense", "DepthwiseConv2D", "Normalization", "Rescaling", "SeparableConv2D",
+}  # fmt: skip
 
 
 def make(kind, **extra):
@@ -156,6 +159,23 @@ def test_a_layer_is_built_once(name):
     weights = [id(weight) for weight in layer.weights]
     layer(inputs_for(layer))
     assert [id(weight) for weight in layer.weights] == weights
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_built_layer_refuses_symbols_of_another_width_wherever_it_refuses_arrays(kind):
+    layer = make(kind)
+    layer(inputs_for(layer))
+    wider = (*IMAGE[:-1], IMAGE[-1] + 1)
+    arrays, symbols = draw(1, "float32", *[wider] * 2), [layers.Input(wider[1:]), layers.Input(wider[1:])]
+    use = (lambda values: layer(values)) if layer.takes_list else (lambda values: layer(values[0]))
+    if kind in HAVE_WIDTHS:
+        with pytest.raises(ValueError, match="shape"):
+            use(arrays)
+        with pytest.raises(ValueError, match=layer.name):
+            use(symbols)
+        assert layer.compute_output_shape(IMAGE) == layer(inputs_for(layer)).shape
+    else:
+        assert use(symbols).shape[1:] == use(arrays).shape[1:]
 
 
 def test_get_weights_returns_copies():

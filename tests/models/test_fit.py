@@ -263,6 +263,21 @@ def test_a_model_compiled_without_a_loss_says_so() -> None:
         ({"x": X, "y": Y, "batch_size": -3}, "batch_size must be a positive int, got -3"),
         ({"x": X, "y": Y, "batch_size": 0}, "batch_size must be a positive int, got 0"),
         ({"x": X, "y": Y, "batch_size": 2.5}, "batch_size must be a positive int, got 2.5"),
+        ({"x": X, "y": Y, "batch_size": True}, "batch_size must be a positive int, got True"),
+        ({"x": X, "y": Y, "epochs": -1}, "epochs must be a positive int, got -1"),
+        ({"x": X, "y": Y, "epochs": 0}, "epochs must be a positive int, got 0"),
+        ({"x": X, "y": Y, "epochs": 2.0}, r"epochs must be a positive int, got 2\.0"),
+        ({"x": X, "y": Y, "initial_epoch": -1}, "initial_epoch must be an int that is not negative, got -1"),
+        ({"x": X, "y": Y, "initial_epoch": 0.5}, r"initial_epoch must be an int that is not negative, got 0\.5"),
+        ({"x": X, "y": Y, "verbose": 3}, 'verbose must be 0, 1, 2 or "auto", got 3'),
+        ({"x": X, "y": Y, "shuffle": "batch"}, "shuffle must be True or False, got 'batch'"),
+        ({"x": X, "y": Y, "sample_weight": 3.0}, "sample_weight must be an array with one row per sample, got 3.0"),
+        ({"x": X, "y": [[1], [1, 2]] * 6}, "y must be an array with rows of one shape"),
+        ({"x": [], "y": Y}, "holds no samples"),
+        ({"x": {"image": X}, "y": Y}, "x must be an array, a list of arrays or an iterable of batches, got dict"),
+        ({"x": "images", "y": Y}, "x must be an array, a list of arrays or an iterable of batches, got str"),
+        ({"x": [(X, Y)], "y": Y}, "y cannot be given beside an iterable"),
+        ({"x": [(X, Y[:5])]}, "a batch has 12 samples in x, but 5 in y"),
         ({"x": 3.0, "y": Y}, "got float"),
         ({"x": ((X, Y) for _ in range(2))}, "an iterator, which can be read only once"),
         ({"x": iter([(X, Y)])}, "an iterator, which can be read only once"),
@@ -272,11 +287,20 @@ def test_a_model_compiled_without_a_loss_says_so() -> None:
         ({"x": Batched(X, Y, Y, Y)}, "got a tuple of 4"),
         ({"x": X, "y": Y, "validation_split": 1.0}, "validation_split must lie between 0 and 1, got 1.0"),
         ({"x": X, "y": Y, "validation_split": -0.1}, "validation_split must lie between 0 and 1"),
+        ({"x": X, "y": Y, "validation_split": "0.1"}, "validation_split must be a number, got '0.1'"),
+        ({"x": X, "y": Y, "validation_data": X}, r"validation_data must be \(x, y\) .* got one ndarray"),
         ({"x": X, "y": Y, "validation_split": 0.95}, "leaves one part empty"),
         ({"x": Batched(X, Y), "validation_split": 0.5}, "validation_split needs arrays"),
         ({"x": X, "y": Y, "validation_split": 0.5, "validation_data": (X, Y)}, "cannot be given together"),
         ({"x": X, "y": Y, "validation_data": (X,)}, r"validation_data must be \(x, y\)"),
         ({"x": X, "y": Y, "class_weight": {0: 1.0}, "sample_weight": np.ones(12)}, "cannot be given together"),
+        ({"x": X, "y": Y, "class_weight": {3: 2.0}}, "class_weight must name classes from 0 to 2 by number, got 3"),
+        ({"x": X, "y": Y, "class_weight": {-1: 2.0}}, "class_weight must name classes from 0 to 2 by number, got -1"),
+        ({"x": X, "y": Y, "class_weight": {"0": 2.0}}, "class_weight must name classes from 0 to 2 by number, got '0'"),
+        ({"x": X, "y": Y, "class_weight": {0: "a"}}, r"class_weight\[0\] must be a number, got 'a'"),
+        ({"x": X, "y": Y, "class_weight": {0: np.inf}}, r"class_weight\[0\] must be finite, got inf"),
+        ({"x": X, "y": Y, "class_weight": "balanced"}, r"got 'balanced'; balanced ones are dict\("),
+        ({"x": X, "y": Y, "class_weight": [1, 2, 3]}, "class_weight must map class numbers to weights"),
         ({"x": X[:, :5], "y": Y}, r"takes inputs of shape \(batch, 8, 8, 2\), got \(12, 5, 8, 2\)"),
         ({"x": X, "y": Y + 1}, r"class numbers must be whole and lie in 0\.\.2, got 3"),
         ({"x": X, "y": Y - 1}, r"class numbers must be whole and lie in 0\.\.2, got -1"),
@@ -289,13 +313,52 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_learned(arguments: 
     model = net()
     before = model.get_weights()
     with pytest.raises(ValueError, match=message):
-        model.fit(**arguments, verbose=0)
+        model.fit(**{"verbose": 0, **arguments})
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
 
 
-def test_text_is_refused_as_data() -> None:
-    with pytest.raises(TypeError, match="array of numbers"):
-        net().predict(np.array([["a"], ["b"]]))
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda model: model.predict(np.array([["a"], ["b"]])), "array of numbers"),
+        (
+            lambda model: model.fit(X, ["cat"] * 12),
+            r"y must be an array of numbers.*np\.unique\(y, return_inverse=True\)",
+        ),
+        (lambda model: model.fit(X, np.array(["cat"] * 12, object)), r"np\.unique\(y, return_inverse=True\)"),
+        (lambda model: model.fit(Batched(X, np.array(["cat"] * 12))), r"np\.unique\(y, return_inverse=True\)"),
+        (lambda model: model.evaluate(X, ["cat"] * 12), r"np\.unique\(y, return_inverse=True\)"),
+        (lambda model: model.fit(X, Y, sample_weight=["a"] * 12), "sample_weight must be an array of numbers"),
+        (lambda model: model.fit(X, Y, callbacks=3), "callbacks must be instances of Callback, got 3"),
+    ],
+)
+def test_text_is_refused_as_data(use: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        use(net())
+
+
+@pytest.mark.parametrize(("outputs", "wrong"), [(1, 2), (3, 3)])
+def test_class_weights_are_of_the_classes_that_the_model_has(outputs: int, wrong: int) -> None:
+    model = sn.Sequential([layers.Flatten(), layers.Dense(outputs)])  # built by the first batch
+    model.compile("sgd", "mse")
+    for train in (model.fit, model.train_on_batch):
+        with pytest.raises(ValueError, match=f"from 0 to {wrong - 1} by number, got {wrong}"):
+            train(X, np.zeros((12, outputs)), class_weight={0: 1.0, wrong: 1.0})
+        train(X, np.zeros((12, outputs)), class_weight={0: 1.0, np.int64(wrong - 1): 2})
+
+
+def test_a_list_of_batches_is_an_iterable_of_them() -> None:
+    histories, weights = [], []
+    for source in (Batched(X, Y), list(Batched(X, Y))):
+        model = net()
+        histories.append(model.fit(source, validation_data=source, verbose=0).history)
+        weights.append(model.get_weights())
+    assert histories[0] == histories[1]
+    for mine, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert isinstance(source, list)
+    assert model.evaluate(source, verbose=0) == pytest.approx(model.evaluate(X, Y, verbose=0), rel=1e-5)
+    np.testing.assert_allclose(model.predict(source), model.predict(np.concatenate([x for x, _ in source])), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,24 @@ def twice_named() -> Any:
     return sn.Model(x, layers.Dense(2, name="same")(layers.Dense(3, name="same")(x)))
 
 
+@pytest.mark.parametrize("build", [False, True])
+def test_a_sequential_takes_no_name_twice_and_nothing_that_does_not_fit(build: bool) -> None:
+    first = layers.Dense(3, name="same")
+    message = "must be unique in a model, stack has 'same' already"
+    with pytest.raises(ValueError, match=message):
+        sn.Sequential([layers.Dense(2, name="same"), first], name="stack")
+    model = sn.Sequential([layers.Input((4,)), first] if build else [first], name="stack")
+    for again in (first, layers.Flatten(name="same")):
+        with pytest.raises(ValueError, match=message):
+            model.add(again)
+    if build:
+        with pytest.raises(ValueError, match="needs images"):
+            model.add(layers.MaxPooling2D())
+    model.add(layers.Dense(2, name="other"))
+    assert [layer.name for layer in model.layers] == ["same", "other"]
+    assert model.predict(np.ones((5, 4))).shape == (5, 2)
+
+
 def unconnected() -> Any:
     return sn.Model(layers.Input((3,)), layers.Dense(2)(layers.Input((3,))))
 
