@@ -10,12 +10,12 @@ import numpy as np
 
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.errors import ModelFileError, cut
-from scratchnet.formats.parsing import MAX_JSON, parse_json
-from scratchnet.formats.whole_file import write_bytes
+from scratchnet.formats.parsing import MAX_JSON, canonical_json, parse_json
+from scratchnet.formats.whole_file import whole_file
 
 
 def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; the same contents are the same bytes.
 
     Args:
         path: of the file.
@@ -31,7 +31,14 @@ def write_container(path: Path, arrays: Mapping[str, AnyArray], meta: Mapping[st
     dense = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     description = _as_json(path, meta)
     header = {"meta": description, "meta_checksum": _text_checksum(description), "checksum": _checksum(dense)}
-    write_bytes(path, save(dense, header))
+    content = save(dense, header)
+    # a length, a description in which safetensors leaves the order of `header` to chance, and the arrays
+    start = 8 + int.from_bytes(content[:8], "little")
+    text = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        for part in (len(text).to_bytes(8, "little"), text, memoryview(content)[start:]):
+            file.write(part)
 
 
 def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[str, Any]]:
@@ -68,7 +75,7 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
 
 def _as_json(path: Path, meta: Mapping[str, Any]) -> str:
     try:
-        text = json.dumps(meta)
+        text = canonical_json(meta)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be written: JSON cannot hold its description ({error})") from error
     if len(text) > MAX_JSON:

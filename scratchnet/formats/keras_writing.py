@@ -10,7 +10,6 @@ import io
 import json
 import zipfile
 from collections import Counter
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from scratchnet.formats.errors import ModelFileError
 from scratchnet.formats.keras_archive import CONFIG, EXTRAS, METADATA, WEIGHTS
 from scratchnet.formats.keras_description import model_to_keras, optimizer_variables, training_to_keras
+from scratchnet.formats.parsing import canonical_json
 from scratchnet.formats.whole_file import write_bytes
 from scratchnet.layers.base import numbered, snake_case
 from scratchnet.models.model import Model
@@ -67,19 +67,24 @@ def keras_archive(model: Model, path: Path) -> bytes:
     training = training_to_keras(model)
     if training is not None:
         config["compile_config"] = training
-    metadata = {"keras_version": KERAS_VERSION, "date_saved": datetime.now(UTC).strftime("%Y-%m-%d@%H:%M:%S")}
     extras = {
         "format": EXTRAS_FORMAT,
         "version": EXTRAS_VERSION,
         "class_names": model.class_names,
         "preprocessing": model.preprocessing,
     }
+    members: dict[str, str | bytes] = {
+        METADATA: json.dumps({"keras_version": KERAS_VERSION}),
+        CONFIG: json.dumps(config),
+        WEIGHTS: _weights_file(model, path),
+        EXTRAS: canonical_json(extras),
+    }
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr(METADATA, json.dumps(metadata))
-        archive.writestr(CONFIG, json.dumps(config))
-        archive.writestr(WEIGHTS, _weights_file(model, path))
-        archive.writestr(EXTRAS, json.dumps(extras))
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name)  # of no time: the same model is the same bytes
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, data)
     return content.getvalue()
 
 

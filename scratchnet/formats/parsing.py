@@ -1,4 +1,4 @@
-"""What every reader of descriptions needs: JSON within bounds, and errors that show what stands in a file."""
+"""What readers and writers of descriptions need: JSON within bounds, and errors that show what stands in a file."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,16 @@ def shown(value: Any) -> str:
     """A value from a file as a message can show it."""
     text = repr(value)
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
+
+
+def canonical_json(value: Any) -> str:
+    """A value as the one text that all equal values have.
+
+    Raises:
+        TypeError: JSON cannot hold it.
+        ValueError: it contains itself.
+    """
+    return json.dumps(json.loads(json.dumps(value)), sort_keys=True)  # keys become text before they are compared
 
 
 def as_mapping(value: Any, what: str) -> Mapping[str, Any]:

@@ -234,6 +234,8 @@ class Model(Trainer):
     def save(self, path: str | Path) -> None:
         """Write the model into one file, which appears under its name only when it is complete.
 
+        The same model gives the same bytes, in every format.
+
         - `.safetensors`: everything, for `scratchnet.load_model`: the architecture, the weights, class names,
           preprocessing, and how the model is trained.
         - `.keras`: the same for Keras 3, which trains on where this training stopped. Keras itself does not look at
