@@ -1,5 +1,6 @@
 """The whole way on drawn faces: train, evaluate, use, compare, report; beside Keras where TensorFlow is installed."""
 
+import errno
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,7 +89,7 @@ def _predict_new_faces(model: sn.Model, folder: Path, seed: int) -> list[Path]:
 
 def _write_png(image: NDArray[np.uint8], path: Path) -> None:
     if not cv2.imwrite(str(path), image):
-        raise UserError(f"{path} cannot be written; check that there is room and that the folder can be written to")
+        raise OSError(errno.EIO, "cannot be written; check that there is room", str(path))
 
 
 def _show_vectors(folder: Path, query: Path, seed: int) -> None:

@@ -1,14 +1,12 @@
 """Running the label page: address, port, the thread that keeps the manifest up to date, and an orderly end."""
 
 import json
-import os
 import re
 import secrets
 import signal
 import socket
 import threading
 import webbrowser
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +15,7 @@ import waitress  # type: ignore[import-untyped]  # the package ships no types
 from pipelines.console import console
 from pipelines.curation.labelling import Labelling
 from pipelines.errors import UserError
-from pipelines.files import write_whole
+from pipelines.files import whole_file
 from pipelines.labelpage.app import make_app
 from pipelines.labelpage.guessing import Guesser
 
@@ -82,7 +80,8 @@ def serve(
     port = listener.getsockname()[1]
     app = make_app(labelling, token, port, title=title, labeller=labeller, target=target)
     server = waitress.create_server(app, sockets=[listener], threads=THREADS, ident=None)
-    write_whole(record, partial(_write_private, text=json.dumps({"port": port, "token": token})))
+    with whole_file(record, 0o600) as temporary:  # others on this machine must not read the token
+        temporary.write_text(json.dumps({"port": port, "token": token}))
     earlier = signal.signal(signal.SIGTERM, _interrupt)
     address = f"http://{HOST}:{port}/{token}/"
     console.print(f"label at {address}")
@@ -107,12 +106,6 @@ def serve(
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _write_private(path: Path, text: str) -> None:
-    # others on this machine must not read the token
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
 
 
 def _address(record: Path, port: int | None) -> tuple[str, socket.socket]:

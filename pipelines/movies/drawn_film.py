@@ -1,5 +1,6 @@
 """A short film that the program draws itself: faces that move, change, turn, leave, come again, blur and darken."""
 
+import errno
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -76,8 +77,7 @@ class DrawnFilm:
         """Write it as Motion JPEG in an .avi file, which needs no codec but OpenCV's own.
 
         Raises:
-            UserError: The file could not be written in full.
-            OSError: Its folder cannot be written to.
+            OSError: Its folder cannot be written to, or the file could not be written in full.
         """
         write_whole(path, self._write)
 
@@ -88,7 +88,7 @@ class DrawnFilm:
         )
         try:
             if not writer.isOpened():
-                raise UserError(f"{path} cannot be written as a film")
+                raise OSError(errno.EIO, "cannot be written as a film", str(path))
             for frame in self.frames():
                 writer.write(frame)
         finally:
@@ -97,7 +97,7 @@ class DrawnFilm:
         written = int(film.get(cv2.CAP_PROP_FRAME_COUNT))
         film.release()
         if written != self.seconds * RATE:
-            raise UserError(f"{path} could not be written in full; check that there is room")
+            raise OSError(errno.EIO, "could not be written in full; check that there is room", str(path))
 
 
 class _Stage:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -20,7 +20,7 @@ _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, mode: int = 0o666) -> Iterator[Path]:
     """A temporary file to fill beside `path`, which takes its place at the end, or goes if an error leads out.
 
     The temporary name is nobody else's, so that several processes may write one path: the last one wins. File and
@@ -29,6 +29,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Args:
         path: where the file shall appear; its folder is made where there is none. The temporary path has the same
             extension.
+        mode: the rights of the file, less those that the process withholds from all; 0o600 hides it from others.
 
     Raises:
         OSError: the file cannot be written; `path`, which the error names, is then as it was.
@@ -37,7 +38,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise IsADirectoryError(errno.EISDIR, "is a folder, where a file is needed", str(path))
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "is a device or a pipe, where a file is needed", str(path))
-    with _published(path, _make_file) as temporary:
+    with _published(path, partial(_make_file, mode=mode)) as temporary:
         yield temporary
 
 
@@ -118,8 +119,8 @@ def _published(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
                 os.close(descriptor)
 
 
-def _make_file(path: Path) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # with the rights that any new file has
+def _make_file(path: Path, mode: int) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
 
 
 def _make_and_hold(temporary: Path, make: Callable[[Path], object]) -> int | None:

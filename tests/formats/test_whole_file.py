@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -143,6 +144,9 @@ def test_new_files_and_folders_have_the_usual_rights(tmp_path: Path) -> None:
     write_bytes(tmp_path / "own file", b"x")
     with whole_folder(tmp_path / "own folder"):
         pass
+    with whole_file(tmp_path / "private", 0o600) as temporary:
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o600  # before there is anything to read
+    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
     for kind in ("file", "folder"):
         assert (tmp_path / f"own {kind}").stat().st_mode == (tmp_path / kind).stat().st_mode
 

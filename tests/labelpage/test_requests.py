@@ -1,5 +1,8 @@
 """The server answers those who have the token, at its own name, and nobody else; what is wrong is said in JSON."""
 
+import json
+import socket
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from pipelines.curation.emotions import FIVE
 from pipelines.curation.journal import Journal
 from pipelines.curation.labelling import Labelling
 from pipelines.labelpage.app import make_app
+from pipelines.labelpage.serving import ADDRESS_NAME, serve
 
 TOKEN = "t" * 32
 BASE = f"/{TOKEN}"
@@ -158,3 +162,24 @@ def test_a_full_disk_is_said_and_the_label_not_given(
     assert work.counts["Sad"] == 0
     assert act(client, **label)[0] == 200
     assert work.counts["Sad"] == 1
+
+
+def test_nobody_else_on_the_machine_can_read_the_token(work: Labelling, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    class Server:
+        def __init__(self, app: Any, sockets: list[socket.socket], **options: Any) -> None:
+            self.sockets = sockets
+
+        def run(self) -> None:
+            (record,) = [path for path in work.manifest.folder.iterdir() if path.name == ADDRESS_NAME]
+            seen.update(json.loads(record.read_text()), rights=stat.S_IMODE(record.stat().st_mode))
+
+        def close(self) -> None:
+            self.sockets[0].close()
+
+    monkeypatch.setattr("waitress.create_server", Server)
+    serve(work, title="faces", labeller="ana", target=100, open_browser=False)
+    assert seen["rights"] == 0o600
+    assert len(seen["token"]) == 32
+    assert not (work.manifest.folder / ADDRESS_NAME).exists()

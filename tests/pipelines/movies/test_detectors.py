@@ -138,3 +138,12 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         yunet_model(tmp_path / "none.onnx")
     with pytest.raises(UserError, match="not a YuNet"):
         YuNetDetector(b"this is no model")
+
+
+def test_a_drawn_film_that_is_cut_short_is_named_and_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = list(DrawnFilm(1).frames())[:-1]
+    monkeypatch.setattr(DrawnFilm, "frames", lambda self: iter(few))
+    with pytest.raises(OSError, match="could not be written in full") as caught:
+        DrawnFilm(1).write(tmp_path / "film.avi")
+    assert caught.value.filename == str(tmp_path / "film.avi")
+    assert not list(tmp_path.iterdir())
