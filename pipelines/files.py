@@ -5,11 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scratchnet.formats.whole_file import file_in_the_way, naming, sync_folder, whole_file, whole_folder
+from scratchnet.formats.whole_file import (
+    file_in_the_way,
+    naming,
+    remove_leftovers,
+    sync_folder,
+    whole_file,
+    whole_folder,
+)
 
 __all__ = [
     "file_in_the_way",
     "naming",
+    "remove_leftovers",
     "sync_folder",
     "whole_file",
     "whole_folder",

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from pipelines.data.sample import Sample
 from pipelines.errors import UserError
-from pipelines.files import write_json, write_text
+from pipelines.files import remove_leftovers, write_json, write_text
 from pipelines.machine import versions
 
 # a file name need not be valid UTF-8, and must come back as it was
@@ -71,6 +71,7 @@ class StartedFolder(ABC):
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; choose another --out")
         goes_on = False
+        remove_leftovers(self.folder)
         if self.folder.is_dir() and any(self.folder.iterdir()):
             if not self.is_started:
                 raise UserError(f"{self.folder} is not empty and is not a {self.kind}; choose another --out")

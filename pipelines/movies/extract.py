@@ -16,6 +16,7 @@ from pipelines.curation.manifest import has_manifest
 from pipelines.curation.naming import check_contributor
 from pipelines.data.errors import DataError
 from pipelines.errors import UserError
+from pipelines.files import remove_leftovers
 from pipelines.movies.assemble import REPORT, WORK, FinishedFilm, assemble, carry_out, has_plan, read_report
 from pipelines.movies.detectors import YUNET
 from pipelines.movies.drawn_film import DrawnFilm
@@ -146,6 +147,7 @@ def extract(
 def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; give a folder for the dataset")
+    remove_leftovers(folder)
     if folder.is_dir() and not has_manifest(folder) and not has_plan(folder):
         strange = sorted(path.name for path in folder.iterdir() if path.name not in {WORK, REPORT, LOCK_NAME})
         if strange:

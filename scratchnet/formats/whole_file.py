@@ -101,7 +101,7 @@ def _published(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
         raise NotADirectoryError(errno.ENOTDIR, "is a file, where a folder is needed", str(taken))
     changed = [path.parent, *(folder.parent for folder in (path.parent, *path.parent.parents) if not folder.exists())]
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path.parent.absolute())
+    _remove_leftovers_once(path.parent.absolute())
     temporary = path.with_name(f".{path.stem[:_LONGEST_STEM]}.{secrets.token_hex(4)}-scratchnet{path.suffix}")
     with naming(path, temporary):
         descriptor = _make_and_hold(temporary, make)
@@ -138,9 +138,8 @@ def _make_and_hold(temporary: Path, make: Callable[[Path], object]) -> int | Non
             os.close(descriptor)
 
 
-@cache  # crashes of other processes are found by the next one
-def _remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files and folders that no living process holds."""
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files and folders that killed processes left in a folder: those that none holds now."""
     if sys.platform == "win32":
         return
     with suppress(OSError):
@@ -152,6 +151,9 @@ def _remove_leftovers(folder: Path) -> None:
                     _remove(path)
                 finally:
                     os.close(descriptor)
+
+
+_remove_leftovers_once = cache(remove_leftovers)  # a folder may hold many files, each of which is written
 
 
 def _remove(path: Path) -> None:

@@ -100,7 +100,7 @@ def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(whol
     assert len(names(tmp_path)) == 1
     with getattr(module, whole)(tmp_path / "living") as temporary:  # which clears the folder first
         assert names(tmp_path) == [temporary.name]
-        module._remove_leftovers.cache_clear()
+        module._remove_leftovers_once.cache_clear()
         (tmp_path / ".theirs.0123abcd.tmp").touch()  # another program's
         write_bytes(tmp_path / "other", b"x")
         fill(temporary, "x")

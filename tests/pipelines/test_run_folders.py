@@ -10,6 +10,7 @@ from tiny import TINY, Command
 
 from pipelines.data.opening import open_data, resolve_name
 from pipelines.data.preprocessing import Preprocessing
+from pipelines.errors import UserError
 from pipelines.run import Run
 
 
@@ -29,6 +30,16 @@ def test_overwrite_leaves_other_programs_folders_alone(command: Command, tiny_re
         assert done.status == 1
         assert "choose another --out" in done.err
     assert (tmp_path / "weights.bin").read_text() == "precious"
+
+
+def test_a_run_that_was_killed_at_its_first_file_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / ".config.0123abcd-scratchnet.json").write_text("{")
+    assert not Run(tmp_path).start({}, "", overwrite=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "split.csv"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".config.0123abcd.tmp").write_text("{")
+    with pytest.raises(UserError, match="is not empty and is not a run"):
+        Run(tmp_path / "other").start({}, "", overwrite=False)
 
 
 def test_overwrite_deletes_only_what_a_run_writes(command: Command, tiny_recipe: Path, tmp_path: Path) -> None:
