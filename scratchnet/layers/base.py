@@ -43,7 +43,7 @@ def _once(build: Callable[["Layer", Any], None]) -> Callable[["Layer", Any], Non
     def build_once(self: "Layer", input_shape: Any) -> None:
         if not self.built:
             build(self, input_shape)
-            self.built = True
+            self.built, self.built_for = True, input_shape
             self._freeze_or_thaw()
 
     return build_once
@@ -71,6 +71,7 @@ class Layer:
     """
 
     takes_list = False  # whether `call` takes a list of tensors
+    built_for: Any = None  # the shape that `build` was given
 
     def __init__(
         self,
@@ -285,10 +286,10 @@ def check_axis(axis: Any, rank: int, layer: Layer) -> None:
         raise ValueError(f"axis of {layer.name} must be one of the {rank} of its inputs, got {axis!r}")
 
 
-def check_width(layer: Layer, input_shape: BatchShape, built_for: int) -> None:
-    """Raise a ValueError if inputs have another last axis than the one that a layer has weights for."""
-    if len(input_shape) < 2 or input_shape[-1] not in {None, built_for}:
-        raise ValueError(f"{layer.name} was built for {built_for} features or channels, got shape {input_shape}")
+def check_width(input_shape: BatchShape, layer: Layer) -> None:
+    """Raise a ValueError if a built layer has its weights for another size of the last axis."""
+    if layer.built and (len(input_shape) < 2 or input_shape[-1] not in {None, layer.built_for[-1]}):
+        raise ValueError(f"{layer.name} was built for inputs of shape {layer.built_for}, got {input_shape}")
 
 
 def _refuse_absent(layer: str, options: Mapping[str, Any]) -> None:

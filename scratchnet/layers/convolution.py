@@ -39,18 +39,12 @@ class _Convolution(Layer):
         if self.use_bias:
             self.bias = self.add_weight("bias", (filters,), self.bias_initializer, self.bias_regularizer)
 
-    @property
-    def _channels(self) -> int:
-        """Of the inputs that the weights are for."""
-        raise NotImplementedError
-
     def _output_filters(self, channels: int) -> int:
         raise NotImplementedError
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         channels = known_channels(input_shape, self)
-        if self.built:
-            check_width(self, input_shape, self._channels)
+        check_width(input_shape, self)
         size = slid_size(input_shape[1:3], self.kernel_size, self.strides, self.padding, self.dilation_rate)
         return (input_shape[0], *size, self._output_filters(channels))
 
@@ -138,10 +132,6 @@ class Conv2D(_Convolution):
         )  # fmt: skip
         return y if fused else self.activation(y)
 
-    @property
-    def _channels(self) -> int:
-        return self.kernel.shape[2] * self.groups
-
     def _output_filters(self, channels: int) -> int:
         return self.filters
 
@@ -169,10 +159,6 @@ class _WithDepthwiseKernel(_Convolution):
     def _add_depthwise_kernel(self, name: str, channels: int) -> None:
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         self.depthwise_kernel = self.add_weight(name, shape, self.depthwise_initializer, self.depthwise_regularizer)
-
-    @property
-    def _channels(self) -> int:
-        return self.depthwise_kernel.shape[2]
 
     def get_config(self) -> dict[str, Any]:
         return {

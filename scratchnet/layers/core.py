@@ -57,14 +57,14 @@ class Dense(Layer):
         )
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        check_width(self, inputs.shape, self.kernel.shape[0])
+        if inputs.shape[-1] != self.kernel.shape[0]:
+            raise ValueError(f"{self.name} was built for {self.kernel.shape[0]} features, got shape {inputs.shape}")
         fused = self.activation is ops.relu
         y = ops.dense(inputs, self.kernel, self.bias, relu=fused)
         return y if fused else self.activation(y)
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
-        if self.built:
-            check_width(self, input_shape, self.kernel.shape[0])
+        check_width(input_shape, self)
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:

@@ -100,8 +100,7 @@ class BatchNormalization(Layer):
         return y
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
-        if self.built:
-            check_width(self, input_shape, self.moving_mean.shape[0])
+        check_width(input_shape, self)
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
