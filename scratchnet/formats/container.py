@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchnet.arrays import AnyArray
 from scratchnet.formats.errors import ModelFileError, cut
-from scratchnet.formats.parsing import MAX_JSON, canonical_json, parse_json
+from scratchnet.formats.parsing import MAX_JSON, parse_json
 from scratchnet.formats.whole_file import whole_file
 
 
@@ -75,7 +75,7 @@ def read_container(path: Path, remedy: str) -> tuple[dict[str, AnyArray], dict[s
 
 def _as_json(path: Path, meta: Mapping[str, Any]) -> str:
     try:
-        text = canonical_json(meta)
+        text = json.dumps(meta)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be written: JSON cannot hold its description ({error})") from error
     if len(text) > MAX_JSON:

@@ -17,7 +17,7 @@ from typing import Any
 from scratchnet.formats.errors import ModelFileError
 from scratchnet.formats.keras_archive import CONFIG, EXTRAS, METADATA, WEIGHTS
 from scratchnet.formats.keras_description import model_to_keras, optimizer_variables, training_to_keras
-from scratchnet.formats.parsing import canonical_json
+from scratchnet.formats.parsing import in_order
 from scratchnet.formats.whole_file import write_bytes
 from scratchnet.layers.base import numbered, snake_case
 from scratchnet.models.model import Model
@@ -77,7 +77,7 @@ def keras_archive(model: Model, path: Path) -> bytes:
         METADATA: json.dumps({"keras_version": KERAS_VERSION}),
         CONFIG: json.dumps(config),
         WEIGHTS: _weights_file(model, path),
-        EXTRAS: canonical_json(extras),
+        EXTRAS: json.dumps(in_order(extras)),
     }
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:

@@ -8,7 +8,7 @@ from scratchnet.arrays import AnyArray
 from scratchnet.formats.container import read_container, write_container
 from scratchnet.formats.errors import MISFITS, ModelFileError, cut
 from scratchnet.formats.limits import check_description, check_shapes
-from scratchnet.formats.parsing import shown
+from scratchnet.formats.parsing import in_order, shown
 from scratchnet.layers.base import Layer
 from scratchnet.layers.reserve import weights_to_come
 from scratchnet.models.building import build_layer, custom_layers
@@ -41,7 +41,7 @@ def save_model(model: Model, path: Path) -> None:
         "version": VERSION,
         "model": describe(model),
         "class_names": model.class_names,
-        "preprocessing": model.preprocessing,
+        "preprocessing": in_order(model.preprocessing),
         "training": training,
     }
     write_container(path, arrays, meta)

@@ -1,5 +1,6 @@
 """Models as ONNX, the format that ONNX Runtime, OpenVINO and others run (https://onnx.ai)."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from scratchnet.formats.errors import ModelFileError
 from scratchnet.formats.keras_description import check_layers, every_layer, input_names
 from scratchnet.formats.onnx_graph import Graph, Layout, Value
 from scratchnet.formats.onnx_layers import WRITERS
-from scratchnet.formats.parsing import canonical_json
+from scratchnet.formats.parsing import in_order
 from scratchnet.formats.whole_file import write_bytes
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.models.model import Model
@@ -95,7 +96,12 @@ def model_to_onnx(model: Model, batch: int | None = None, channels_first: bool =
     )
     described = {"class_names": model.class_names, "preprocessing": model.preprocessing}
     onnx.helper.set_model_props(
-        content, {name: canonical_json(value) for name, value in described.items() if value is not None}
+        content,
+        {
+            name: json.dumps(in_order(value), ensure_ascii=False)
+            for name, value in described.items()
+            if value is not None
+        },
     )
     onnx.checker.check_model(content, full_check=True)
     result: bytes = content.SerializeToString()

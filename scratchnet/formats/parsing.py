@@ -14,14 +14,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
 
 
-def canonical_json(value: Any) -> str:
-    """A value as the one text that all equal values have.
-
-    Raises:
-        TypeError: JSON cannot hold it.
-        ValueError: it contains itself.
-    """
-    return json.dumps(json.loads(json.dumps(value)), sort_keys=True)  # keys become text before they are compared
+def in_order(value: Any) -> Any:
+    """A value with the keys of its objects in alphabetical order, so that equal ones become equal texts."""
+    if isinstance(value, Mapping):
+        return {key: in_order(value[key]) for key in sorted(value, key=str)}
+    return [in_order(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def as_mapping(value: Any, what: str) -> Mapping[str, Any]:
