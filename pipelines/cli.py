@@ -75,7 +75,8 @@ def bench(
     only: Annotated[
         str | None,
         typer.Option(
-            help="Some of train, infer, one, features, ops, startup, memory, threads, with commas; all by default."
+            help="Some of train, infer, one, features, ops, startup, memory, threads, accuracy, with commas; all by "
+            "default."
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns per contender; more of them give steadier medians.")] = 3,

@@ -129,8 +129,9 @@ def _normalizations(make: Make) -> None:
 
 
 def _pointwise(make: Make) -> None:
-    x = make(3, 5)
+    x, large = make(3, 5), make(60, 60)
     _differentiate(ops.relu(x), ops.gelu(x, approximate=False), ops.dropout(x, 0.5, seed=0), ops.sigmoid(x))
+    _differentiate(ops.softmax(x), ops.softmax(large), ops.sigmoid(large))
 
 
 def _losses(make: Make) -> None:

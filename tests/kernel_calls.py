@@ -51,7 +51,7 @@ def _fused(d, window, out, groups, channels, filters, pool_size, winograd):
     fused = conv.Fused(True, pool_size)
     x, kernel = d(2, 5, 6, channels), d(window.height, window.width, channels // groups, filters)
     with tapwise.algorithm(winograd):
-        prepared = conv.prepare(kernel, d(filters), window, out, groups, 2, pool_size)
+        prepared = conv.prepare(kernel, d(filters), window, out, groups, pool_size)
         y, winner = conv.convolve(x, prepared, window, out, groups, fused, with_winner=pool_size[0] > 0)
         yield y
         behind, by_bias, dy = conv.Behind(fused, y, winner, out), d(filters), d(*y.shape)
@@ -59,7 +59,7 @@ def _fused(d, window, out, groups, channels, filters, pool_size, winograd):
         yield by_bias
         yield conv.conv2d_input_gradient(dy, kernel, x.shape, window, groups, behind)
         affine = Affine(d(filters), d(filters), d(2, filters) if pool_size[0] else None)
-        prepared = conv.prepare(kernel, None, window, out, groups, 2, pool_size, affine=affine)
+        prepared = conv.prepare(kernel, None, window, out, groups, pool_size, affine=affine)
         yield conv.convolve(x, prepared, window, out, groups, fused)[0]
 
 
@@ -219,7 +219,7 @@ def bound_winograd_convolutions(d):
 def _bound_convolution(d, window, out, channels, filters, pool_size):
     kernel = d(window.height, window.width, channels, filters)
     affine = Affine(d(filters), d(filters), d(2, filters) if pool_size[0] else None)
-    prepared = conv.prepare(kernel, d(filters), window, out, 1, 2, pool_size, affine=affine)
+    prepared = conv.prepare(kernel, d(filters), window, out, 1, pool_size, affine=affine)
     bound = conv.bind((2, 5, 6, channels), kernel.dtype, prepared, window, out, 1, conv.Fused(True, pool_size))
     return _run_bound(d, bound, (2, 5, 6, channels))
 

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from pipelines.bench import fresh
+from pipelines.bench.accuracy import LAYERS, accuracy_rows
 from pipelines.bench.agreement import check_agreement
 from pipelines.bench.convolutions import CONVOLUTIONS, Convolution
 from pipelines.bench.features import BATCH, CASES, Case, feature_calls
@@ -100,6 +101,8 @@ class Bench:
                 tasks.extend(lambda case=case: [self.convolution(case)] for case in CONVOLUTIONS)  # type: ignore[misc]
             elif section == "features":
                 tasks.extend(lambda case=case: [self.features(case)] for case in CASES)  # type: ignore[misc]
+            elif section == "accuracy":
+                tasks.extend(lambda layer=layer: list(accuracy_rows(*layer)) for layer in LAYERS)  # type: ignore[misc]
             elif section == "startup":
                 tasks.extend([self.first_predictions, self.cold_compile])
             elif section == "threads":

@@ -73,7 +73,9 @@ def line(row: Row) -> str:
 
 
 def _formatted(score: float, kind: str) -> str:
-    return {"ratio": f"{score:.2f}x", "share": f"{score:.0%}", "seconds": f"{score:.2f} s"}[kind]
+    return {"ratio": f"{score:.2f}x", "share": f"{score:.0%}", "seconds": f"{score:.2f} s", "ppm": f"{score:.2f} ppm"}[
+        kind
+    ]
 
 
 def _target(row: Row) -> list[str]:

@@ -8,6 +8,7 @@ from pipelines.bench.timing import Timing
 
 OURS = "scratchnet"
 PEAK = "FMA peak"
+EXACTLY = "by the definition"
 
 
 class Verdict(StrEnum):
@@ -50,7 +51,8 @@ class Section:
     Attributes:
         title: above the table.
         unit: of the figures.
-        score: what the scores are: `ratio`, `share` (of the peak) or `seconds`; see `Row.score_kind`.
+        score: what the scores are: `ratio`, `share` (of the peak), `seconds` or `ppm` (millionths);
+            see `Row.score_kind`.
         digits: decimals of the figures.
     """
 
@@ -69,6 +71,7 @@ SECTIONS = {
     "startup": Section("Start-up in a fresh process", "s", "seconds", 2),
     "memory": Section("Peak memory of training, beyond that of the loaded library", "MB", digits=0),
     "threads": Section("Thread scaling of scratchnet", "ms per image"),
+    "accuracy": Section("Largest errors of 3x3 convolutions of normally distributed numbers", "ppm", "ppm", 2),
 }
 
 _SPEED_BY_NET = {
@@ -79,6 +82,12 @@ _SPEED_BY_NET = {
 FIRST_PREDICTION = "import and first prediction, net A"
 SOONER_THAN_TENSORFLOW = "the same, times faster than TF/Keras"
 COLD_COMPILE = "all kernels compiled, empty cache"
+_ERRORS = {
+    "forward {}, of the largest": Target(5.0, 4.0, at_most=True),
+    "input gradient {}, of the largest": Target(5.0, 4.0, at_most=True),
+    "kernel gradient {}, of the root mean square": Target(20.0, 15.0, at_most=True),
+    "beside an outlier {}, of the largest": Target(5.0, 4.0, at_most=True),
+}
 TARGETS: Mapping[tuple[str, str], Target] = {
     **{(section, net): target for section, target in _SPEED_BY_NET.items() for net in "ABCD"},
     ("features", "512x512x3, float32"): Target(5.0, 5.0),
@@ -93,6 +102,11 @@ TARGETS: Mapping[tuple[str, str], Target] = {
     ("startup", COLD_COMPILE): Target(60.0, 30.0, at_most=True),
     ("memory", "B"): Target(1.0, 0.5, at_most=True),
     ("memory", "C"): Target(1.0, 0.5, at_most=True),
+    **{
+        ("accuracy", case.format(layer)): target
+        for case, target in _ERRORS.items()
+        for layer in ("24x24 64->64", "12x12 128->256")
+    },
 }
 
 
@@ -139,7 +153,7 @@ class Row:
 
     @property
     def score_kind(self) -> str:
-        """`ratio`, `share` or `seconds`."""
+        """`ratio`, `share`, `seconds` or `ppm`."""
         return "ratio" if self.case == SOONER_THAN_TENSORFLOW else SECTIONS[self.section].score
 
     @property

@@ -5,6 +5,7 @@ from numba import prange
 
 from scratchnet.arrays import FloatArray, Shape
 from scratchnet.kernels import buffers
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.window import UNSIGNED, Window, covered, next_windows, windows_over
 
@@ -14,6 +15,7 @@ def _average_forward(x, window, y):
     out_height, out_width, depth = y.shape[1:]
     height, width = x.shape[1], x.shape[2]
     for line in prange(y.shape[0] * out_height):
+        mode = flush_denormals()
         image, i = line // out_height, line % out_height
         top = i * window.stride_h - window.pad_top
         row_from, row_end = covered(top, 1, window.height, height)
@@ -34,6 +36,7 @@ def _average_forward(x, window, y):
                     mean[c] += along[c]
             for c in range(depth):
                 mean[c] /= count
+        restore(mode)
 
 
 @kernel(parallel=True)
@@ -42,6 +45,7 @@ def _average_backward(dy, window, dx):
     height, width, depth = dx.shape[1:]
     one = dy.dtype.type(1)
     for line in prange(dx.shape[0] * height):
+        mode = flush_denormals()
         image, row = line // height, line % height
         i_from, i_end = windows_over(row, window.pad_top, window.height, window.stride_h, out_height)
         j_from, j_end = 0, 0
@@ -64,6 +68,7 @@ def _average_backward(dy, window, dx):
                     else:
                         for c in range(depth):
                             target[c] += above[c] * share
+        restore(mode)
 
 
 def average_pool_forward(x: FloatArray, window: Window, out_size: Shape) -> FloatArray:

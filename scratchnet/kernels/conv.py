@@ -23,8 +23,7 @@ from scratchnet.kernels.window import Window
 from scratchnet.kernels.winograd import TILE, transform_kernel, winograd, winograd_kernel, winograd_layout
 from scratchnet.kernels.winograd_gradient import winograd_kernel_gradient
 
-TILES_ONCE = 24
-TILES_PREPARED = 9
+LEAST_TILES = 4
 
 _exact = False
 
@@ -33,8 +32,11 @@ def set_exact(exact: bool) -> None:
     """Whether all convolutions are computed by their definition, in this process.
 
     By default, 3x3 convolutions of many channels use Winograd's algorithm, which takes a quarter of the
-    multiplications. Its results differ by some 1e-6 of the largest sum, and an infinity among the inputs becomes NaN
-    in a neighbourhood of 4x4 pixels.
+    multiplications. For normally distributed numbers its largest error is at most 5e-6 of the largest sum, and of a
+    kernel's gradient at most 2e-5 of its root mean square: `scratchnet bench --only accuracy` shows them beside those
+    of the definition. But the error of a sum is in proportion to the largest numbers in its neighbourhood of 6x6
+    pixels, not to the sum: an outlier of 1e5 disturbs sums that do not see it by some 1e-6 of those that do, and an
+    infinity among the inputs becomes NaN in a neighbourhood of 4x4 pixels.
     """
     global _exact
     _exact = bool(exact)
@@ -68,16 +70,18 @@ def uses_winograd(
     window: Window,
     out_size: Shape,
     groups: int,
-    batch: int,
     dtype: np.dtype[Any],
     pool: Shape = (0, 0),
-    prepared: bool = False,
+    images: int = 1,
 ) -> bool:
     """The rule: float32, 3x3, steps and dilation of 1, one group; channels and filters that fill vectors.
 
     60% of the pixels of the 4x4 tiles must lie inside the images, or the tiles compute more than they save. And there
-    must be `TILES_ONCE` tiles, since the packed kernel is four times as large, and packing and reading it takes time;
-    for a kernel that is packed already, `TILES_PREPARED`.
+    must be `LEAST_TILES` of them: the packed kernel is four times as large, and packing and reading it takes time.
+
+    Args:
+        images: over how many images each result is a sum: 1 except for the kernel's gradient. The batch is not asked
+            for, so that the result for an image does not depend on the images beside it.
     """
     if _exact or dtype != np.float32 or window[:6] != (3, 3, 1, 1, 1, 1) or groups != 1:
         return False
@@ -85,8 +89,8 @@ def uses_winograd(
     if kernel_shape[2] % lanes or kernel_shape[3] % lanes or (pool[0] and (TILE % pool[0] or TILE % pool[1])):
         return False
     down, across = -(-out_size[0] // TILE), -(-out_size[1] // TILE)
-    enough = batch * down * across >= (TILES_PREPARED if prepared else TILES_ONCE)
-    return enough and out_size[0] * out_size[1] >= 0.6 * TILE * TILE * down * across
+    covered = out_size[0] * out_size[1] >= 0.6 * TILE * TILE * down * across
+    return covered and images * down * across >= LEAST_TILES
 
 
 def prepare(
@@ -95,7 +99,6 @@ def prepare(
     window: Window,
     out_size: Shape,
     groups: int,
-    batch: int,
     pool: Shape = (0, 0),
     winograd: bool | None = None,
     affine: Affine = NO_AFFINE,
@@ -103,12 +106,11 @@ def prepare(
     """Pack a kernel (height, width, channels / groups, filters) and a bias (filters,) for `convolve`.
 
     Args:
-        batch: how many images will be convolved with it.
-        winograd: whether by Winograd's algorithm; for one call, and decided by `uses_winograd`, if None.
+        winograd: whether by Winograd's algorithm; decided by `uses_winograd` if None.
         affine: what else is done to each filter.
     """
     if winograd is None:
-        winograd = uses_winograd(kernel.shape, window, out_size, groups, batch, kernel.dtype, pool)
+        winograd = uses_winograd(kernel.shape, window, out_size, groups, kernel.dtype, pool)
     if winograd:
         return Prepared(transform_kernel(kernel, bias, affine), True)
     return Prepared(pack_kernel(kernel, bias, groups, affine), False)
@@ -192,7 +194,7 @@ def conv2d_forward(
     x: FloatArray, kernel: FloatArray, bias: FloatArray | None, window: Window, out_size: Shape, groups: int
 ) -> FloatArray:
     """Convolve, with nothing behind it; arguments as in `prepare` and `convolve`, all arrays C-contiguous."""
-    return convolve(x, prepare(kernel, bias, window, out_size, groups, len(x)), window, out_size, groups)[0]
+    return convolve(x, prepare(kernel, bias, window, out_size, groups), window, out_size, groups)[0]
 
 
 class Behind(NamedTuple):
@@ -230,7 +232,7 @@ def conv2d_kernel_gradient(
     gate, won, up, out_size = _upstream(dy, behind)
     if x.size == 0 or dy.size == 0:
         by_kernel, total = np.zeros(kernel_shape, x.dtype), np.zeros(kernel_shape[3], x.dtype)
-    elif uses_winograd(kernel_shape, window, out_size, groups, len(x), x.dtype):
+    elif uses_winograd(kernel_shape, window, out_size, groups, x.dtype, images=len(x)):
         pads = (window.pad_top, window.pad_left)
         by_kernel, total = winograd_kernel_gradient(x, dy, gate, won, up, pads, out_size)
     else:
@@ -255,7 +257,7 @@ def conv2d_input_gradient(
         pad_left=(window.width - 1) * window.dilation_w - window.pad_left,
     )
     size = x_shape[1:3]
-    prepared = prepare(flipped(kernel, groups), None, reverse, size, groups, len(dy))
+    prepared = prepare(flipped(kernel, groups), None, reverse, size, groups)
     dx = buffers.empty(x_shape, dy.dtype)
     _run(dy, gate, won, up, prepared, reverse, size, groups, LINEAR, dx, NO_WINNER)
     return dx

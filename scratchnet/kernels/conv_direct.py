@@ -12,6 +12,7 @@ import numpy as np
 from numba import get_num_threads, prange
 
 from scratchnet.arrays import AnyArray, FloatArray, IntArray, Shape
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import (
     BAND_BYTES,
@@ -53,6 +54,7 @@ def direct_kernel(source, gate, won, packed, after, floor, y, winner, pooled, la
     bands, workers = -(-out_height // band), scratch.shape[0]
     band_size = -(-rows_under(shape_of_window, band) * padded_width * channels // LINE) * LINE if copied else 0
     for worker in prange(workers):
+        mode = flush_denormals()
         # made again, because Numba cannot hand a named tuple to its threads
         window, up = window_of(layout[9:]), upstream_of(layout[17:])
         starts, runs_at = np.empty(ROWS, np.int64), np.empty(window.height * window.width, np.int64)
@@ -96,6 +98,7 @@ def direct_kernel(source, gate, won, packed, after, floor, y, winner, pooled, la
                     block, 0, rows, out_width, out_width, filters, pool_h, pool_w,
                     result, taken, (image * y.shape[1] + first // pool_h) * row_size, row_size, filters, ends, 0,
                 )  # fmt: skip
+        restore(mode)
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from numba import get_num_threads, prange
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.gemm import aligned, block_product, pack, packed_size
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import (
@@ -54,6 +55,7 @@ def _kernel_gradient(x, no_tap, plain, dy, gate, won, up, window, groups, band, 
     packed_size, line_size = band * out_width * panel, -(-out_width * filters // LINE) * LINE
     panels = -(-group_filters // panel)
     for worker in prange(workers):
+        mode = flush_denormals()
         starts, runs_at = np.empty(ROWS, np.int64), np.empty(max(band, window.height * window.width), np.int64)
         tap_at = np.empty(taps, np.int64)
         edge, free = scratch[worker, : ROWS * panel], scratch[worker, ROWS * panel :]
@@ -108,6 +110,7 @@ def _kernel_gradient(x, no_tap, plain, dy, gate, won, up, window, groups, band, 
                         total, tap * group_filters + first_filter, group_filters,
                         step > begin, False, packed, 0, x.dtype.type(0), edge,
                     )  # fmt: skip
+        restore(mode)
 
 
 @kernel
@@ -165,6 +168,7 @@ def _scattered_input_gradient(dz, packed, dx, window, groups, block, scratch):
     flat, group_size, workers = dz.reshape(-1), packed.size // groups, scratch.shape[0]
     edge_size = ROWS * VECTORS * (VECTOR_BYTES // dz.itemsize)
     for worker in prange(workers):
+        mode = flush_denormals()
         starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
         edge, patches = scratch[worker, :edge_size], scratch[worker, edge_size:]
         for image in range(worker, batch, workers):
@@ -180,6 +184,7 @@ def _scattered_input_gradient(dz, packed, dx, window, groups, block, scratch):
                         False, False, packed, dz.dtype.type(0), starts, runs_at, edge,
                     )  # fmt: skip
                     _scatter(patches, image, first, count, out_width, window, group * channels, channels, dx)
+        restore(mode)
 
 
 def kernel_gradient(

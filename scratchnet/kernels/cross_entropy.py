@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchnet.arrays import FloatArray, IntArray
 from scratchnet.kernels import buffers
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
 
 
@@ -23,6 +24,7 @@ class Softmax(NamedTuple):
 
 @kernel
 def _shift(z, shifted):
+    mode = flush_denormals()
     for r in range(z.shape[0]):
         row, target = z[r], shifted[r]
         largest = row[0]
@@ -30,6 +32,7 @@ def _shift(z, shifted):
             largest = largest if row[c] <= largest or largest != largest else row[c]  # a NaN stays
         for c in range(row.size):
             target[c] = row[c] - largest
+    restore(mode)
 
 
 @kernel
@@ -51,9 +54,11 @@ def first_outside(labels, classes):
 
 @kernel
 def _sparse_loss(labels, shifted, exponentials, totals, losses):
+    mode = flush_denormals()
     for r in range(losses.size):
         totals[r] = _row_sum(exponentials[r])
         losses[r] = math.log(totals[r]) - shifted[r, labels[r]]
+    restore(mode)
 
 
 @kernel
@@ -65,15 +70,18 @@ def _gradient_row(dy, wanted, row, scale, target):
 
 @kernel
 def _sparse_gradient(dy, labels, exponentials, totals, dz):
+    mode = flush_denormals()
     for r in range(dy.size):
         target = dz[r]
         target[:] = 0
         target[labels[r]] = 1
         _gradient_row(dy[r], target, exponentials[r], dz.dtype.type(1) / totals[r], target)
+    restore(mode)
 
 
 @kernel
 def _dense_loss(targets, shifted, exponentials, totals, losses):
+    mode = flush_denormals()
     for r in range(losses.size):
         totals[r] = _row_sum(exponentials[r])
         logarithm = math.log(totals[r])
@@ -82,12 +90,15 @@ def _dense_loss(targets, shifted, exponentials, totals, losses):
         for c in range(row.size):
             loss += wanted[c] * (logarithm - row[c])
         losses[r] = loss
+    restore(mode)
 
 
 @kernel
 def _dense_gradient(dy, targets, exponentials, totals, dz):
+    mode = flush_denormals()
     for r in range(dy.size):
         _gradient_row(dy[r], targets[r], exponentials[r], _row_sum(targets[r]) / totals[r], dz[r])
+    restore(mode)
 
 
 def _parts(z: FloatArray) -> tuple[FloatArray, Softmax, FloatArray]:

@@ -4,6 +4,7 @@ from numba import prange
 
 from scratchnet.arrays import FloatArray, Shape
 from scratchnet.kernels import buffers
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.window import Window, covered
 
@@ -14,6 +15,7 @@ def _forward(x, weights, y, window):
     height, width, channels = x.shape[1:]
     multiplier = weights.shape[3]
     for line in prange(batch * out_height):
+        mode = flush_denormals()
         image, i = line // out_height, line % out_height
         top = i * window.stride_h - window.pad_top
         row_from, row_end = covered(top, window.dilation_h, window.height, height)
@@ -31,6 +33,7 @@ def _forward(x, weights, y, window):
                         for c in range(channels):
                             for m in range(multiplier):
                                 y[image, i, j, c * multiplier + m] += pixel[c] * weights[kh, kw, c, m]
+        restore(mode)
 
 
 @kernel(parallel=True)
@@ -39,6 +42,7 @@ def _input_gradient(dy, weights, dx, window):
     height, width, channels = dx.shape[1:]
     multiplier = weights.shape[3]
     for image in prange(batch):
+        mode = flush_denormals()
         dx[image] = 0
         for i in range(out_height):
             top = i * window.stride_h - window.pad_top
@@ -52,6 +56,7 @@ def _input_gradient(dy, weights, dx, window):
                         for c in range(channels):
                             for m in range(multiplier):
                                 dx[image, row, column, c] += dy[image, i, j, c * multiplier + m] * weights[kh, kw, c, m]
+        restore(mode)
 
 
 @kernel(parallel=True)
@@ -60,6 +65,7 @@ def _kernel_gradient(x, dy, partial, window):
     height, width, channels = x.shape[1:]
     multiplier = partial.shape[4]
     for image in prange(batch):
+        mode = flush_denormals()
         partial[image] = 0
         for i in range(out_height):
             top = i * window.stride_h - window.pad_top
@@ -75,6 +81,7 @@ def _kernel_gradient(x, dy, partial, window):
                                 partial[image, kh, kw, c, m] += (
                                     dy[image, i, j, c * multiplier + m] * x[image, row, column, c]
                                 )
+        restore(mode)
 
 
 def depthwise_forward(

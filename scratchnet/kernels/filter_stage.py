@@ -3,6 +3,7 @@
 import numpy as np
 from numba import prange
 
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.filter_rows import PARTS, filter_one, filter_ordinary_two, filter_two
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.simd import VECTOR_BYTES
@@ -109,6 +110,7 @@ def run_stage(x, factor, layout, members, counts, first, kinds, filters, steps, 
     shorter = pairs and not average and bound > 0
     kept = pool_h + 2  # rows of a plane
     for task in prange(images * bands):
+        mode = flush_denormals()
         image, top = task // bands, task % bands * band
         bottom = min(out_height, top + band)
         lines = np.zeros(planes * kept * line_size, weights.dtype)
@@ -159,3 +161,4 @@ def run_stage(x, factor, layout, members, counts, first, kinds, filters, steps, 
                 at = image * count * out_height * out_width + f * y_map + out_row * y_row
                 best = pooled[f * line_size : f * line_size + width]
                 _store_row(best, pool_w, factor, average, scratch, y, at, y_pixel, out_width)
+        restore(mode)

@@ -1,8 +1,9 @@
 """Matrix products on the register tile.
 
 The right-hand matrix is packed into panels of one tile's width, so that the tile reads it contiguously; the last panel
-is padded with zeros to whole vectors. Each element of the result is summed in one fixed order, whatever the number of
-threads.
+is padded with zeros to whole vectors. Each element of the result is summed in one order that the depth alone decides,
+whatever the number of threads and of rows: in chunks, each in the order of the depth with one rounding per step, and
+then over the chunks. So a row has the same bits in every batch.
 
 A product with few rows is bound by the memory that holds the large matrix. Then each thread streams a part of that
 matrix once, block by block through its cache, and nothing of its size is written.
@@ -16,15 +17,16 @@ from numba import prange
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, panel_product
+from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, fma, panel_product
 from scratchnet.kernels.window import UNSIGNED
 
 ROW_BLOCK = 8 * ROWS  # rows of the result per task
 DEPTH_BLOCK = 512  # of a panel: 128 KB at once stay in the second-level cache
 THIN_ROWS = 64  # up to so many rows, the large matrix is streamed
 PACKED_ROWS = 5  # from so many rows on, packing a block before it is multiplied saves more than it costs
-DEPTH_CHUNKS = 16  # of a streamed matrix: a constant, so that sums do not depend on the threads
+DEPTH_CHUNKS = 16  # a constant, so that sums do not depend on the threads
 CHUNK_DEPTH = 64  # at least so many rows of the matrix per chunk
 SERIAL = 1 << 15  # multiplications that one thread has done before others have started
 BLOCK_BYTES = 96 * 1024  # of a streamed matrix, packed at once
@@ -106,23 +108,46 @@ def block_product(a, a_at, a_row, a_col, rows, packed, depth_from, packed_depth,
             )  # fmt: skip
 
 
+@kernel
+def _finished(value, bias, scale, shift, floor):
+    """Max(value + bias, floor) * scale + shift, as the tile does it."""
+    value += bias
+    return fma(floor if value < floor else value, scale, shift)
+
+
 @kernel(parallel=True)
-def _product(a, a_row, a_col, packed, c, rows, depth, columns, after, floor):
-    width = VECTOR_BYTES // packed.itemsize * VECTORS
+def _product(a, a_row, a_col, packed, c, rows, depth, columns, chunks, after, floor):
+    width, stored = VECTOR_BYTES // packed.itemsize * VECTORS, after.size // 3
+    bias, scale, shift = after[:columns], after[stored : stored + columns], after[2 * stored : 2 * stored + columns]
     for task in prange(-(-rows // ROW_BLOCK)):
+        mode = flush_denormals()
         edge, starts, runs_at = np.empty(ROWS * width, packed.dtype), np.empty(ROWS, np.int64), np.zeros(1, np.int64)
         row = task * ROW_BLOCK
-        for k in range(0, depth, DEPTH_BLOCK):
-            block_product(
-                a, row * a_row + k * a_col, a_row, a_col, min(ROW_BLOCK, rows - row),
-                packed, k, depth, min(DEPTH_BLOCK, depth - k), columns, c, row * columns, columns,
-                k > 0, k + DEPTH_BLOCK >= depth, after, floor, starts, runs_at, edge,
-            )  # fmt: skip
+        count = min(ROW_BLOCK, rows - row)
+        block = c[row * columns : (row + count) * columns]
+        part = np.empty(block.size if chunks > 1 else 0, c.dtype)
+        for chunk in range(chunks):
+            first, end = chunk * depth // chunks, (chunk + 1) * depth // chunks
+            for k in range(first, end, DEPTH_BLOCK):
+                steps = min(DEPTH_BLOCK, end - k)
+                block_product(
+                    a, row * a_row + k * a_col, a_row, a_col, count,
+                    packed, k, depth, steps, columns, part if chunk else block, 0, columns,
+                    k > first, chunks == 1 and k + steps == depth, after, floor, starts, runs_at, edge,
+                )  # fmt: skip
+            for n in range(part.size if chunk else 0):
+                block[n] += part[n]
+        for m in range(count if chunks > 1 else 0):
+            sums = block[m * columns : (m + 1) * columns]
+            for n in range(sums.size):
+                sums[n] = _finished(sums[n], bias[n], scale[n], shift[n], floor)
+        restore(mode)
 
 
 @kernel
 def _stream_chunk(a, b, rows, depth, columns, first, end, total, block):
     """A @ B over the depth from `first` to `end`, into `total`; B is read once, as it lies in memory."""
+    mode = flush_denormals()
     width = VECTOR_BYTES // b.itemsize * VECTORS
     if rows >= PACKED_ROWS:
         starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
@@ -134,27 +159,25 @@ def _stream_chunk(a, b, rows, depth, columns, first, end, total, block):
                 a, k, depth, 1, rows, packed, 0, steps, steps, columns, total, 0, columns, k > first, False,
                 packed, b.dtype.type(0), starts, runs_at, edge,
             )  # fmt: skip
-        return
-    total[:] = 0
-    # Four rows at a time, so that sums are loaded and stored less often. A row from each quarter of the chunk,
-    # because memory is fetched ahead page by page: four neighbours in one page are read at 85% of its speed.
-    quarter = (end - first) // 4
-    for k in range(first, first + quarter):
-        k_1, k_2, k_3 = k + quarter, k + 2 * quarter, k + 3 * quarter
-        b_0, b_1 = b[k * columns : (k + 1) * columns], b[k_1 * columns : (k_1 + 1) * columns]
-        b_2, b_3 = b[k_2 * columns : (k_2 + 1) * columns], b[k_3 * columns : (k_3 + 1) * columns]
-        for m in range(rows):
-            at = m * depth
-            a_0, a_1, a_2, a_3 = a[at + k], a[at + k_1], a[at + k_2], a[at + k_3]
-            sums = total[m * columns : (m + 1) * columns]
-            for n in range(sums.size):
-                sums[n] += (a_0 * b_0[n] + a_1 * b_1[n]) + (a_2 * b_2[n] + a_3 * b_3[n])
-    for k in range(first + 4 * quarter, end):
-        row = b[k * columns : (k + 1) * columns]
-        for m in range(rows):
-            a_0, sums = a[m * depth + k], total[m * columns : (m + 1) * columns]
-            for n in range(sums.size):
-                sums[n] += a_0 * row[n]
+    else:
+        total[:] = 0
+        fours = first + (end - first) // 4 * 4
+        for k in range(first, fours, 4):  # four rows for each time that the sums are loaded and stored
+            b_0, b_1 = b[k * columns : (k + 1) * columns], b[(k + 1) * columns : (k + 2) * columns]
+            b_2, b_3 = b[(k + 2) * columns : (k + 3) * columns], b[(k + 3) * columns : (k + 4) * columns]
+            for m in range(rows):
+                at = m * depth + k
+                a_0, a_1, a_2, a_3 = a[at], a[at + 1], a[at + 2], a[at + 3]
+                sums = total[m * columns : (m + 1) * columns]
+                for n in range(sums.size):
+                    sums[n] = fma(a_3, b_3[n], fma(a_2, b_2[n], fma(a_1, b_1[n], fma(a_0, b_0[n], sums[n]))))
+        for k in range(fours, end):
+            row = b[k * columns : (k + 1) * columns]
+            for m in range(rows):
+                a_0, sums = a[m * depth + k], total[m * columns : (m + 1) * columns]
+                for n in range(sums.size):
+                    sums[n] = fma(a_0, row[n], sums[n])
+    restore(mode)
 
 
 @kernel(parallel=True)
@@ -171,16 +194,18 @@ def _streamed_product(a, b, rows, depth, columns, partial, block, after, floor, 
             _stream_chunk(a, b, rows, depth, columns, first, end, partial[chunk], block)
     stored = after.size // 3
     bias, scale, shift = after[:columns], after[stored : stored + columns], after[2 * stored : 2 * stored + columns]
+    mode = flush_denormals()
     for m in range(rows):
-        row = c[m * columns : (m + 1) * columns]
+        row, zero = c[m * columns : (m + 1) * columns], c.dtype.type(0)
         for n in range(row.size):
-            row[n] = bias[n]
+            row[n] = zero
         for chunk in range(chunks):
             part = partial[chunk, m * columns : (m + 1) * columns]
             for n in range(row.size):
                 row[n] += part[n]
         for n in range(row.size):
-            row[n] = (floor if row[n] < floor else row[n]) * scale[n] + shift[n]
+            row[n] = _finished(row[n], bias[n], scale[n], shift[n], floor)
+    restore(mode)
 
 
 @kernel
@@ -205,6 +230,7 @@ def _streamed_by_transposed(a, b, rows, depth, columns, packed, c):
     stored = packed.size // depth
     width = VECTOR_BYTES // b.itemsize * VECTORS
     for task in prange(-(-columns // ROW_BLOCK)):
+        mode = flush_denormals()
         starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
         edge, block = np.empty(ROWS * width, b.dtype), np.empty(ROW_BLOCK * stored, b.dtype)
         first = task * ROW_BLOCK
@@ -217,6 +243,7 @@ def _streamed_by_transposed(a, b, rows, depth, columns, packed, c):
             row = c[m * columns + first : m * columns + first + count]
             for n in range(row.size):
                 row[n] = block[n * stored + m]
+        restore(mode)
 
 
 @kernel(parallel=True)
@@ -243,7 +270,7 @@ def finishing(
 
 
 def _chunks(depth: int) -> int:
-    """Into how many parts the depth of a streamed matrix is cut."""
+    """Into how many parts the depth is cut, each summed by itself."""
     return min(DEPTH_CHUNKS, max(1, depth // CHUNK_DEPTH), depth)
 
 
@@ -317,5 +344,6 @@ def matmul(
         b_row, b_col = (1, depth) if transpose_b else (columns, 1)
         _pack_in_parallel(b.reshape(-1), b_row, b_col, depth, columns, packed)
         a_row, a_col = (1, rows) if transpose_a else (depth, 1)
-        _product(a.reshape(-1), a_row, a_col, packed, c.reshape(-1), rows, depth, columns, after, floor)
+        chunks = 1 if transpose_a or transpose_b else _chunks(depth)  # as the same product of few rows is summed
+        _product(a.reshape(-1), a_row, a_col, packed, c.reshape(-1), rows, depth, columns, chunks, after, floor)
     return c

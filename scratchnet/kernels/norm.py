@@ -16,6 +16,7 @@ from numba import prange
 
 from scratchnet.arrays import AnyArray, FloatArray
 from scratchnet.kernels import buffers
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
 
 LANES = 64  # a row is at least so long, and a multiple of any vector register
@@ -160,7 +161,9 @@ def _join_moments(partial, chunk, size, mean, variance):
 def _moments(x, row, chunk, relu, partial, mean, variance):
     floor = floor_of(relu, x)
     for part in prange(partial.shape[0]):
+        mode = flush_denormals()
         _chunk_moments(x[part * chunk : (part + 1) * chunk], floor, row, partial[part, 0], partial[part, 1])
+        restore(mode)
     _join_moments(partial, chunk, x.size, mean, variance)
 
 
@@ -169,10 +172,12 @@ def _map_channels(x, row, chunk, channels, y):
     pre, post = floor_of(channels.pre_relu, x), floor_of(channels.post_relu, x)
     scale, shift = repeated(channels.scale, row), repeated(channels.shift, row)
     for part in prange(-(-x.size // chunk)):
+        mode = flush_denormals()
         for start in range(part * chunk, min(x.size, (part + 1) * chunk), row):
             source, target = x[start : start + row], y[start : start + row]
             for c in range(source.size):
                 target[c] = rectified(rectified(source[c], pre) * scale[c] + shift[c], post)
+        restore(mode)
 
 
 @kernel
@@ -220,8 +225,10 @@ def _add_up(partial, total):
 def _gradient_sums(x, dy, row, chunk, channels, mean, partial, sums):
     scale, shift, center = repeated(channels.scale, row), repeated(channels.shift, row), repeated(mean, row)
     for part in prange(partial.shape[0]):
+        mode = flush_denormals()
         here = slice(part * chunk, (part + 1) * chunk)
         _chunk_sums(x[here], dy[here], channels, scale, shift, center, partial[part])
+        restore(mode)
     _add_up(partial, sums)
 
 
@@ -232,6 +239,7 @@ def _input_gradient(x, dy, row, chunk, channels, gradient, dx):
     by_dy, mean = repeated(gradient.by_dy, row), repeated(gradient.mean, row)
     by_x, constant = repeated(gradient.by_x, row), repeated(gradient.constant, row)
     for part in prange(-(-x.size // chunk)):
+        mode = flush_denormals()
         for start in range(part * chunk, min(x.size, (part + 1) * chunk), row):
             pixels, above, target = x[start : start + row], dy[start : start + row], dx[start : start + row]
             for c in range(pixels.size):
@@ -240,6 +248,7 @@ def _input_gradient(x, dy, row, chunk, channels, gradient, dx):
                     through, pixels[c], by_dy[c], mean[c], by_x[c], constant[c],
                     of_statistics, pre, not channels.pre_relu, zero,
                 )  # fmt: skip
+        restore(mode)
 
 
 def _layout(x: AnyArray) -> tuple[int, int]:

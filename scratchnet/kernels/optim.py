@@ -19,6 +19,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from scratchnet.arrays import FloatArray
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
 
 Scalar = np.floating[Any]
@@ -138,6 +139,7 @@ def _amsgrad(weights, gradient, momentums, velocities, maxima, decay, scale, lim
 
 @kernel
 def _update_task(rule, task, like, addresses, spans, tasks, factors, limit, constants):
+    mode = flush_denormals()
     for span in range(tasks[task], tasks[task + 1]):
         p, first, size = spans[span, 0], spans[span, 1], spans[span, 2]
         decay, scale = factors[p, 0], factors[p, 1]
@@ -156,6 +158,7 @@ def _update_task(rule, task, like, addresses, spans, tasks, factors, limit, cons
             _adam(weights, gradient, slot_1, slot_2, decay, scale, limit, constants)
         else:
             _amsgrad(weights, gradient, slot_1, slot_2, slot_3, decay, scale, limit, constants)
+    restore(mode)
 
 
 @kernel(parallel=True)
@@ -171,12 +174,14 @@ def _update(rule, like, addresses, spans, tasks, factors, limit, constants):
 
 @kernel
 def _square_sums_of(task, like, addresses, spans, tasks, sums):
+    mode = flush_denormals()
     for span in range(tasks[task], tasks[task + 1]):
         gradient = _array(addresses[spans[span, 0], 1], spans[span, 1], spans[span, 2], like)
         total = 0.0  # float64, so that the square of a large gradient does not overflow before it can be clipped
         for i in range(gradient.size):
             total += np.float64(gradient[i]) * np.float64(gradient[i])
         sums[span] = total
+    restore(mode)
 
 
 @kernel(parallel=True)

@@ -11,6 +11,7 @@ from numba import prange
 
 from scratchnet.arrays import FloatArray
 from scratchnet.kernels import buffers
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
 
 BLOCK = 16384
@@ -23,8 +24,10 @@ SUM_LINES = 128  # lines added in the array's own precision before they join the
 
 @kernel
 def _relu_block(x, y):
+    mode = flush_denormals()
     for i in range(x.size):
         y[i] = x.dtype.type(0) if x[i] <= 0 else x[i]  # a NaN is not <= 0, so it passes
+    restore(mode)
 
 
 @kernel(parallel=True)
@@ -39,8 +42,10 @@ def _relu(x, y):
 
 @kernel
 def _relu_gradient_block(dy, y, dx):
+    mode = flush_denormals()
     for i in range(y.size):
         dx[i] = dy[i] if y[i] > 0 else dy.dtype.type(0)
+    restore(mode)
 
 
 @kernel(parallel=True)
@@ -55,8 +60,10 @@ def _relu_gradient(dy, y, dx):
 
 @kernel
 def _erf_block(x, y):
+    mode = flush_denormals()
     for i in range(x.size):
         y[i] = math.erf(x[i])
+    restore(mode)
 
 
 @kernel(parallel=True)
@@ -71,6 +78,7 @@ def _erf(x, y):
 
 @kernel
 def _dropout_block(x, first, seed, threshold, scale, y):
+    mode = flush_denormals()
     for i in range(x.size):
         # splitmix64 of the element's number: no state, so every thread draws what one thread would
         z = seed + np.uint64(first + i) * np.uint64(0x9E3779B97F4A7C15)
@@ -78,6 +86,7 @@ def _dropout_block(x, first, seed, threshold, scale, y):
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))
         y[i] = x[i] * scale if (z >> np.uint64(32)) >= threshold else x.dtype.type(0)
+    restore(mode)
 
 
 @kernel(parallel=True)
@@ -93,6 +102,7 @@ def _dropout(x, seed, threshold, scale, y):
 @kernel
 def _add_lines(x, width, total):
     """Add to `total` the lines of `width` elements that `x` consists of; the last may be shorter."""
+    mode = flush_denormals()
     partial = np.empty(width, x.dtype)
     lines = x.size // width
     for first in range(0, lines, SUM_LINES):
@@ -113,6 +123,7 @@ def _add_lines(x, width, total):
     rest = x[lines * width :]
     for i in range(rest.size):
         total[i] += rest[i]
+    restore(mode)
 
 
 @kernel(parallel=True)

@@ -13,6 +13,7 @@ from numba import prange
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.norm import (
     ChannelMap,
@@ -117,6 +118,7 @@ def _max_forward(x, window, channels, keep_x, y, winner, winning_x):
     two_by_two = window.height == 2 and two_wide and depth >= FEW_CHANNELS
     scales, shifts = repeated(scale, out_width * depth), repeated(shift, out_width * depth)
     for line in prange(y.shape[0] * out_height):
+        mode = flush_denormals()
         image, i = line // out_height, line % out_height
         top = i * window.stride_h - window.pad_top
         target, tap_of = y[image, i], winner[image, i]
@@ -129,6 +131,7 @@ def _max_forward(x, window, channels, keep_x, y, winner, winning_x):
                 x[image], top, window, scales, shifts, pre, post, passes,
                 target.reshape(-1), tap_of.reshape(-1), kept.reshape(-1),
             )  # fmt: skip
+        restore(mode)
 
 
 @kernel
@@ -235,6 +238,7 @@ def _max_backward(dy, winner, window, x, pre_relu, gradient, dx):
     wide_gradient = InputGradient(by_dy, mean, by_x, constant, gradient.of_statistics)
     needs_x = pre_relu or gradient.of_statistics
     for line in prange(dx.shape[0] * height):
+        mode = flush_denormals()
         image, row = line // height, line % height
         target, pixels = dx[image, row], x[image, row]
         if not apart:
@@ -244,6 +248,7 @@ def _max_backward(dy, winner, window, x, pre_relu, gradient, dx):
             _mapped_tiled_line(dy[image], winner[image], row, window, pixels, pre_relu, gradient, target)
         else:
             _tiled_line(dy[image], winner[image], row, window, gradient.by_dy, target)
+        restore(mode)
 
 
 def max_pool_forward(x: FloatArray, window: Window, out_size: Shape) -> tuple[FloatArray, AnyArray]:

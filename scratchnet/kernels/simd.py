@@ -112,6 +112,19 @@ def data_of(context: Any, builder: Any, signature: Any, arguments: Any, numbers:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """`a * b + c`, rounded once as the tile does, for loops that must give the tile's bits."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        scalar = arguments[0].type
+        name = f"llvm.fma.f{32 if isinstance(scalar, ir.FloatType) else 64}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(scalar, [scalar] * 3), name)
+        return builder.call(function, arguments)
+
+    return a(a, a, a), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def panel_product(
     typing: Any, a: Any, starts: Any, rows: Any, runs_at: Any, runs: Any, a_col: Any, b: Any, b_at: Any, depth: Any,
     columns: Any, c: Any, c_at: Any, c_row: Any, accumulate: Any, finish: Any, after: Any, after_at: Any, floor: Any,

@@ -5,9 +5,15 @@ are
 
     A^T [(G g G^T) * (B^T d B)] A
 
-and the product in the middle, summed over channels, is a matrix product for each of its 36 places. What is added and
-multiplied is rounded differently than by the definition: the error is some 1e-6 of the largest sum. An infinity or a
-NaN among the inputs makes all 4x4 sums of its tile NaN.
+and the product in the middle, summed over channels, is a matrix product for each of its 36 places. The matrices
+evaluate polynomials at the points 0, +-NEAR, +-FAR and infinity, and the points decide the rounding errors: a search
+over pairs (no theory gives the best, see Barabasz et al., 2020, https://arxiv.org/abs/1803.10986) found a quarter of
+the error of the usual 0, +-1, +-2, for two multiplications more. All coefficients but those of G are exact in float32.
+
+Each sum is of numbers as large as the largest of its tile, so the error is in proportion to those, not to the sum: for
+normally distributed inputs a few 1e-6 of the largest sum, up to twice that of the definition. But the sums beside an
+outlier lose as much of what the outlier adds to others, and an infinity or a NaN among the inputs makes all 4x4 sums of
+its tile NaN.
 """
 
 from functools import lru_cache
@@ -18,6 +24,7 @@ from numba import get_num_threads, prange, types
 from numba.extending import intrinsic
 
 from scratchnet.arrays import AnyArray, FloatArray, IntArray, Shape
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.gemm import aligned
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import Affine, Weights, launch, load_band, panel_width, whole_lines, with_affine
@@ -27,21 +34,25 @@ from scratchnet.kernels.window import UNSIGNED
 
 TILE = 4  # sums per side of a tile
 PLACES = 36
+NEAR, FAR = 11 / 16, 23 / 16
+NEAR_2, FAR_2 = NEAR**2, FAR**2
+BY_ZERO = 1 / (NEAR_2 * FAR_2)  # one over the product of a point's distances from the others
+BY_NEAR, BY_FAR = 1 / (2 * NEAR_2 * (NEAR_2 - FAR_2)), 1 / (2 * FAR_2 * (FAR_2 - NEAR_2))
 TILES = 24  # per task: their transformed inputs and products fit the second-level cache
 
 
 def _transform_input(simd: Vectors, d: list[Any]) -> list[Any]:
     """B^T d for six vectors."""
-    b, c = simd.builder, simd.constant
-    even, odd = simd.fma(c(-4), d[2], d[4]), simd.fma(c(-4), d[1], d[3])
-    even_2, odd_2 = b.fsub(d[4], d[2]), b.fsub(d[3], d[1])
+    c, sums, product = simd.constant, simd.constant(-NEAR_2 - FAR_2), simd.constant(NEAR_2 * FAR_2)
+    even, odd = simd.fma(c(-FAR_2), d[2], d[4]), simd.fma(c(-FAR_2), d[1], d[3])
+    even_2, odd_2 = simd.fma(c(-NEAR_2), d[2], d[4]), simd.fma(c(-NEAR_2), d[1], d[3])
     return [
-        simd.fma(c(4), d[0], simd.fma(c(-5), d[2], d[4])),
-        b.fadd(even, odd),
-        b.fsub(even, odd),
-        simd.fma(c(2), odd_2, even_2),
-        simd.fma(c(-2), odd_2, even_2),
-        simd.fma(c(4), d[1], simd.fma(c(-5), d[3], d[5])),
+        simd.fma(product, d[0], simd.fma(sums, d[2], d[4])),
+        simd.fma(c(NEAR), odd, even),
+        simd.fma(c(-NEAR), odd, even),
+        simd.fma(c(FAR), odd_2, even_2),
+        simd.fma(c(-FAR), odd_2, even_2),
+        simd.fma(product, d[1], simd.fma(sums, d[3], d[5])),
     ]
 
 
@@ -52,9 +63,9 @@ def _transform_sums(simd: Vectors, m: list[Any]) -> list[Any]:
     plus_2, minus_2 = b.fadd(m[3], m[4]), b.fsub(m[3], m[4])
     return [
         b.fadd(b.fadd(m[0], plus), plus_2),
-        simd.fma(c(2), minus_2, minus),
-        simd.fma(c(4), plus_2, plus),
-        b.fadd(simd.fma(c(8), minus_2, minus), m[5]),
+        simd.fma(c(FAR), minus_2, b.fmul(c(NEAR), minus)),
+        simd.fma(c(FAR_2), plus_2, b.fmul(c(NEAR_2), plus)),
+        simd.fma(c(FAR * FAR_2), minus_2, simd.fma(c(NEAR * NEAR_2), minus, m[5])),
     ]
 
 
@@ -125,14 +136,16 @@ def _sums_tile(
 @kernel
 def _kernel_row(a, b, c, out):
     """G g for rows of numbers; out is (6, size)."""
-    twelfth, sixth, quarter = a.dtype.type(1 / 12), a.dtype.type(1 / 6), a.dtype.type(0.25)
+    number = a.dtype.type
+    near, near_2, far, far_2 = number(NEAR), number(NEAR_2), number(FAR), number(FAR_2)
+    by_zero, by_near, by_far = number(BY_ZERO), number(BY_NEAR), number(BY_FAR)
     for n in range(a.size):
-        ends, wide = a[n] + c[n], (a[n] * quarter + c[n]) * sixth
-        out[0, n] = a[n] * quarter
-        out[1, n] = -(ends + b[n]) * sixth
-        out[2, n] = (b[n] - ends) * sixth
-        out[3, n] = wide + b[n] * twelfth
-        out[4, n] = wide - b[n] * twelfth
+        even, even_2 = a[n] + near_2 * c[n], a[n] + far_2 * c[n]
+        out[0, n] = a[n] * by_zero
+        out[1, n] = (even + near * b[n]) * by_near
+        out[2, n] = (even - near * b[n]) * by_near
+        out[3, n] = (even_2 + far * b[n]) * by_far
+        out[4, n] = (even_2 - far * b[n]) * by_far
         out[5, n] = c[n]
 
 
@@ -142,6 +155,7 @@ def _transform_kernel(weights, packed):
     channels, filters = weights.shape[2], weights.shape[3]
     panel = VECTOR_BYTES // weights.itemsize * VECTORS
     for c in prange(channels):
+        mode = flush_denormals()
         half, whole = np.empty((3, 6, filters), weights.dtype), np.empty((6, filters), weights.dtype)
         for column in range(3):
             _kernel_row(weights[0, column, c], weights[1, column, c], weights[2, column, c], half[column])
@@ -155,6 +169,7 @@ def _transform_kernel(weights, packed):
                     source = whole[j, first : first + width]
                     for n in range(target.size):
                         target[n] = source[n]
+        restore(mode)
 
 
 @kernel(parallel=True)
@@ -178,6 +193,7 @@ def winograd_kernel(source, gate, won, packed, after, floor, y, winner, pooled, 
     padded_size = -(-6 * width * channels // lanes) * lanes
     v_size, m_size = 36 * tiles * channels, 36 * tiles * panel
     for worker in prange(workers):
+        mode = flush_denormals()
         up = upstream_of(layout[10:])  # here, because Numba cannot hand a named tuple to its threads
         starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
         edge, free = scratch[worker, : ROWS * panel], scratch[worker, ROWS * panel :]
@@ -233,6 +249,7 @@ def winograd_kernel(source, gate, won, packed, after, floor, y, winner, pooled, 
                             at = UNSIGNED((r * 4 + k) * columns)
                             for n in range(UNSIGNED(columns)):
                                 flat[to + n] = block[at + n]
+        restore(mode)
 
 
 def _division(rows: int, across: int, panels: int, threads: int) -> tuple[int, int]:

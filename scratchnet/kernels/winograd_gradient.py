@@ -15,22 +15,41 @@ from numba.extending import intrinsic
 
 from scratchnet.arrays import AnyArray, FloatArray, Shape
 from scratchnet.kernels import buffers
+from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.patches import load_band, scratch_for, whole_lines
 from scratchnet.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Vectors, data_of, index, panel_product, vector_loop
 from scratchnet.kernels.upstream import NO_WINNER, PLAIN, Upstream
 from scratchnet.kernels.window import UNSIGNED
-from scratchnet.kernels.winograd import PLACES, TILE, input_tile
+from scratchnet.kernels.winograd import (
+    BY_FAR,
+    BY_NEAR,
+    BY_ZERO,
+    FAR,
+    FAR_2,
+    NEAR,
+    NEAR_2,
+    PLACES,
+    TILE,
+    input_tile,
+)
 
 STAGE_BYTES = 5 * 2**20  # of transformed inputs and gradients at a time: they stay in the caches of the cores
 
 
 def _spread_gradient(simd: Vectors, z: list[Any]) -> list[Any]:
     """A z for four vectors."""
-    b, c = simd.builder, simd.constant
-    even, odd = b.fadd(z[0], z[2]), b.fadd(z[1], z[3])
-    even_4, odd_4 = simd.fma(c(4), z[2], z[0]), b.fmul(c(2), simd.fma(c(4), z[3], z[1]))
-    return [z[0], b.fadd(even, odd), b.fsub(even, odd), b.fadd(even_4, odd_4), b.fsub(even_4, odd_4), z[3]]
+    c = simd.constant
+    even, odd = simd.fma(c(NEAR_2), z[2], z[0]), simd.fma(c(NEAR_2), z[3], z[1])
+    even_2, odd_2 = simd.fma(c(FAR_2), z[2], z[0]), simd.fma(c(FAR_2), z[3], z[1])
+    return [
+        z[0],
+        simd.fma(c(NEAR), odd, even),
+        simd.fma(c(-NEAR), odd, even),
+        simd.fma(c(FAR), odd_2, even_2),
+        simd.fma(c(-FAR), odd_2, even_2),
+        z[3],
+    ]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -85,6 +104,7 @@ def _stages(x, no_tap, plain, dy, gate, won, up, size, pad_top, pad_left, stage_
         rows = min(stage_rows, batch * down - first_row)
         count = rows * across
         for worker in prange(workers):
+            mode = flush_denormals()
             edge, free = scratch[worker, : ROWS * panel], scratch[worker, ROWS * panel :]
             padded, band = free[:padded_size], free[padded_size:]
             for r in range(worker, rows, workers):
@@ -107,7 +127,9 @@ def _stages(x, no_tap, plain, dy, gate, won, up, size, pad_top, pad_left, stage_
                         columns = min(panel, filters - p * panel)
                         _gradient_tile(band, t * 4 * filters + p * panel, 4 * across * filters, filters,
                                        z, p * panel * tiles + tile * columns, tiles * filters, columns)  # fmt: skip
+            restore(mode)
         for task in prange(36 * panels):
+            mode = flush_denormals()
             starts, runs_at = np.empty(ROWS, np.int64), np.zeros(1, np.int64)
             place, first = task // panels, task % panels * panel
             columns = min(panel, filters - first)
@@ -122,19 +144,23 @@ def _stages(x, no_tap, plain, dy, gate, won, up, size, pad_top, pad_left, stage_
                     m, (place * channels + block * ROWS) * filters + first, filters,
                     first_row > 0, False, z, 0, x.dtype.type(0), edge,
                 )  # fmt: skip
+            restore(mode)
 
 
 @kernel
 def _kernel_column(m, half):
     """G^T m for six rows of numbers; half is (3, size)."""
-    sixth, twelfth, quarter = m.dtype.type(1 / 6), m.dtype.type(1 / 12), m.dtype.type(0.25)
+    number = m.dtype.type
+    near, near_2, far, far_2 = number(NEAR), number(NEAR_2), number(FAR), number(FAR_2)
+    by_zero, by_near, by_far = number(BY_ZERO), number(BY_NEAR), number(BY_FAR)
     m_0, m_1, m_2, m_3, m_4, m_5 = m[0], m[1], m[2], m[3], m[4], m[5]
     top, middle, bottom = half[0], half[1], half[2]
     for n in range(top.size):
-        one, two = m_1[n] + m_2[n], m_3[n] + m_4[n]
-        top[n] = m_0[n] * quarter - one * sixth + two * (quarter * sixth)
-        middle[n] = (m_2[n] - m_1[n]) * sixth + (m_3[n] - m_4[n]) * twelfth
-        bottom[n] = (two - one) * sixth + m_5[n]
+        plus, minus = (m_1[n] + m_2[n]) * by_near, (m_1[n] - m_2[n]) * by_near
+        plus_2, minus_2 = (m_3[n] + m_4[n]) * by_far, (m_3[n] - m_4[n]) * by_far
+        top[n] = m_0[n] * by_zero + (plus + plus_2)
+        middle[n] = near * minus + far * minus_2
+        bottom[n] = near_2 * plus + far_2 * plus_2 + m_5[n]
 
 
 @kernel
@@ -164,7 +190,9 @@ def _collect_channel(m, c, by_kernel):
 def _collect(m, by_kernel):
     """G^T M G per channel and filter."""
     for c in prange(by_kernel.shape[2]):
+        mode = flush_denormals()
         _collect_channel(m, c, by_kernel)
+        restore(mode)
 
 
 def winograd_kernel_gradient(

@@ -124,8 +124,8 @@ class _Convolution:
         window, out_size = slide(size, layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
         if pool[0] > out_size[0] or pool[1] > out_size[1]:
             raise ValueError(f"pool_size {pool} does not fit the {out_size[0]}x{out_size[1]} pixels of {layer.name}")
-        geometry = (window, out_size, layer.groups, shape[0])
-        winograd = conv.uses_winograd(kernel.shape, *geometry, kernel.dtype, pool, prepared=True)
+        geometry = (window, out_size, layer.groups)
+        winograd = conv.uses_winograd(kernel.shape, *geometry, kernel.dtype, pool)
         prepared = self.prepared.get(winograd)
         if prepared is None:
             prepared = conv.prepare(kernel, self.ending.bias, *geometry, pool, winograd, self.affine)

@@ -85,7 +85,7 @@ def conv2d(
     fused = conv.Fused(relu, pool)
     images, weights, offset = _common(x, kernel, bias)
     wanted = is_recording(x, kernel, bias)
-    prepared = conv.prepare(weights, offset, window, out_size, groups, len(images), pool)
+    prepared = conv.prepare(weights, offset, window, out_size, groups, pool)
     y, winner = conv.convolve(images, prepared, window, out_size, groups, fused, wanted and pool[0] > 0)
     behind = None if fused == conv.LINEAR else conv.Behind(fused, y, winner, out_size)
 

@@ -39,8 +39,7 @@ class Case:
         self.dy = numbers(batch, *pooled, filters)
 
     def convolve(self, winograd, affine=conv.NO_AFFINE, with_winner=False):
-        batch, pool = len(self.x), self.fused.pool
-        prepared = conv.prepare(self.kernel, self.bias, *self.geometry, batch, pool, winograd, affine)
+        prepared = conv.prepare(self.kernel, self.bias, *self.geometry, self.fused.pool, winograd, affine)
         return conv.convolve(self.x, prepared, *self.geometry, self.fused, with_winner)
 
     def gradients(self, winograd, y, winner):

@@ -102,18 +102,23 @@ def test_thin_streamed_and_packed_products_of_the_same_rows_agree(dtype, monkeyp
         monkeypatch.setattr(gemm, "THIN_ROWS", 0)
         packed = gemm.matmul(a[:rows], b), gemm.matmul(a[:rows], b.T.copy(), transpose_b=True)
         monkeypatch.undo()
-        assert packed[0].tobytes() == packed[1].tobytes()
         for one, other in zip(thin, packed, strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=TOLERANCE[dtype] * 60)
 
 
-def test_a_row_of_a_packed_product_does_not_depend_on_the_rows_beside_it():
-    # across the paths it does: with few rows, sums are made in chunks
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("depth", [3, 130, 700, 1100])  # one chunk, two, and so many that the last differ in size
+@pytest.mark.parametrize("transpose_b", [False, True])
+def test_a_row_does_not_depend_on_the_rows_beside_it(dtype, depth, transpose_b):
     rng = np.random.default_rng(0)
-    a, b = rng.standard_normal((131, 300)).astype(np.float32), rng.standard_normal((300, 70)).astype(np.float32)
-    whole = gemm.matmul(a, b)
-    for first, count in [(0, 65), (1, 66), (3, 128), (50, 81)]:
-        assert gemm.matmul(a[first : first + count], b).tobytes() == whole[first : first + count].tobytes()
+    a, b = rng.standard_normal((131, depth)).astype(dtype), rng.standard_normal((depth, 70)).astype(dtype)
+    bias, scale, shift = rng.standard_normal((3, 70)).astype(dtype)
+    after = None if transpose_b else gemm.finishing(70, a.dtype, bias, scale, shift)
+    given = b.T.copy() if transpose_b else b
+    whole = gemm.matmul(a, given, transpose_b=transpose_b, after=after)
+    for first, count in [(0, 1), (1, 2), (3, 4), (9, 5), (50, 63), (0, 64), (0, 65), (3, 128)]:
+        part = gemm.matmul(a[first : first + count], given, transpose_b=transpose_b, after=after)
+        assert part.tobytes() == whole[first : first + count].tobytes()
 
 
 def test_arrays_of_any_layout_are_taken():

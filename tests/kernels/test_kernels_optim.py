@@ -108,6 +108,32 @@ def test_every_rule_is_its_formula(rule, sizes, dtype):
                 np.testing.assert_allclose(slot[p], expected, **tolerance)
 
 
+@pytest.mark.parametrize("rule", [name for name in RULES if name != "sgd"])
+def test_what_is_remembered_of_gradients_that_have_ended_fades_to_zero_and_never_to_denormals(rule):
+    _, constants, used, method = RULES[rule]
+    weights, _, slots = draw([300], np.float32, used)
+    table = Table(weights, slots)
+    table.set_gradients([np.zeros(300, np.float32)])
+    table.set_factors(0.0, 1.0, np.inf)
+    for _ in range(2000):
+        method(table, [np.float32(constant) for constant in constants])
+    for slot in slots:
+        if slot is not None:
+            size = np.abs(slot[0])
+            assert ((size == 0) | (size >= np.finfo(np.float32).tiny)).all()
+    assert np.isfinite(weights[0]).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_gradient_that_is_no_number_is_seen_in_the_weights(rule, value):
+    _, constants, used, method = RULES[rule]
+    weights, gradients, slots = draw([40], np.float32, used)
+    gradients[0][3] = value
+    apply(method, constants, weights, gradients, slots, np.float32, (0.0, 1.0, np.inf))
+    np.testing.assert_array_equal(np.isfinite(weights[0]), np.arange(40) != 3)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rule", RULES)
 def test_the_bits_depend_neither_on_the_threads_nor_on_the_other_parameters(rule, dtype):

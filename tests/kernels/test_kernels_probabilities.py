@@ -1,4 +1,4 @@
-"""Softmax and the logistic function: small arrays by kernels, large ones by NumPy."""
+"""Softmax and the logistic function: few classes by kernels, many by NumPy."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scratchnet.kernels import probabilities
 
-SIZES = [(1, 1), (1, 7), (5, 4), (3, 2, 9), (64, 16), (65, 16)]  # the last goes to NumPy
+SIZES = [(1, 1), (1, 7), (5, 4), (3, 2, 9), (65, 16), (300, 16), (2, probabilities.FEW + 1)]  # the last goes to NumPy
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -52,6 +52,16 @@ def test_a_nan_makes_its_row_nan(classes: int, place: int) -> None:
     assert np.isnan(y[0]).all()
     np.testing.assert_allclose(y[1], 1 / classes, rtol=1e-6)
     np.testing.assert_array_equal(np.isnan(probabilities.logistic(x)), np.isnan(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("classes", [1, 7, 33, probabilities.FEW, probabilities.FEW + 1])
+def test_a_row_does_not_depend_on_the_rows_beside_it(classes: int, dtype: type) -> None:
+    x = np.random.default_rng(classes).normal(0, 3, (5000 // classes, classes)).astype(dtype)
+    for function in (probabilities.softmax, probabilities.logistic):
+        whole = function(x)
+        for first, count in [(0, 1), (1, 2), (len(x) - 3, 3), (2, len(x) // 2)]:
+            assert function(x[first : first + count]).tobytes() == whole[first : first + count].tobytes()
 
 
 @given(st.integers(0, 300), st.integers(1, 40), st.integers(1, 6))

@@ -35,7 +35,7 @@ def many_channels(d):
             yield conv.conv2d_forward(x, kernel, None, window, size, 1)
             yield conv.conv2d_kernel_gradient(x, dy, kernel.shape, window, 1)
             yield conv.conv2d_input_gradient(dy, kernel, x.shape, window, 1)
-            prepared = conv.prepare(kernel, None, window, size, 1, len(x), fused.pool)
+            prepared = conv.prepare(kernel, None, window, size, 1, fused.pool)
             y, winner = conv.convolve(x, prepared, window, size, 1, fused, with_winner=True)
             yield from (y, winner)
             behind, by_bias = conv.Behind(fused, y, winner, size), np.empty(80, x.dtype)
@@ -47,7 +47,7 @@ def many_channels(d):
 def fused_convolution(d):
     """Any window, in groups, with ReLU and pool behind it."""
     x, kernel, fused = d(*X), d(*KERNEL), conv.Fused(True, (3, 2))
-    prepared = conv.prepare(kernel, d(22), WINDOW, OUT, 2, len(x), fused.pool)
+    prepared = conv.prepare(kernel, d(22), WINDOW, OUT, 2, fused.pool)
     y, winner = conv.convolve(x, prepared, WINDOW, OUT, 2, fused, with_winner=True)
     behind, by_bias = conv.Behind(fused, y, winner, OUT), np.empty(22, x.dtype)
     return (

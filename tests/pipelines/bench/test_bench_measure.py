@@ -156,7 +156,7 @@ def test_help_mentions_every_option_and_peer(command: Command) -> None:
         (("--nets", ""), "--nets takes some of A, B, C, D, got none of them"),
         (
             ("--only", "train,speed"),
-            "--only takes some of train, infer, one, features, ops, startup, memory, threads, got speed",
+            "--only takes some of train, infer, one, features, ops, startup, memory, threads, accuracy, got speed",
         ),
         (("--peers", "jax"), "--peers takes some of none, keras, torch, onnxruntime, openvino, numpy, got jax"),
         (("--threads", "100000"), "--threads can be at most"),
