@@ -14,7 +14,6 @@ from scratchnet.arrays import FloatArray
 from scratchnet.kernels import buffers
 from scratchnet.kernels.denormals import flush_denormals, restore
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.simd import fma
 
 FEW = 100  # classes: up to so many, a kernel takes them
 BLOCK = 2048  # elements: up to so many, one thread has done them before others have started
@@ -23,16 +22,17 @@ BLOCK = 2048  # elements: up to so many, one thread has done them before others 
 @kernel
 def _softmax_rows(x, classes, y):
     mode = flush_denormals()
-    one = x.dtype.type(1)
     for first in range(0, x.size, classes):
         row, target = x[first : first + classes], y[first : first + classes]
         largest = row[0]
         for c in range(1, classes):
             largest = largest if row[c] <= largest or largest != largest else row[c]  # a NaN stays
-        total = x.dtype.type(0)
         for c in range(classes):
             target[c] = math.exp(row[c] - largest)
-            total = fma(target[c], one, total)  # a plain sum would be reordered, not everywhere in the same way
+        # A loop of its own: beside the store, the order of the sum would depend on how far apart the arrays lie.
+        total = x.dtype.type(0)
+        for c in range(classes):
+            total += target[c]
         for c in range(classes):
             target[c] /= total
     restore(mode)
