@@ -1,6 +1,8 @@
 """The `scratchnet` command: what each subcommand takes, and how mistakes end."""
 
+import errno
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -25,8 +27,18 @@ from pipelines.commands.dataset import dataset
 from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors
 from pipelines.errors import TrainingInterruptedError, UserError
+from pipelines.interruption import exit_status
 
-INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
+TYPERS_INTERRUPTED = 130  # the exit status that Typer makes of a KeyboardInterrupt
+PLACE = "choose another place"
+REMEDIES = {
+    "ENOSPC": f"make room there, or {PLACE}",
+    "EDQUOT": f"your share of this disk is used up: make room there, or {PLACE}",
+    "EFBIG": f"files there must not be so large: {PLACE}",
+    "EROFS": f"nothing can be written there: {PLACE}",
+    "EACCES": f"change its permissions, or {PLACE}",
+    "EPERM": f"change its permissions, or {PLACE}",
+}
 
 app = typer.Typer(
     name="scratchnet",
@@ -117,20 +129,27 @@ def run() -> None:
     try:
         app()
     except TrainingInterruptedError as stopped:
-        _fail(str(stopped), INTERRUPTED)
+        _fail(str(stopped), exit_status())
     except (UserError, sn.ModelFileError) as error:
         _fail(str(error))
     except (KeyboardInterrupt, SystemExit) as ended:
-        if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:  # Typer turns Ctrl-C into an exit with this
+        if isinstance(ended, SystemExit) and ended.code != TYPERS_INTERRUPTED:
             raise
-        _fail("interrupted", INTERRUPTED)
+        _fail("interrupted", exit_status())
     except MemoryError:
         _fail("there is not enough memory for this; choose smaller images, a smaller batch or a smaller network")
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}")
+        _fail(describe_os_error(error))
+
+
+def describe_os_error(error: OSError) -> str:
+    """What the system refused, where, and what helps, as far as that is known."""
+    remedy = REMEDIES.get(errno.errorcode.get(error.errno or 0, ""))
+    where = error.filename or (remedy and "the output")
+    return f"{f'{where}: ' if where else ''}{error.strerror or error}{f'; {remedy}' if remedy else ''}"
 
 
 def _fail(sentence: str, status: int = 1) -> None:
-    errors.print(f"scratchnet: {sentence}")
+    with suppress(OSError):  # a terminal that was closed
+        errors.print(f"scratchnet: {sentence}")
     sys.exit(status)

@@ -1,9 +1,9 @@
 """What the command prints, and the progress bars that long work shows."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
@@ -23,16 +23,30 @@ if not console.is_terminal:
     console.width = 250  # a file has no edge at which a table would have to be cut
 
 SHOWN_SKIPPED = 10
+TELL_SECONDS = 60.0  # between lines about how far a stage is
 _bars = True
+_stages = 0  # how many are under way, one within the other
+
+
+class Advance(Protocol):
+    """Takes note of how far a stage is; the last word says what is under way now."""
+
+    def __call__(self, done: int, total: int, now: str = "") -> None: ...
 
 
 def no_bars() -> None:
-    """Print lines alone from now on, because other processes print to the same terminal."""
+    """Print neither bars nor stages from now on, because other processes print to the same terminal."""
     global _bars
     _bars = False
 
 
-def _bar(screen: Console = console) -> Progress:
+def _screen() -> Console | None:
+    """Where a bar can be watched; None where both outputs go to files, also if these shall have colours."""
+    return next((screen for screen in (console, errors) if screen.is_interactive and screen.file.isatty()), None)
+
+
+def _bar() -> Progress:
+    screen = _screen()
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -41,16 +55,48 @@ def _bar(screen: Console = console) -> Progress:
         TextColumn("{task.fields[note]}"),
         console=screen,
         transient=True,
-        disable=not (_bars and screen.is_terminal),  # in a log file a bar would be noise
+        disable=screen is None or not _bars,  # in a log file a bar would be noise
     )
 
 
 @contextmanager
-def progress(description: str, screen: Console = console) -> Iterator[Callable[[int, int], None]]:
-    """A bar that is told (done, total) and disappears at the end; `errors` as its screen keeps it out of results."""
-    with _bar(screen) as bar:
-        task = bar.add_task(description, total=None, note="")
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def progress(description: str) -> Iterator[Advance]:
+    """A stage of long work: a bar that disappears at the end, or lines on the standard error where nobody watches.
+
+    The lines say that it begins, what is under way in it, and once a minute how far it is. Results on the standard
+    output stay as they are, and of a stage within another one no beginning is told.
+    """
+    global _stages
+    _stages += 1
+    try:
+        if _bars and _screen() is None:
+            yield _Lines(description, nested=_stages > 1)
+        else:
+            with _bar() as bar:
+                task = bar.add_task(description, total=None, note="")
+                yield lambda done, total, now="": bar.update(task, completed=done, total=total, note=now)
+    finally:
+        _stages -= 1
+
+
+class _Lines:
+    """Tells of a stage line by line."""
+
+    def __init__(self, description: str, nested: bool) -> None:
+        self._description, self._now = description, ""
+        self._told = time.monotonic()
+        if not nested:
+            errors.print(f"{description} ...")
+
+    def __call__(self, done: int, total: int, now: str = "") -> None:
+        if now != self._now:
+            self._now = now
+            errors.print(f"{self._description}: {now} ({done + 1:,} of {total:,}) ...")
+        elif time.monotonic() - self._told >= TELL_SECONDS and done < total:
+            errors.print(f"{self._description}: {done:,} of {total:,} ...")
+        else:
+            return
+        self._told = time.monotonic()
 
 
 def report_skipped(source: Source, datasets: list[Dataset]) -> None:

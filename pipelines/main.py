@@ -4,6 +4,8 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
+from pipelines.interruption import end_at_once, raise_interrupts
+
 NEEDED = (
     "cv2", "filelock", "flask", "imagehash", "jinja2", "joblib", "matplotlib", "PIL", "pydantic", "rich", "scenedetect",
     "scipy", "sklearn", "typer", "waitress",
@@ -12,6 +14,7 @@ NEEDED = (
 
 def main() -> None:
     """Run the command line, or say in one sentence what is missing or wrong for it."""
+    end_at_once()  # what is imported below takes its time, and a signal then would fill the screen
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         print(
@@ -29,4 +32,8 @@ def main() -> None:
         sys.exit(1)
     from pipelines.cli import run
 
-    run()
+    raise_interrupts()
+    try:
+        run()
+    finally:
+        end_at_once()

@@ -215,7 +215,8 @@ def _finish(run: Run, engine: Engine, validation: Dataset, history: dict[str, li
     model = sn.load_model(run.model_path)
     if engine == "keras":
         write_whole(run.keras_model_path, to_keras(model).save)
-    predictions = predictions_of(model, validation, engine)
+    with progress("measuring the kept epoch") as advance:
+        predictions = predictions_of(model, validation, engine, advance)
     evaluation = evaluate_probabilities(predictions)
     save_predictions(run, "validation", predictions)
     save_matrix(run, "validation", evaluation)

@@ -117,7 +117,7 @@ def extract(
         near=near,
         keep_rejected=keep_rejected,
     )
-    with progress("seconds of film") as advance:
+    with progress("extracting faces, by seconds of film") as advance:
 
         def watch(films: "Sequence[Progress]") -> None:
             done = sum(film.seconds for film in films)

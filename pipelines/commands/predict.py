@@ -76,7 +76,7 @@ def predict(
     listing = find_pictures(images, aside=annotate)
     copies = None if annotate is None else Copies(annotate)
     printed = json_path is None and csv is None
-    with progress("predicting", errors) as advance:
+    with progress("predicting") as advance:
         summary = predict_all(
             loaded,
             listing,

@@ -121,8 +121,9 @@ def compare_models(
         ours.compile("adam", "mse")
     twin = to_keras(ours) if twin is None else twin
     x, y = batches[0]
-    activations = compare_activations(ours, twin, x)
-    gradients, reason = _gradients(ours, twin, x, y if trains else None)
+    with progress("comparing activations and gradients"):
+        activations = compare_activations(ours, twin, x)
+        gradients, reason = _gradients(ours, twin, x, y if trains else None)
     if reason is not None:
         notes.append(reason)
         trains = False
@@ -130,7 +131,10 @@ def compare_models(
     if trains:
         with progress("training both") as advance:
             trajectory = train_both(ours, twin, batches, steps, advance)
-    speed = time_both(ours, twin, batches, trains, pace) if pace is not None else []
+    speed = []
+    if pace is not None:
+        with progress("timing both"):
+            speed = time_both(ours, twin, batches, trains, pace)
     if pace is not None and load is not None:
         notes.append(load)
     return Comparison(activations, gradients, trajectory, speed, notes)

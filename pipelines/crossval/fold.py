@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import scratchnet as sn
-from pipelines.console import console, no_bars, report_skipped
+from pipelines.console import console, no_bars, progress, report_skipped
 from pipelines.crossval.results import HELD_OUT, FoldResult, measure
 from pipelines.data.opening import open_data
 from pipelines.data.parts import Parts
@@ -21,7 +21,7 @@ from pipelines.recipe import Recipe
 from pipelines.run import Run, open_model
 from pipelines.started import TEXT, describe_parts
 from pipelines.training import make_dataset, train
-from pipelines.workers import end_with_parent, limit_threads, without_interrupts
+from pipelines.workers import end_with_parent, limit_threads
 
 # the random generator belongs to the whole process, so where a backend has folds share one they take turns
 _turn = threading.Lock()
@@ -85,8 +85,7 @@ def run_fold(task: Task) -> FoldResult:
 def _worker(task: Task) -> Iterator[None]:
     end_with_parent(task.main_process)
     no_bars()
-    # Ctrl-C reaches every process of a terminal; the main one alone says what it means, and ends the workers
-    with without_interrupts(), limit_threads(task.threads, tensorflow=task.engine == "keras"):
+    with limit_threads(task.threads, tensorflow=task.engine == "keras"):
         yield
 
 
@@ -134,7 +133,8 @@ def _measure(run: Run, task: Task, source: Source) -> FoldResult:
     dataset = make_dataset(source, list(task.held_out), task.recipe, "held-out", False, task.seed)
     if list(task.held_out) != task.parts.validation:  # else the training has named the broken ones
         report_skipped(source, [dataset])
-    predictions = predictions_of(open_model(run.folder), dataset, task.engine)
+    with progress("measuring the held-out images") as advance:
+        predictions = predictions_of(open_model(run.folder), dataset, task.engine, advance)
     save_predictions(run, HELD_OUT, predictions)
     run.add_metrics(**{HELD_OUT: measure(predictions)})
     result = FoldResult.read(task.fold, run)

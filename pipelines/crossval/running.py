@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import get_active_backend
 
@@ -28,10 +28,10 @@ from pipelines.evaluation import load_predictions
 from pipelines.figures.confusion import draw_confusion_matrix
 from pipelines.figures.folds import draw_fold_bars, draw_fold_curves
 from pipelines.figures.saving import save_figure
-from pipelines.files import write_text
+from pipelines.files import remove_leftovers, write_text
 from pipelines.machine import available_cores
 from pipelines.recipe import Recipe
-from pipelines.workers import without_interrupts
+from pipelines.workers import started_workers
 
 
 def run_crossval(
@@ -182,12 +182,10 @@ def _check_backend() -> None:
 
 def _train_all(tasks: Sequence[Task], jobs: int | None, folder: Path) -> list[FoldResult]:
     try:
-        with Parallel(n_jobs=jobs, batch_size=1) as parallel:
-            # a worker that Ctrl-C reached while it starts would fill the screen with what it was importing
-            with without_interrupts():
-                parallel(delayed(os.getpid)() for _ in tasks)
+        with started_workers(jobs, len(tasks)) as parallel:
             return list(parallel(delayed(run_fold)(task) for task in tasks))
     except (KeyboardInterrupt, TrainingInterruptedError) as error:
+        remove_leftovers(folder)
         raise TrainingInterruptedError(
             f"interrupted; the same command goes on in {folder}, after the last whole epoch of each fold"
         ) from error

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipelines.console import progress
 from pipelines.data.dataset import Dataset
 from pipelines.evaluation.drawing import save_evaluation_figures
 from pipelines.evaluation.predictions import Predictions, predictions_name, save_predictions
@@ -26,6 +27,7 @@ def save_evaluation(
         The names of the files.
     """
     save_predictions(run, part, predictions)
-    figures = save_evaluation_figures(run, part, dataset, predictions, evaluation)
+    with progress("drawing figures"):
+        figures = save_evaluation_figures(run, part, dataset, predictions, evaluation)
     run.add_metrics(**{part: {**more, **evaluation.to_json()}})  # last, so that its figures are there when it is
     return [run.metrics_path.name, predictions_name(part), *figures]

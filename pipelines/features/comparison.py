@@ -1,6 +1,6 @@
 """Several ways to make vectors on the same images: clusters, probes, and time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import fmean, stdev
@@ -118,10 +118,11 @@ def compare(contenders: Sequence[Contender], images: Images, seed: int) -> list[
             seeds = RANDOM_SEEDS if len(contender.makers) == 1 else 1
             outcomes.append([])
             for number, maker in enumerate(contender.makers):
-                outcomes[-1].append(_judge(maker, images, seed + number, seeds))
+                now = partial(advance, done, makers)
+                outcomes[-1].append(_judge(maker, images, seed + number, seeds, now))
                 done += 1
-                advance(done, makers)
-    seconds = time_makers({contender.name: contender.makers[0] for contender in contenders}, images.evaluated)
+    with progress("timing vectors"):
+        seconds = time_makers({contender.name: contender.makers[0] for contender in contenders}, images.evaluated)
     return [_row(one, found, seconds[one.name]) for one, found in zip(contenders, outcomes, strict=True)]
 
 
@@ -138,12 +139,18 @@ def time_makers(makers: Mapping[str, VectorMaker], images: DecodedImages) -> dic
     return {name: timing.median / len(batches[name]) for name, timing in timings.items()}
 
 
-def _judge(maker: VectorMaker, images: Images, seed: int, seeds: int) -> _Outcome:
+def _judge(maker: VectorMaker, images: Images, seed: int, seeds: int, now: Callable[[str], None]) -> _Outcome:
+    now(maker.name)
     maker.fit(_batches(images.training, maker))
     found = [extract(maker, part, part.samples) for part in images]
     training, choosing, evaluated = (Part(own.array, own.labels) for own in found)
+    now(f"{maker.name}, clusters")
+    clusters = _cluster(found[2], seed, seeds)
     parts = standardised(training, choosing, evaluated)
-    return _Outcome(_cluster(found[2], seed, seeds), linear_probe(*parts), neighbour_probe(*parts))
+    now(f"{maker.name}, logistic regression")
+    linear = linear_probe(*parts)
+    now(f"{maker.name}, nearest neighbours")
+    return _Outcome(clusters, linear, neighbour_probe(*parts))
 
 
 def _cluster(vectors: Vectors, seed: int, seeds: int) -> dict[str, Score] | str:

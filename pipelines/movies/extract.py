@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, delayed
+from joblib import delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pipelines.curation.lock import LOCK_NAME, dataset_lock
 from pipelines.curation.manifest import has_manifest
 from pipelines.curation.naming import check_contributor
 from pipelines.data.errors import DataError
-from pipelines.errors import UserError
+from pipelines.errors import TrainingInterruptedError, UserError
 from pipelines.files import remove_leftovers
 from pipelines.movies.assemble import REPORT, WORK, FinishedFilm, assemble, carry_out, has_plan, read_report
 from pipelines.movies.detectors import YUNET
@@ -25,7 +25,7 @@ from pipelines.movies.one_film import Done, Job, extract_film
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Work
 from pipelines.movies.yunet_model import yunet_model
-from pipelines.workers import meanwhile
+from pipelines.workers import meanwhile, started_workers
 
 CONTRIBUTOR = "film"
 WATCH_SECONDS = 0.3
@@ -222,7 +222,12 @@ def _run(
         return []
     with _watched(jobs, lengths, watch):
         try:
-            return list(Parallel(n_jobs=processes)(delayed(extract_film)(job) for job in jobs))
+            with started_workers(processes, len(jobs)) as parallel:
+                return list(parallel(delayed(extract_film)(job) for job in jobs))
+        except KeyboardInterrupt as error:
+            for job in jobs:
+                remove_leftovers(job.work)
+            raise TrainingInterruptedError("interrupted; the same command goes on from here") from error
         except TerminatedWorkerError as error:
             raise UserError(
                 "a process that extracted a film was ended from outside, perhaps for want of memory; what was done is "

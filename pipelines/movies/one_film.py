@@ -1,6 +1,5 @@
 """One film from front to back: decode, follow scenes, look for faces, measure them, and commit what was found."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,8 +79,7 @@ def extract_film(job: Job) -> Done:
     Raises:
         OSError: The work cannot be written; what was committed stays.
     """
-    if os.getpid() != job.main_process:
-        end_with_parent(job.main_process)
+    end_with_parent(job.main_process)
     work = Work(job.work)
     pieces = work.pieces()
     if pieces and pieces[-1].end:

@@ -51,28 +51,28 @@ def _sections(material: Material, out: Path) -> list[Section]:
     runs, studies, examples = material.runs, material.studies, material.examples
     for run in examples:  # before anything is drawn, since it takes longest
         audit_of(run)
-    makers: list[Callable[[], Section | None]] = [
-        lambda: overview_section(runs, studies),
-        lambda: data_section(examples),
-        lambda: processing_section(examples),
-        lambda: architecture_section(examples),
-        lambda: hyperparameters_section(examples),
-        lambda: crossval_section(studies),
-        lambda: curves_section(runs),
-        lambda: evaluation_section(runs),
-        lambda: samples_section(examples),
-        lambda: explanations_section(examples),
-        lambda: features_section(examples),
-        lambda: published_section(material),
-        lambda: side_by_side_section(runs),
-        lambda: twin_section(examples),
-        lambda: reproduction_section(material, out),
-    ]
+    makers: dict[str, Callable[[], Section | None]] = {
+        "overview": lambda: overview_section(runs, studies),
+        "data": lambda: data_section(examples),
+        "processing": lambda: processing_section(examples),
+        "architecture": lambda: architecture_section(examples),
+        "hyperparameters": lambda: hyperparameters_section(examples),
+        "cross-validation": lambda: crossval_section(studies),
+        "curves": lambda: curves_section(runs),
+        "evaluation": lambda: evaluation_section(runs),
+        "samples": lambda: samples_section(examples),
+        "explanations": lambda: explanations_section(examples),
+        "features": lambda: features_section(examples),
+        "published figures": lambda: published_section(material),
+        "side by side": lambda: side_by_side_section(runs),
+        "twin": lambda: twin_section(examples),
+        "reproduction": lambda: reproduction_section(material, out),
+    }
     sections = []
     with progress("writing the report") as advance:
-        for done, make in enumerate(makers, 1):
+        for done, (name, make) in enumerate(makers.items()):
+            advance(done, len(makers), name)
             sections.append(make())
-            advance(done, len(makers))
     return [section for section in sections if section is not None]
 
 
