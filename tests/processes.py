@@ -41,6 +41,11 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
+def without_stages(errors: str) -> str:
+    """The standard error without the lines that long work tells its stages by."""
+    return "".join(line for line in errors.splitlines(keepends=True) if not line.endswith(" ...\n"))
+
+
 def run_python(code: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
     """`finish` of `start_python`."""
     return finish(start_python(code, *arguments, **environment))

@@ -144,13 +144,9 @@ def _judge(maker: VectorMaker, images: Images, seed: int, seeds: int, now: Calla
     maker.fit(_batches(images.training, maker))
     found = [extract(maker, part, part.samples) for part in images]
     training, choosing, evaluated = (Part(own.array, own.labels) for own in found)
-    now(f"{maker.name}, clusters")
-    clusters = _cluster(found[2], seed, seeds)
     parts = standardised(training, choosing, evaluated)
-    now(f"{maker.name}, logistic regression")
-    linear = linear_probe(*parts)
-    now(f"{maker.name}, nearest neighbours")
-    return _Outcome(clusters, linear, neighbour_probe(*parts))
+    now(f"{maker.name}, clusters and classifiers")
+    return _Outcome(_cluster(found[2], seed, seeds), linear_probe(*parts), neighbour_probe(*parts))
 
 
 def _cluster(vectors: Vectors, seed: int, seeds: int) -> dict[str, Score] | str:

@@ -1,22 +1,31 @@
 """A tiny recipe, faces on disk in every layout, and the command as a user calls it."""
 
 import csv
+import signal
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import pytest
+from processes import without_stages
 from tiny import TINY, Command, Done
 
-from pipelines import cli
+from pipelines import cli, interruption
 from pipelines.data.csv_source import EMOTIONS
 from pipelines.data.drawn import DrawnFaces
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run `scratchnet ...` in this process."""
+def stages() -> list[str]:
+    """The stages that the last command has told."""
+    return []
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stages: list[str]) -> Command:
+    """Run `scratchnet ...` in this process; its stages are not among what it says."""
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["scratchnet", *map(str, arguments)])
@@ -24,9 +33,22 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         with pytest.raises(SystemExit) as ended:
             cli.run()
         printed = capsys.readouterr()
-        return Done(int(ended.value.code or 0), printed.out, printed.err)
+        said = without_stages(printed.err)
+        stages[:] = [line.removesuffix(" ...") for line in printed.err.splitlines() if line not in said.splitlines()]
+        return Done(int(ended.value.code or 0), printed.out, said)
 
     return run
+
+
+@pytest.fixture
+def raising(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Signals are answered as while a command is at work."""
+    before = {number: signal.getsignal(number) for number in interruption.ENDING}
+    monkeypatch.setattr(interruption, "_received", None)
+    interruption.raise_interrupts()
+    yield
+    for number, answer in before.items():
+        signal.signal(number, answer)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import finish, start_command
+from processes import finish, start_command, without_stages
 from tiny import PLAIN
 
 import scratchnet as sn
@@ -126,7 +126,7 @@ def test_ctrl_c_ends_in_one_sentence_and_the_same_command_goes_on_to_the_same_bi
     os.killpg(process.pid, signal.SIGINT)
     status, _, errors = finish(process)
     assert status == 130
-    (sentence,) = errors.splitlines()
+    (sentence,) = without_stages(errors).splitlines()
     assert sentence == (
         f"scratchnet: interrupted; the same command goes on in {out}, after the last whole epoch of each fold"
     )

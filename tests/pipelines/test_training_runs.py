@@ -2,9 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,7 @@ from tiny import TINY, Command
 
 import scratchnet as sn
 from pipelines.console import TrainingProgress
+from pipelines.interruption import ENDING
 from scratchnet.random import get_random_state
 
 # ends its own process in the second step of the third epoch, as a power cut would
@@ -181,19 +182,23 @@ def test_a_killed_training_goes_on_to_the_same_model_and_history(
     assert not (tmp_path / "killed" / "backup").exists()
 
 
-def test_ctrl_c_ends_in_one_sentence_and_the_same_command_goes_on(faces: dict[str, Path], tmp_path: Path) -> None:
-    recipe = tmp_path / "tiny.toml"
-    recipe.write_text(TINY.replace("epochs = 2", "epochs = 100000"))
-    process = start_command("train", recipe, "--data", faces["split"], "--out", tmp_path / "run")
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "run" / "backup" / "backup.safetensors").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    status, _, err = finish(process)
-    assert status == 130
-    (sentence,) = err.splitlines()
-    assert sentence.startswith("scratchnet: interrupted; the same command goes on after the last whole epoch in ")
-    assert (tmp_path / "run" / "backup" / "backup.safetensors").exists()
+@pytest.mark.parametrize("number", ENDING)
+def test_ctrl_c_and_its_like_end_in_one_sentence_that_says_how_to_go_on(
+    command: Command,
+    tiny_recipe: Path,
+    faces: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    raising: None,
+    number: signal.Signals,
+) -> None:
+    monkeypatch.setattr(TrainingProgress, "on_epoch_begin", lambda *_, **__: os.kill(os.getpid(), number))
+    done = command("train", "--recipe", tiny_recipe, "--data", faces["split"], "--out", tmp_path / "run")
+    assert done.status == 128 + number
+    assert done.err == (
+        f"scratchnet: interrupted; the same command goes on after the last whole epoch in {tmp_path / 'run'}\n"
+    )
+    assert not list((tmp_path / "run").rglob("*tmp*"))
 
 
 def test_a_training_that_diverges_says_so(command: Command, faces: dict[str, Path], tmp_path: Path) -> None:
