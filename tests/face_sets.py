@@ -6,10 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+import scratchnet as sn
 from pipelines.curation.hashes import perceptual_hash
 from pipelines.curation.manifest import Manifest, Row
 from pipelines.curation.naming import UNLABELLED, ImageName
 from pipelines.data.content import content_hash
+from scratchnet import layers
 
 
 def pixels_of(number: int) -> np.ndarray:
@@ -45,6 +47,15 @@ def make_dataset(folder: Path, classes: Sequence[str], *, per_scene: int = 1, co
     manifest = Manifest(folder, rows)
     manifest.write()
     return manifest
+
+
+def make_model(*class_names: str) -> sn.Model:
+    """A model of these classes that has learnt nothing."""
+    sn.set_random_seed(1)
+    model = sn.Sequential([layers.Input((8, 8, 3)), layers.Flatten(), layers.Dense(len(class_names), "softmax")])
+    model.class_names = class_names
+    model.preprocessing = {"height": 8, "width": 8, "channels": 3}
+    return model
 
 
 def classes_of(folder: Path) -> dict[int, str]:

@@ -45,13 +45,17 @@ def label(
         str | None,
         typer.Option(help="Label again what is in this class, in 'rejected', or in 'all' classes."),
     ] = None,
+    blind: Annotated[
+        bool,
+        typer.Option("--blind", help="Hide the model's guesses of test images, so that they do not sway the labeller."),
+    ] = False,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="The page's port; a free one by default.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Label faces on a local web page, by single keys; or from a csv.
 
     Keys 1 to 9 give a class, X says that it is no face, Space skips, Backspace takes back. Each label is on the disk as
-    soon as its key is pressed. Images move to CLASS/CLASS_CONTRIBUTOR_NUMBER.png.
+    soon as its key is pressed, with what the model suggested. Images move to CLASS/CLASS_CONTRIBUTOR_NUMBER.png.
     """
     from pipelines.curation.emotions import choose_classes
     from pipelines.curation.labelling import Labelling
@@ -64,11 +68,13 @@ def label(
         chosen = choose_classes(classes, manifest.class_names())
         who = labeller or _user()
         if labels is not None:
-            if model is not None or review is not None:
-                raise UserError("--from takes all labels from the csv; leave out --model and --review")
+            if model is not None or review is not None or blind:
+                raise UserError("--from takes all labels from the csv; leave out --model, --review and --blind")
             _label_from(labels, Labelling(folder, chosen), who, target)
             return
-        labelling = Labelling(folder, chosen, None if review is None else _reviewed(review, chosen))
+        if blind and model is None:
+            raise UserError("--blind hides a model's guesses; name the model with --model")
+        labelling = Labelling(folder, chosen, None if review is None else _reviewed(review, chosen), blind=blind)
         if not labelling.total:
             raise UserError(
                 f"{folder} has no {review or 'unlabelled'} images; --review CLASS shows labelled ones again"
@@ -98,11 +104,11 @@ def _serve(
     port: int | None,
     browser: bool,
 ) -> None:
-    from pipelines.labelpage.guessing import Guesser
+    from pipelines.labelpage.guessing import Guesser, model_name
     from pipelines.labelpage.serving import serve
     from pipelines.run import load_run_model
 
-    guesser = None if model is None else Guesser(load_run_model(model), labelling)
+    guesser = None if model is None else Guesser(load_run_model(model), labelling, model_name(model))
     title = folder.resolve().name
     serve(labelling, title=title, labeller=labeller, target=target, port=port, guesser=guesser, open_browser=browser)
 

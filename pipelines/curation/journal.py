@@ -25,11 +25,16 @@ Key = tuple[str, int]
 
 
 class Mark(NamedTuple):
-    """What a manifest says of an image's label: class (or `unlabelled`, `rejected`), who gave it, and when."""
+    """What a manifest says of an image's label: class (or `unlabelled`, `rejected`), who gave it, and when.
+
+    Then which class a model suggested to the labeller, and which model, if one did.
+    """
 
     class_name: str
     labeller: str | None
     labelled_at: str | None
+    suggested: str | None = None
+    suggested_by: str | None = None
 
 
 class Label(NamedTuple):
@@ -188,5 +193,11 @@ def _from_json(content: dict[str, Any]) -> Record:
 
 
 def _mark(entry: dict[str, Any]) -> Mark:
-    name = entry["class_name"]
-    return Mark(name if name in NO_CLASSES else check_class(name), entry["labeller"], entry["labelled_at"])
+    name, suggested = entry["class_name"], entry.get("suggested")  # which earlier journals lack
+    return Mark(
+        name if name in NO_CLASSES else check_class(name),
+        entry["labeller"],
+        entry["labelled_at"],
+        None if suggested is None else check_class(suggested),
+        entry.get("suggested_by"),
+    )

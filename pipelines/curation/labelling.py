@@ -3,11 +3,15 @@
 The page and the command for a csv of labels are thin layers around this.
 """
 
+import errno
 import math
+import os
+import stat
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -35,6 +39,20 @@ def timestamp() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _read_inside(folder: Path, name: str) -> bytes:
+    path = (folder / name).resolve(strict=True)
+    if not path.is_relative_to(folder.resolve()):
+        raise UserError(f"{folder / name} is a link that leads out of the dataset; put the image itself there")
+    # a pipe must not be waited for
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UserError(f"{folder / name} is not a regular file; put the image there")
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
 @dataclass
 class _Tab:
     # what a tab can take back, the latest last: a record it made, or a face it skipped
@@ -53,24 +71,33 @@ class Labelling:
         folder: The dataset, which the caller has locked.
         classes: The classes that may be given.
         review: Instead of the unlabelled faces, go through those of these classes.
+        blind: Leave a model's guesses of test images aside, so that they do not sway whoever labels these.
 
     Attributes:
         guessing: Whether a model is still at work on guesses.
+        model_name: The model that guesses; None if none does.
         trouble: Why files and manifest could not follow the labels the last time; None if they could.
 
     Raises:
         UserError: The manifest or the journal cannot be used.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[str], review: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, classes: Sequence[str], review: Iterable[str] | None = None, *, blind: bool = False
+    ) -> None:
         self.classes = tuple(classes)
         self.manifest = Manifest.read(folder)
         self._journal = Journal(folder)
         self.guessing = False
+        self.model_name: str | None = None
         self.trouble: str | None = None
         self._lock = threading.RLock()
         self._positions = {row.key: position for position, row in enumerate(self.manifest.rows)}
-        self._marks = {row.key: Mark(row.class_name, row.labeller, row.labelled_at) for row in self.manifest.rows}
+        self._marks = {
+            row.key: Mark(row.class_name, row.labeller, row.labelled_at, row.suggested, row.suggested_by)
+            for row in self.manifest.rows
+        }
+        self._blind = {row.key for row in self.manifest.rows if blind and row.split == "test"}
         self._counts = Counter(mark.class_name for mark in self._marks.values())
         wanted = {UNLABELLED} if review is None else set(review)
         self._waiting = {key: None for key, mark in self._marks.items() if mark.class_name in wanted}
@@ -114,11 +141,22 @@ class Labelling:
             position = self._positions.get(key)
             return None if position is None else self.manifest.rows[position]
 
-    def places(self, key: Key) -> list[Path]:
-        """Where the file of a face may be: where its row says, or already in the folder of its new class."""
-        row = self.row(key)
-        names = [row.file, ImageName(self.class_of(key), *key).file] if row else []
-        return [self.manifest.folder / name for name in dict.fromkeys(names)]
+    def picture(self, key: Key) -> bytes:
+        """The file of a face, which is where its row says, or already in the folder of its new class.
+
+        Raises:
+            FileNotFoundError: There is no such face, or its file is missing.
+            UserError: Something else lies there, such as a link that leads out of the dataset.
+            OSError: It cannot be read.
+        """
+        # it may move between the look at its row and the opening of its file, so both places are tried twice
+        for _ in range(2):
+            row = self.row(key)
+            names = [row.file, ImageName(self.class_of(key), *key).file] if row else []
+            for name in dict.fromkeys(names):
+                with suppress(FileNotFoundError):
+                    return _read_inside(self.manifest.folder, name)
+        raise FileNotFoundError(errno.ENOENT, "the file of the image is missing", f"{key[0]}/{key[1]}")
 
     def class_of(self, key: Key) -> str:
         """The class of a face, also if its file has not moved yet."""
@@ -128,7 +166,9 @@ class Labelling:
         """A model's probabilities by class."""
         return self._guesses.get(key)
 
-    def label(self, tab: str, action: str, key: Key, class_name: str, labeller: str) -> None:
+    def label(
+        self, tab: str, action: str, key: Key, class_name: str, labeller: str, suggested: str | None = None
+    ) -> None:
         """Give a face a class, or call it no face with `rejected`.
 
         Args:
@@ -137,6 +177,7 @@ class Labelling:
             key: The face.
             class_name: One of `classes`, or `rejected`.
             labeller: A person's name.
+            suggested: The class that a model had suggested where the person saw it.
 
         Raises:
             UserError: There is no such face or class, or the labeller has no printable name.
@@ -144,7 +185,10 @@ class Labelling:
         """
         if class_name not in (*self.classes, REJECTED):
             raise UserError(f"there is no class {class_name!r}; the classes are {', '.join(self.classes)}")
-        mark = Mark(class_name, check_labeller(labeller), timestamp())
+        if suggested is not None and suggested not in self.classes:
+            raise UserError(f"there is no class {suggested!r} to suggest; the classes are {', '.join(self.classes)}")
+        by = None if suggested is None else self.model_name
+        mark = Mark(class_name, check_labeller(labeller), timestamp(), suggested, by)
         with self._lock:
             if action in self._done:
                 return
@@ -242,7 +286,7 @@ class Labelling:
         the face has over the best other one, so that likely mistakes come first. Skipped faces stay last.
         """
         with self._lock:
-            self._guesses.update(guesses)
+            self._guesses.update({key: guess for key, guess in guesses.items() if key not in self._blind})
             fresh = [key for key in self._waiting if key not in self._skipped]
             order = sorted(fresh, key=self._certainty)  # stable: faces without a guess keep their order at the end
             self._waiting = dict.fromkeys([*order, *(key for key in self._skipped if key in self._waiting)])

@@ -58,6 +58,8 @@ def mark_row(row: Row, mark: Mark) -> Row:
         class_name=mark.class_name,
         labeller=mark.labeller,
         labelled_at=mark.labelled_at,
+        suggested=mark.suggested,
+        suggested_by=mark.suggested_by,
     )
 
 

@@ -40,6 +40,8 @@ class Row:
         labeller: Who gave the label.
         labelled_at: When, as ISO 8601 in UTC.
         split: `train`, `validation` or `test`.
+        suggested: The class that a model suggested to the labeller, who saw it.
+        suggested_by: Which model, as `guessing.model_name` calls it.
     """
 
     file: str
@@ -62,6 +64,8 @@ class Row:
     labeller: str | None = None
     labelled_at: str | None = None
     split: str | None = None
+    suggested: str | None = None
+    suggested_by: str | None = None
 
     @property
     def name(self) -> ImageName:
@@ -166,8 +170,11 @@ _CELLS: dict[str, Callable[[str], Any]] = {
     "labeller": _text,
     "labelled_at": _pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "a time such as 2025-01-31T09:30:00Z"),
     "split": _pattern("|".join(SPLITS), f"one of {', '.join(SPLITS)}"),
+    "suggested": check_class,
+    "suggested_by": _text,
 }
 COLUMNS = tuple(_CELLS)
+_EARLIER = COLUMNS[: COLUMNS.index("suggested")]  # of tables that were written before models were recorded
 _NEEDED = {"file", "class", "contributor", "number"}
 _REMEMBERED = 4096  # values per column
 
@@ -188,7 +195,9 @@ def parse_table(text: str, where: str) -> tuple[list[TableLine], list[Problem]]:
     # most columns repeat few values: what was read once is looked up, so that 100,000 rows take two seconds
     parsers = [(column, parse, dict[str, Any]()) for column, parse in _CELLS.items()]
     try:
-        _check_header(next(reader, []), where)
+        header = next(reader, [])
+        _check_header(header, where)
+        parsers = parsers[: len(header)]
         for cells in reader:
             if not cells:
                 continue
@@ -202,7 +211,7 @@ def parse_table(text: str, where: str) -> tuple[list[TableLine], list[Problem]]:
 
 
 def _check_header(header: list[str], where: str) -> None:
-    if tuple(header) == COLUMNS:
+    if tuple(header) in (COLUMNS, _EARLIER):
         return
     missing = [name for name in COLUMNS if name not in header]
     surplus = [name for name in header if name not in COLUMNS]
@@ -261,6 +270,8 @@ def format_table(rows: Iterable[Row]) -> str:
             row.labeller,
             row.labelled_at,
             row.split,
+            row.suggested,
+            row.suggested_by,
         )
         for row in rows
     )

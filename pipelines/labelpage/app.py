@@ -1,13 +1,12 @@
 """What the label page's server answers, and to whom.
 
 Every address begins with a random token, so other programs and other people on the machine are refused; so is every
-request whose Host header is not this server's own, which keeps web pages that point their own name at 127.0.0.1 out.
-The page loads nothing from elsewhere.
+request whose Host header is not this server's own, which keeps web pages that point their own name at 127.0.0.1 out,
+and every one that a browser says another page has sent. The page loads nothing from elsewhere.
 """
 
 import hmac
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from pipelines.errors import UserError
 STATIC = Path(__file__).parent / "static"
 AHEAD = 6  # faces that a tab knows of: the one it shows, and those it fetches meanwhile
 LARGEST_REQUEST = 64 * 1024
+LONGEST_NUMBER = 18  # digits, as in a manifest
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -54,6 +54,12 @@ def make_app(labelling: Labelling, token: str, port: int, *, title: str, labelle
             abort(403, "the address lacks the token; use the one that scratchnet printed")
         if request.host not in hosts:
             abort(403, f"this page is at 127.0.0.1:{port} only")
+        if request.headers.get("Origin", f"http://{request.host}") != f"http://{request.host}":
+            abort(403, "another page's requests are refused")
+        # a link to the page may be anywhere, in a terminal that is a web page for instance
+        opened = request.path == f"/{token}/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none") and not opened:
+            abort(403, "another page's requests are refused")
 
     @app.after_request
     def protect(response: Response) -> Response:
@@ -81,9 +87,9 @@ def make_app(labelling: Labelling, token: str, port: int, *, title: str, labelle
     def static_file(name: str) -> Response:
         return send_from_directory(STATIC, name)
 
-    @app.get(f"/{token}/image/<contributor>/<int:number>")
-    def image(contributor: str, number: int) -> Response:
-        return _send_image(labelling, (contributor, number))
+    @app.get(f"/{token}/image/<path:name>")
+    def image(name: str) -> Response:
+        return _send_image(labelling, _key(name))
 
     @app.get(f"/{token}/api/start")
     def start() -> dict[str, Any]:
@@ -101,7 +107,10 @@ def make_app(labelling: Labelling, token: str, port: int, *, title: str, labelle
 
     @app.post(f"/{token}/api/act")
     def act() -> dict[str, Any]:
-        content = request.get_json()
+        try:
+            content = request.get_json()
+        except RecursionError:
+            abort(400, "the request is nested too deeply")
         if not isinstance(content, dict):
             abort(400, "the request is no JSON object")
         return _act(labelling, content)
@@ -119,7 +128,8 @@ def _act(labelling: Labelling, content: dict[str, Any]) -> dict[str, Any]:
         labelling.skip(tab, action, _key(_text(content, "image")))
     elif kind == "label":
         key = _key(_text(content, "image"))
-        labelling.label(tab, action, key, _text(content, "class"), _text(content, "labeller"))
+        suggested = _text(content, "suggested") if content.get("suggested") else None
+        labelling.label(tab, action, key, _text(content, "class"), _text(content, "labeller"), suggested)
     else:
         abort(400, f"there is no action {kind!r}")
     return {**_state(labelling, tab, first), "undone": _name(undone) if undone else None}
@@ -150,13 +160,12 @@ def _face(labelling: Labelling, key: Key) -> dict[str, Any]:
 
 
 def _send_image(labelling: Labelling, key: Key) -> Response:
-    # a face may move to its class's folder between the look at its row and the opening of its file
-    for path in labelling.places(key) * 2:
-        with suppress(FileNotFoundError):
-            response = Response(path.read_bytes(), mimetype="image/png")
-            response.headers["Cache-Control"] = "private, max-age=3600"  # a number means one picture for ever
-            return response
-    return abort(404, "the image's file is missing; scratchnet dataset verify lists what is wrong")
+    try:
+        response = Response(labelling.picture(key), mimetype="image/png")
+    except FileNotFoundError:
+        abort(404, "the image's file is missing; scratchnet dataset verify lists what is wrong")
+    response.headers["Cache-Control"] = "private, max-age=3600"  # a number means one picture for ever
+    return response
 
 
 def _name(key: Key) -> str:
@@ -165,8 +174,8 @@ def _name(key: Key) -> str:
 
 def _key(name: str) -> Key:
     contributor, _, number = name.rpartition("/")
-    if not number.isdecimal():
-        raise UserError(f"an image is named contributor/number, got {name!r}")
+    if not number.isdecimal() or len(number) > LONGEST_NUMBER:
+        raise UserError(f"an image is named contributor/number, got {name[:200]!r}")
     return contributor, int(number)
 
 

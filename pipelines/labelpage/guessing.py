@@ -1,8 +1,10 @@
 """A trained model looks at the faces while people label, and says which it is least sure of."""
 
+import hashlib
 import threading
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -11,13 +13,27 @@ from pipelines.curation.journal import Key
 from pipelines.curation.labelling import Labelling
 from pipelines.data.class_names import match_class
 from pipelines.data.decode import decode_image
-from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
 from pipelines.probabilities import class_probabilities
+from pipelines.run import Run
 
 BATCH = 16
 MOST_AT_ONCE = 1024
+
+
+def model_name(path: Path) -> str:
+    """What a model is called where it is recorded: `NAME@HASH`, of its run's folder or its file, and of its content.
+
+    Args:
+        path: A run's folder or a model file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    content = (Run(path).model_path if path.is_dir() else path).read_bytes()
+    name = "".join(character if character.isprintable() else "?" for character in path.resolve().name)
+    return f"{name}@{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 class Guesser(threading.Thread):
@@ -26,12 +42,13 @@ class Guesser(threading.Thread):
     Args:
         model: With class names and preprocessing, as `load_run_model` gives it.
         labelling: Where the faces come from and the guesses go.
+        name: Under which the model is recorded beside a label; see `model_name`.
 
     Raises:
         UserError: None of the model's classes is one of the dataset's.
     """
 
-    def __init__(self, model: sn.Model, labelling: Labelling) -> None:
+    def __init__(self, model: sn.Model, labelling: Labelling, name: str) -> None:
         super().__init__(name="guesser", daemon=True)
         names = tuple(model.class_names or ())
         self._classes = [match_class(name, labelling.classes) for name in names]
@@ -43,6 +60,7 @@ class Guesser(threading.Thread):
         self._model = model
         self._preprocessing = Preprocessing.from_config(model.preprocessing or {})
         self._labelling = labelling
+        labelling.model_name = name
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -68,10 +86,9 @@ class Guesser(threading.Thread):
             row = self._labelling.row(key)
             if row is None:
                 continue
-            path = self._labelling.manifest.folder / row.file
             try:
-                images[key] = self._preprocessing(decode_image(path.read_bytes(), row.file))
-            except (OSError, DataError):
+                images[key] = self._preprocessing(decode_image(self._labelling.picture(key), row.file))
+            except (OSError, UserError):
                 continue  # the page shows that the image is missing, and verify says why
         if not images:
             return {}

@@ -3,12 +3,10 @@
 import json
 import re
 import secrets
-import signal
 import socket
 import threading
 import webbrowser
 from pathlib import Path
-from types import FrameType
 
 import waitress  # type: ignore[import-untyped]  # the package ships no types
 
@@ -16,13 +14,22 @@ from pipelines.console import console
 from pipelines.curation.labelling import Labelling
 from pipelines.errors import UserError
 from pipelines.files import whole_file
-from pipelines.labelpage.app import make_app
+from pipelines.labelpage.app import LARGEST_REQUEST, make_app
 from pipelines.labelpage.guessing import Guesser
 
 HOST = "127.0.0.1"
 ADDRESS_NAME = ".labelpage.json"
 QUIET_SECONDS = 1.0  # nobody labels for so long: the manifest is written
-THREADS = 8
+LIMITS = {
+    "threads": 8,
+    # connections that ask nothing wait aside until they end, so that they keep nobody out
+    "connection_limit": 500,
+    "asyncore_use_poll": True,
+    "channel_timeout": 15,  # seconds; longer than an open page is silent
+    "cleanup_interval": 1,
+    "max_request_header_size": 16 * 1024,
+    "max_request_body_size": LARGEST_REQUEST,
+}
 
 
 class Settler(threading.Thread):
@@ -58,7 +65,7 @@ def serve(
     guesser: Guesser | None = None,
     open_browser: bool = True,
 ) -> None:
-    """Serve the page until Ctrl-C or a termination signal; everything is in the manifest when this returns.
+    """Serve the page until a KeyboardInterrupt; everything is in the manifest when this returns.
 
     After a crash the address stays the same, so that tabs that are still open go on by themselves.
 
@@ -79,33 +86,27 @@ def serve(
     token, listener = _address(record, port)
     port = listener.getsockname()[1]
     app = make_app(labelling, token, port, title=title, labeller=labeller, target=target)
-    server = waitress.create_server(app, sockets=[listener], threads=THREADS, ident=None)
-    with whole_file(record, 0o600) as temporary:  # others on this machine must not read the token
-        temporary.write_text(json.dumps({"port": port, "token": token}))
-    earlier = signal.signal(signal.SIGTERM, _interrupt)
+    server = waitress.create_server(app, sockets=[listener], ident=None, **LIMITS)
     address = f"http://{HOST}:{port}/{token}/"
-    console.print(f"label at {address}")
-    console.print("Ctrl-C ends it; every label is saved as soon as its key is pressed")
     settler = Settler(labelling)
-    settler.start()
-    if guesser is not None:
-        guesser.start()
-    if open_browser:
-        webbrowser.open(address)
     try:
+        with whole_file(record, 0o600) as temporary:  # others on this machine must not read the token
+            temporary.write_text(json.dumps({"port": port, "token": token}))
+        console.print(f"label at {address}")
+        console.print("Ctrl-C ends it; every label is saved as soon as its key is pressed")
+        settler.start()
+        if guesser is not None:
+            guesser.start()
+        if open_browser:
+            webbrowser.open(address)
         server.run()  # returns after an interruption
     finally:
-        signal.signal(signal.SIGTERM, earlier)
         server.close()
-        if guesser is not None:
-            guesser.stop()
-        settler.stop()
+        for thread in (guesser, settler):
+            if thread is not None and thread.is_alive():
+                thread.stop()
         record.unlink(missing_ok=True)
         labelling.settle()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _address(record: Path, port: int | None) -> tuple[str, socket.socket]:

@@ -36,6 +36,19 @@ def test_records_are_read_as_they_were_written(folder: Path) -> None:
     assert (again.settled, again.pending()) == (1, [second])
 
 
+def test_a_model_that_suggested_is_read_as_written_and_earlier_records_name_none(folder: Path) -> None:
+    journal = Journal(folder)
+    plain = journal.add("a1", "tab", [happy(1)])
+    mark = Mark("Happy", "bo", "2025-02-01T00:00:00Z", "Sad", "fer@0123456789ab")
+    suggested = journal.add("a2", "tab", [Label(("ana", 2), mark, BEFORE)])
+    text = journal.path.read_text()
+    journal.path.write_text(
+        text.replace('"suggested":null,"suggested_by":null', '"more":1')
+    )  # as of an earlier version
+    assert text != journal.path.read_text()
+    assert Journal(folder).records == [plain, suggested]
+
+
 def test_a_reader_of_the_manifest_brings_pending_labels_into_files_and_table(folder: Path) -> None:
     Journal(folder).add("a", "tab", [happy(1), happy(3, "Sad")])
     assert has_pending(folder)

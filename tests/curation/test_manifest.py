@@ -15,6 +15,7 @@ from pipelines.errors import UserError
 FULL = Row(
     "Happy/Happy_ana_00002.png", "Happy", "ana", 2, 'a "film", cut.mp4', "00:01:02.040", 1551, 3, -4, 10, 120, 118,
     0.875, 41.5, 103.25, "0f" * 32, "00ff00ff00ff00ff", "ana", "2025-01-31T09:30:00Z", "train",
+    "Sad", "fer@0123456789ab",
 )  # fmt: skip
 BARE = Row("unlabelled/unlabelled_ana_00001.png", "unlabelled", "ana", 1)
 
@@ -37,8 +38,17 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_the_columns_stand_in_the_documented_order() -> None:
     assert ",".join(COLUMNS) == (
         "file,class,contributor,number,film,time_code,frame,scene,face_x,face_y,face_width,face_height,score,sharpness,"
-        "light,sha256,phash,labeller,labelled_at,split"
+        "light,sha256,phash,labeller,labelled_at,split,suggested,suggested_by"
     )
+
+
+def test_a_table_from_before_models_were_recorded_is_read_and_written_anew(tmp_path: Path) -> None:
+    written(tmp_path, (",suggested,suggested_by\n", "\n"), (",Sad,fer@0123456789ab\n", "\n"), (",,\n", "\n"))
+    assert "suggested" not in (tmp_path / "manifest.csv").read_text()
+    manifest = Manifest.read(tmp_path)
+    assert manifest.rows == [BARE, replace(FULL, suggested=None, suggested_by=None)]
+    manifest.write()
+    assert Manifest.read(tmp_path).rows == manifest.rows
 
 
 texts = st.none() | st.text(st.characters(exclude_categories=("C", "Z"), codec="utf-8"), min_size=1, max_size=9)
@@ -86,7 +96,7 @@ def test_a_table_that_went_through_a_spreadsheet_is_read(tmp_path: Path) -> None
         ("0f" * 32, "0F" * 32, "column 'sha256': must be 64 hexadecimal digits"),
         ("09:30:00Z", "09:30", "column 'labelled_at': must be a time such as"),
         (",train", ",training", "column 'split': must be one of train, validation, test, got 'training'"),
-        (",train", "", "line 3: has 19 cells where 20 are needed"),
+        (",train", "", "line 3: has 21 cells where 22 are needed"),
         ("Happy/Happy_ana_00002.png", "/etc/passwd", "column 'file': must be a plain path within the dataset"),
         ("Happy/Happy_ana_00002.png", "../a.png", "column 'file': must be a plain path within the dataset"),
         ("Happy/Happy_ana_00002.png", "unlabelled/unlabelled_ana_00001.png", "line 3: column 'file': line 2 has the"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from chromium import needs_chromium, start_chromium, webdriver
-from face_sets import classes_of, make_dataset
+from face_sets import classes_of, make_dataset, make_model
 from processes import ROOT
 from selenium.webdriver.common.by import By  # after chromium has looked whether it is there
 from selenium.webdriver.common.keys import Keys
@@ -19,6 +19,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from pipelines.curation.journal import Journal
 from pipelines.curation.manifest import Manifest
+from pipelines.labelpage.guessing import model_name
 
 pytestmark = needs_chromium
 PATIENCE = 60  # seconds until a busy machine has done anything
@@ -28,10 +29,22 @@ NAMES = ["Happy", "Sad", "Angry", "Surprised", "Neutral"]
 class Server:
     """`scratchnet dataset label`, as a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         code = "from pipelines.main import main; main()"
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-c", code, "dataset", "label", str(folder), "--no-browser", "--labeller", "bo"],
+            [
+                sys.executable,
+                "-u",
+                "-c",
+                code,
+                "dataset",
+                "label",
+                str(folder),
+                "--no-browser",
+                "--labeller",
+                "bo",
+                *options,
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -58,11 +71,11 @@ class Server:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Path], Server]]:
+def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
-    def start(folder: Path) -> Server:
-        servers.append(Server(folder))
+    def start(folder: Path, *options: str) -> Server:
+        servers.append(Server(folder, *options))
         return servers[-1]
 
     yield start
@@ -175,6 +188,25 @@ def test_twenty_faces_are_labelled_by_keyboard(
     labelled = [row for row in Manifest.read(tmp_path).rows if row.class_name != "unlabelled"]
     assert {row.labeller for row in labelled} == {"bo"}
     assert all(row.labelled_at for row in labelled)
+
+
+def test_what_a_model_says_on_the_page_is_recorded_with_the_label(
+    browser: "webdriver.Chrome", serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    folder, path = tmp_path / "faces", tmp_path / "tiny.safetensors"
+    make_dataset(folder, ["unlabelled"] * 3)
+    make_model("sad", "happy").save(path)
+    server = serve(folder, "--model", str(path))
+    page = Page(browser, server.address)
+    page.until(lambda: page.text("guess").startswith("the model says"))
+    said = page.text("guess")
+    number = page.label("3")
+    page.wait_until_saved()
+    check_console(browser)
+    server.stop()
+    row = next(row for row in Manifest.read(folder).rows if row.number == number)
+    assert (row.class_name, row.suggested_by) == ("Angry", model_name(path))
+    assert said.startswith(f"the model says {row.suggested} ")
 
 
 def test_two_tabs_share_the_work_and_a_killed_server_loses_nothing(

@@ -1,14 +1,20 @@
 """The server answers those who have the token, at its own name, and nobody else; what is wrong is said in JSON."""
 
+import http.client
 import json
+import os
+import shutil
 import socket
 import stat
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import waitress
 from face_sets import make_dataset, pixels_of
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -16,8 +22,9 @@ from werkzeug.test import TestResponse
 from pipelines.curation.emotions import FIVE
 from pipelines.curation.journal import Journal
 from pipelines.curation.labelling import Labelling
+from pipelines.curation.manifest import Manifest
 from pipelines.labelpage.app import make_app
-from pipelines.labelpage.serving import ADDRESS_NAME, serve
+from pipelines.labelpage.serving import ADDRESS_NAME, HOST, LIMITS, serve
 
 TOKEN = "t" * 32
 BASE = f"/{TOKEN}"
@@ -70,6 +77,42 @@ def test_localhost_is_this_machine_too(client: FlaskClient) -> None:
     assert client.get(f"{BASE}/", headers={"Host": "localhost:8765"}, buffered=True).status_code == 200
 
 
+FOREIGN = [
+    {"Origin": "http://evil.example"},
+    {"Origin": "http://127.0.0.1:80"},
+    {"Origin": "https://127.0.0.1:8765"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_what_another_page_sends_is_refused_even_with_the_token(
+    client: FlaskClient, work: Labelling, headers: dict
+) -> None:
+    label = {"kind": "label", "tab": "a", "action": "1", "image": "ana/1", "class": "Sad", "labeller": "bo"}
+    assert client.post(f"{BASE}/api/act", json=label, headers=headers).status_code == 403
+    assert work.counts["Sad"] == 0
+    for path in ("/", "/image/ana/1", "/api/state?tab=a"):
+        assert client.get(BASE + path, headers=headers).status_code == 403
+    # a link to the page may be followed, but nothing else is opened that way
+    followed = {"Sec-Fetch-Mode": "navigate", **headers}
+    allowed = "Origin" not in headers
+    assert client.get(f"{BASE}/", headers=followed, buffered=True).status_code == (200 if allowed else 403)
+    assert client.get(f"{BASE}/image/ana/1", headers=followed).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://127.0.0.1:8765", "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {}]
+)
+def test_what_the_page_itself_sends_is_answered(client: FlaskClient, headers: dict) -> None:
+    skip = {"kind": "skip", "tab": "a", "action": "1", "image": "ana/1"}
+    assert client.post(f"{BASE}/api/act", json=skip, headers=headers).status_code == 200
+    assert client.get(f"{BASE}/image/ana/1", headers=headers).status_code == 200
+
+
 def test_the_page_names_nothing_from_elsewhere_and_forbids_it(client: FlaskClient) -> None:
     answer = client.get(f"{BASE}/", buffered=True)
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -103,6 +146,54 @@ def test_a_face_is_served_while_its_row_still_names_the_old_folder(client: Flask
     (folder / "Happy").mkdir()
     (folder / "unlabelled/unlabelled_ana_00001.png").rename(folder / "Happy/Happy_ana_00001.png")
     assert client.get(f"{BASE}/image/ana/1").status_code == 200
+
+
+def test_an_image_that_became_a_link_out_of_the_dataset_is_refused(
+    client: FlaskClient, work: Labelling, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = work.manifest.folder
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "unlabelled_ana_00002.png").write_bytes(b"secret")
+    first = folder / "unlabelled/unlabelled_ana_00001.png"
+    first.unlink()
+    first.symlink_to(outside / "unlabelled_ana_00002.png")
+    answer = client.get(f"{BASE}/image/ana/1")
+    assert answer.status_code == 400
+    assert "is a link that leads out of the dataset" in answer.get_json()["error"]
+    shutil.rmtree(folder / "unlabelled")
+    (folder / "unlabelled").symlink_to(outside)
+    assert client.get(f"{BASE}/image/ana/2").status_code == 400
+
+
+def test_a_link_within_the_dataset_and_one_to_the_dataset_are_followed(
+    work: Labelling, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = work.manifest.folder
+    image = folder / "unlabelled/unlabelled_ana_00001.png"
+    (folder / ".store").mkdir()
+    content = image.read_bytes()
+    image.rename(folder / ".store/1")
+    image.symlink_to(Path("../.store/1"))
+    link = tmp_path_factory.mktemp("elsewhere") / "faces"
+    link.symlink_to(folder)
+    assert Labelling(link, FIVE).picture(("ana", 1)) == content
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_what_is_no_file_is_refused_and_not_waited_for(client: FlaskClient, work: Labelling) -> None:
+    folder = work.manifest.folder / "unlabelled"
+    for number, make in ((1, os.mkfifo), (2, Path.mkdir)):
+        path = folder / f"unlabelled_ana_0000{number}.png"
+        path.unlink()
+        make(path)
+        answer = client.get(f"{BASE}/image/ana/{number}")
+        assert answer.status_code == 400
+        assert f"{path} is not a regular file" in answer.get_json()["error"]
+
+
+@pytest.mark.parametrize("name", ["ana/" + "9" * 5000, "ana/x", "ana", "ana/1/2", "1"])
+def test_an_image_of_an_impossible_name_is_no_servers_error(client: FlaskClient, name: str) -> None:
+    assert client.get(f"{BASE}/image/{name}").status_code in (400, 404)
 
 
 def act(client: FlaskClient, **content: object) -> tuple[int, dict]:
@@ -147,6 +238,46 @@ def test_what_is_no_json_object_is_refused(client: FlaskClient) -> None:
     assert client.post(f"{BASE}/api/act", data="{", content_type="application/json").status_code == 400
     assert client.post(f"{BASE}/api/act", json=[1]).status_code == 400
     assert client.post(f"{BASE}/api/act", json={"x": "y" * 100_000}).status_code == 413
+    for wild in ("[" * 30_000, '{"x":' * 9_000, "9" * 5_000, b"\xff", '{"tab": "a", "action": ' + "9" * 5_000 + "}"):
+        assert client.post(f"{BASE}/api/act", data=wild, content_type="application/json").status_code == 400
+
+
+def test_many_connections_that_ask_nothing_keep_nobody_out(work: Labelling) -> None:
+    with socket.create_server((HOST, 0)) as listener, ExitStack() as idle:
+        port = listener.getsockname()[1]
+        app = make_app(work, TOKEN, port, title="faces", labeller="ana", target=100)
+        server = waitress.create_server(app, sockets=[listener], ident=None, **LIMITS)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        for _ in range(300):
+            half_open = idle.enter_context(socket.create_connection((HOST, port)))
+            half_open.sendall(b"GET / HTTP/1.1\r\n")
+        request = http.client.HTTPConnection(HOST, port, timeout=20)
+        request.request("GET", f"{BASE}/api/start")
+        assert request.getresponse().status == 200
+        request.close()
+        server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
+        thread.join()
+        server.task_dispatcher.shutdown()
+
+
+def test_what_a_model_suggested_is_recorded_with_the_label(client: FlaskClient, work: Labelling) -> None:
+    work.model_name = "fer@0123456789ab"
+    label = {"kind": "label", "tab": "a", "class": "Sad", "labeller": "bo"}
+    assert act(client, **label, action="1", image="ana/1", suggested="Happy")[0] == 200
+    assert act(client, **label, action="2", image="ana/2", suggested=None)[0] == 200
+    status, answer = act(client, **label, action="3", image="ana/3", suggested="Cat")
+    assert (status, work.counts["Sad"]) == (400, 2)
+    assert "no class 'Cat' to suggest" in answer["error"]
+    work.settle()
+    rows = Manifest.read(work.manifest.folder).rows
+    assert [(row.class_name, row.suggested, row.suggested_by) for row in rows[:2]] == [
+        ("Sad", "Happy", "fer@0123456789ab"), ("Sad", None, None)
+    ]  # fmt: skip
+    assert act(client, kind="undo", tab="a", action="4")[1]["undone"] == "ana/2"
+    assert act(client, kind="undo", tab="a", action="5")[1]["undone"] == "ana/1"
+    work.settle()
+    assert Manifest.read(work.manifest.folder).rows[0].suggested_by is None
 
 
 def test_a_full_disk_is_said_and_the_label_not_given(

@@ -111,7 +111,8 @@ function give(name, button) {
   const labeller = $("labeller").value.trim() || settings.labeller;
   flash(button);
   toast(name === settings.rejected ? "not a face" : name, button.style.getPropertyValue("--hue"));
-  act({ kind: "label", image: queue.shift().image, class: name, labeller });
+  const face = queue.shift();
+  act({ kind: "label", image: face.image, class: name, labeller, suggested: suggestion(face)?.[0] ?? null });
 }
 
 function skip() {
@@ -192,9 +193,13 @@ function drawFace(face, left) {
   );
 }
 
+// the class that a model thinks likeliest, and how likely
+const suggestion = (face) => face?.guess
+  && Object.entries(face.guess).reduce((best, entry) => (entry[1] > best[1] ? entry : best));
+
 function guessText(face) {
   if (!face?.guess) return state.guessing ? [document.createTextNode("the model is looking …")] : [];
-  const [name, share] = Object.entries(face.guess).reduce((best, entry) => (entry[1] > best[1] ? entry : best));
+  const [name, share] = suggestion(face);
   const strong = document.createElement("b");
   strong.textContent = name;
   return [document.createTextNode("the model says "), strong, document.createTextNode(` ${Math.round(100 * share)}%`)];
