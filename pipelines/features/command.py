@@ -153,6 +153,8 @@ def _tell(comparison: Comparison, contenders: list[Contender]) -> None:
         console.print(sentence)
     kinds = {contender.kind for contender in contenders}
     if "trained" not in kinds:
-        errors.print("a trained net is compared too where its run is named: scratchnet compare-features RUN --data ...")
+        errors.print(
+            "a trained net is compared too where its run is named: scratchnet compare-features RUN --data DATA"
+        )
     elif "twin" not in kinds:
         errors.print('the Keras twin needs TensorFlow: pip install -e ".[keras]" in the checkout')

@@ -44,6 +44,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 def raising(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Signals are answered as while a command is at work."""
     before = {number: signal.getsignal(number) for number in interruption.ENDING}
+    for number in before:
+        signal.signal(number, signal.SIG_DFL)  # what runs in a shell's background ignores Ctrl-C
     monkeypatch.setattr(interruption, "_received", None)
     interruption.raise_interrupts()
     yield

@@ -20,7 +20,8 @@ from pipelines.workers import postponed_interrupts
 
 # stands still where the command would begin to import
 IMPORTING = """
-import sys, time, pipelines.main
+import signal, sys, time, pipelines.main
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # which is ignored in a shell's background
 def find_spec(name):
     print(*{"numpy", "numba", "rich", "typer"} & sys.modules.keys(), "importing", flush=True)
     time.sleep(600)
