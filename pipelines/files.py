@@ -27,13 +27,6 @@ __all__ = [
 ]
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files below a folder, in which nobody works any more: workers that were killed left them."""
-    for path in folder.rglob(".*.tmp*"):
-        if path.is_file():
-            path.unlink(missing_ok=True)
-
-
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it; see `whole_file`."""
     with whole_file(path) as temporary:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from multiprocessing import current_process
+from pathlib import Path
 from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
 
@@ -19,6 +21,10 @@ from pipelines.interruption import ENDING
 
 LOOK_SECONDS = 0.3
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
+
+
+# of files that are written atomically
+_TEMPORARY = re.compile(r"\..+\.(tmp|[0-9a-f]{8}-scratchnet)(\..+)?", re.DOTALL)
 
 
 @contextmanager
@@ -65,6 +71,13 @@ def end_with_parent(main: int) -> None:
         if os.getppid() != main:
             os._exit(1)
     _end_with(os.getppid())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files below a folder in which nobody works any more: workers that were ended left them."""
+    for path in folder.rglob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 @cache

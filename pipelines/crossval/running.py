@@ -28,10 +28,10 @@ from pipelines.evaluation import load_predictions
 from pipelines.figures.confusion import draw_confusion_matrix
 from pipelines.figures.folds import draw_fold_bars, draw_fold_curves
 from pipelines.figures.saving import save_figure
-from pipelines.files import remove_leftovers, write_text
+from pipelines.files import write_text
 from pipelines.machine import available_cores
 from pipelines.recipe import Recipe
-from pipelines.workers import started_workers
+from pipelines.workers import remove_leftovers, started_workers
 
 
 def run_crossval(

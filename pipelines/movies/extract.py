@@ -16,7 +16,6 @@ from pipelines.curation.manifest import has_manifest
 from pipelines.curation.naming import check_contributor
 from pipelines.data.errors import DataError
 from pipelines.errors import TrainingInterruptedError, UserError
-from pipelines.files import remove_leftovers
 from pipelines.movies.assemble import REPORT, WORK, FinishedFilm, assemble, carry_out, has_plan, read_report
 from pipelines.movies.detectors import YUNET
 from pipelines.movies.drawn_film import DrawnFilm
@@ -25,7 +24,7 @@ from pipelines.movies.one_film import Done, Job, extract_film
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Work
 from pipelines.movies.yunet_model import yunet_model
-from pipelines.workers import meanwhile, started_workers
+from pipelines.workers import meanwhile, remove_leftovers, started_workers
 
 CONTRIBUTOR = "film"
 WATCH_SECONDS = 0.3

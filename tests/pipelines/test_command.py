@@ -1,6 +1,8 @@
 """The command explains itself, and shows everything it can in a demo."""
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -106,6 +108,26 @@ def test_a_lack_of_memory_is_said_in_one_sentence(command: Command, tmp_path: Pa
     assert "there is not enough memory" in done.err
     assert len(done.err.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "make room there, or choose another place"),
+        (errno.EROFS, "nothing can be written there: choose another place"),
+        (errno.EACCES, "change its permissions, or choose another place"),
+        (errno.EFBIG, "files there must not be so large: choose another place"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/there/model.keras", None])
+def test_what_the_system_refuses_is_told_with_its_path_and_the_remedy(
+    command: Command, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str, path: str | None
+) -> None:
+    def refuse(name: str) -> None:
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr("pipelines.recipe_files.load_recipe", refuse)
+    assert command("recipes") == (1, "", f"scratchnet: {path or 'the output'}: {os.strerror(number)}; {remedy}\n")
 
 
 def test_a_seed_that_the_folds_cannot_take_is_refused(command: Command, tmp_path: Path) -> None:

@@ -190,11 +190,12 @@ def squeezed(done: Done) -> str:
 
 
 def test_the_command_prints_tables_and_leaves_figures_and_a_file(
-    command: Command, folder: Path, tmp_path: Path
+    command: Command, folder: Path, tmp_path: Path, stages: list[str]
 ) -> None:
     out = tmp_path / "out"
     done = command("dataset", "audit", folder, "--out", out)
     assert done.status == 0, done.err
+    assert stages == ["looking at images"]
     for line in (
         "images that are exact copies of others 5", "train images in test 2 1", "test images in train 2 2",
         "blank images 2", "nearly blank images 1",

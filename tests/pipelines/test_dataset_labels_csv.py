@@ -107,7 +107,9 @@ def test_wrong_use_of_the_command_is_one_sentence(command: Command, folder: Path
     for arguments, message in [
         ((tmp_path / "nowhere",), "is not a dataset: it has no manifest.csv"),
         ((folder, "--from", tmp_path / "none.csv"), "none.csv cannot be read"),
-        ((folder, "--from", table(folder, "a,b"), "--review", "Sad"), "leave out --model and --review"),
+        ((folder, "--from", table(folder, "a,b"), "--review", "Sad"), "leave out --model, --review and --blind"),
+        ((folder, "--from", table(folder, "a,b"), "--blind"), "leave out --model, --review and --blind"),
+        ((folder, "--blind"), "name the model with --model"),
         ((folder, "--review", "Bored"), "there is no class 'Bored' to review"),
         ((folder, "--review", "Sad"), "has no Sad images"),
         ((folder, "--classes", "a,a"), "the class 'a' is asked for twice"),

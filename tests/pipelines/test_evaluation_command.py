@@ -113,9 +113,11 @@ def test_training_leaves_the_predictions_of_the_validation_part(run: Path) -> No
     assert set(said.names) == Run(run).part_of("validation")
 
 
-def test_json_holds_everything_and_nothing_else_is_printed(command: Command, run: Path) -> None:
+def test_json_holds_everything_and_nothing_else_is_printed(command: Command, run: Path, stages: list[str]) -> None:
     done = command("evaluate", run, "--json")
     assert done.status == 0, done.err
+    told = ["reading images", "asking the model", "looking for copies of training images", "drawing figures"]
+    assert stages == told
     printed = json.loads(done.out)
     measured = metrics(run)["test"]
     assert {name: printed[name] for name in measured} == measured

@@ -14,6 +14,7 @@ from tiny import Command
 
 from pipelines import interruption, main
 from pipelines.crossval import running
+from pipelines.files import whole_file
 from pipelines.interruption import ENDING, raise_interrupts
 from pipelines.movies import extract
 from pipelines.workers import postponed_interrupts
@@ -38,6 +39,8 @@ def work():
 with started_workers(2, 2) as parallel:
     parallel(delayed(work)() for _ in range(2))
 """
+
+KILLED: list[object] = []
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -103,8 +106,10 @@ def test_workers_end_with_a_process_that_is_killed_whatever_they_do() -> None:
 @contextmanager
 def interrupted_workers(folder: Path) -> Iterator[None]:
     """Workers that were killed while they wrote a file."""
-    folder.mkdir(parents=True)
-    (folder / ".model.tmp.keras").write_bytes(b"half")
+    writing = whole_file(folder / "model.keras")
+    writing.__enter__().write_bytes(b"half")
+    assert list(folder.glob(".model*"))
+    KILLED.append(writing)  # which must not clean up
     raise KeyboardInterrupt
     yield
 
@@ -117,7 +122,7 @@ def test_an_interrupted_cross_validation_leaves_no_temporary_files(
     done = command("crossval", "--recipe", tiny_recipe, "--data", faces["split"], "--folds", 2, "--out", out)
     assert done.status == 130
     assert done.err.startswith(f"scratchnet: interrupted; the same command goes on in {out}")
-    assert not list(out.rglob("*tmp*"))
+    assert not list(out.rglob(".model*"))
 
 
 def test_an_interrupted_extraction_leaves_no_temporary_files(
@@ -133,4 +138,4 @@ def test_an_interrupted_extraction_leaves_no_temporary_files(
     monkeypatch.setattr(extract, "_run", interrupted)
     done = command("dataset", "extract", "drawn:1", "--out", out)
     assert (done.status, done.err) == (130, "scratchnet: interrupted; the same command goes on from here\n")
-    assert not list(out.rglob("*tmp*"))
+    assert not list(out.rglob(".model*"))

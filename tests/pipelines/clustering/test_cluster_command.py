@@ -61,10 +61,11 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_runs_test_images_are_clustered_into_its_folder(command: Command, run: Path) -> None:
+def test_a_runs_test_images_are_clustered_into_its_folder(command: Command, run: Path, stages: list[str]) -> None:
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
     done = command("cluster", run, "--seeds", 2)
     assert done.status == 0, done.err
+    assert stages[-3:] == ["trying numbers of clusters", "clustering by K-Means", "drawing"]
     assert {path: path.read_bytes() for path in before} == before
     folder = run / "clusters"
     written = {path.name for path in folder.iterdir()}

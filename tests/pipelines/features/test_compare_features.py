@@ -73,13 +73,16 @@ def test_a_runs_vectors_stand_beside_those_that_nobody_has_trained_and_beside_ke
 
 
 def test_without_a_run_nothing_trained_is_compared_and_the_way_to_it_is_told(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = ["--data", "drawn:140:0", "--training-images", 60, "--limit", 21, "--seed", 2]
     done = command("compare-features", *arguments)
     assert done.status == 0, done.err
     assert "scratchnet compare-features RUN --data" in done.err
+    assert stages[:3] == [f"reading {part} images" for part in ("training", "choosing", "test")]
+    for maker in ("pixels (1 of 6)", "HOG (6 of 6)", "HOG, clusters and classifiers (6 of 6)"):
+        assert f"comparing vectors: {maker}" in stages
     found = read(tmp_path / "runs" / "features")
     assert [row.kind for row in found.rows] == ["pixels", "fixed", "random", "hog"]
     assert found.images["training"] == 60

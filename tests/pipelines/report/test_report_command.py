@@ -32,11 +32,13 @@ HOSTILE = ("<img src=x onerror=alert(1)>", "$\\frac{happy$", "\"'&amp;{{ 7 * 7 }
 
 @pytest.mark.usefixtures("figures_unseen")
 def test_the_page_lands_in_the_run_or_where_it_is_wanted(
-    command: Command, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = command("report", runs["scratch"])
     assert done.status == 0, done.err
+    assert "writing the report" in stages
+    assert "writing the report: explanations (10 of 15)" in stages
     assert f"the report is in {runs['scratch'] / 'report.html'}" in done.out
     out = tmp_path / "deep" / "page.html"
     assert command("report", runs["scratch"], "--out", out, "--title", "Mine & <b>yours</b>").status == 0
