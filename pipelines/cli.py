@@ -144,9 +144,13 @@ def run() -> None:
 
 def describe_os_error(error: OSError) -> str:
     """What the system refused, where, and what helps, as far as that is known."""
-    remedy = REMEDIES.get(errno.errorcode.get(error.errno or 0, ""))
-    where = error.filename or (remedy and "the output")
-    return f"{f'{where}: ' if where else ''}{error.strerror or error}{f'; {remedy}' if remedy else ''}"
+    code = errno.errorcode.get(error.errno or 0, "")
+    # what is printed has no name, and may go to a file too
+    where = error.filename or ("the output" if code in {"ENOSPC", "EDQUOT", "EFBIG"} else None)
+    told = str(error.strerror or error)
+    if where is None:
+        return told
+    return f"{where}: {told}; {REMEDIES[code]}" if code in REMEDIES else f"{where}: {told}"
 
 
 def _fail(sentence: str, status: int = 1) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import pytest
@@ -119,15 +120,20 @@ def test_a_lack_of_memory_is_said_in_one_sentence(command: Command, tmp_path: Pa
         (errno.EFBIG, "files there must not be so large: choose another place"),
     ],
 )
-@pytest.mark.parametrize("path", ["/there/model.keras", None])
 def test_what_the_system_refuses_is_told_with_its_path_and_the_remedy(
-    command: Command, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str, path: str | None
+    command: Command, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
 ) -> None:
-    def refuse(name: str) -> None:
-        raise OSError(number, os.strerror(number), path)
+    refusal = OSError(number, os.strerror(number), "/there/model.keras")
+    monkeypatch.setattr("pipelines.recipe_files.load_recipe", Mock(side_effect=refusal))
+    told = f"scratchnet: /there/model.keras: {os.strerror(number)}; {remedy}\n"
+    assert command("recipes") == (1, "", told)
 
-    monkeypatch.setattr("pipelines.recipe_files.load_recipe", refuse)
-    assert command("recipes") == (1, "", f"scratchnet: {path or 'the output'}: {os.strerror(number)}; {remedy}\n")
+
+def test_a_full_disk_under_what_is_printed_is_told_too(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr("pipelines.commands.recipes.console.print", Mock(side_effect=refusal))
+    told = "scratchnet: the output: No space left on device; make room there, or choose another place\n"
+    assert command("recipes") == (1, "", told)
 
 
 def test_a_seed_that_the_folds_cannot_take_is_refused(command: Command, tmp_path: Path) -> None:

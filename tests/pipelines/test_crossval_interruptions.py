@@ -106,9 +106,6 @@ def test_one_in_processes_that_was_killed_leaves_none_of_them_and_goes_on_to_the
     wait_for_an_epoch(process, out / "fold_1")
     process.send_signal(signal.SIGKILL)
     finish(process)  # returns when no process has its output open any more
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    time.sleep(0.5)
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     status, _, errors = finish(start_command(*arguments(recipe, faces["split"], out)))
     assert status == 0, errors
     check_same(out, whole)
