@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import re
 import signal
 import sys
 import time
@@ -17,14 +16,11 @@ from types import FrameType
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 
+from pipelines.files import remove_leftovers
 from pipelines.interruption import ENDING
 
 LOOK_SECONDS = 0.3
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
-
-
-# of files that are written atomically
-_TEMPORARY = re.compile(r"\..+\.(tmp|[0-9a-f]{8}-scratchnet)(\..+)?", re.DOTALL)
 
 
 @contextmanager
@@ -73,11 +69,10 @@ def end_with_parent(main: int) -> None:
     _end_with(os.getppid())
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files below a folder in which nobody works any more: workers that were ended left them."""
-    for path in folder.rglob(".*"):
-        if _TEMPORARY.fullmatch(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
+def remove_leftovers_below(folder: Path) -> None:
+    """Remove the temporary files that workers who were ended left in a folder and in those below it."""
+    for place in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+        remove_leftovers(place)
 
 
 @cache

@@ -31,7 +31,7 @@ from pipelines.figures.saving import save_figure
 from pipelines.files import write_text
 from pipelines.machine import available_cores
 from pipelines.recipe import Recipe
-from pipelines.workers import remove_leftovers, started_workers
+from pipelines.workers import remove_leftovers_below, started_workers
 
 
 def run_crossval(
@@ -185,7 +185,7 @@ def _train_all(tasks: Sequence[Task], jobs: int | None, folder: Path) -> list[Fo
         with started_workers(jobs, len(tasks)) as parallel:
             return list(parallel(delayed(run_fold)(task) for task in tasks))
     except (KeyboardInterrupt, TrainingInterruptedError) as error:
-        remove_leftovers(folder)
+        remove_leftovers_below(folder)
         raise TrainingInterruptedError(
             f"interrupted; the same command goes on in {folder}, after the last whole epoch of each fold"
         ) from error

@@ -24,7 +24,7 @@ from pipelines.movies.one_film import Done, Job, extract_film
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Work
 from pipelines.movies.yunet_model import yunet_model
-from pipelines.workers import meanwhile, remove_leftovers, started_workers
+from pipelines.workers import meanwhile, remove_leftovers_below, started_workers
 
 CONTRIBUTOR = "film"
 WATCH_SECONDS = 0.3
@@ -146,7 +146,7 @@ def extract(
 def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; give a folder for the dataset")
-    remove_leftovers(folder)
+    remove_leftovers_below(folder)
     if folder.is_dir() and not has_manifest(folder) and not has_plan(folder):
         strange = sorted(path.name for path in folder.iterdir() if path.name not in {WORK, REPORT, LOCK_NAME})
         if strange:
@@ -225,7 +225,7 @@ def _run(
                 return list(parallel(delayed(extract_film)(job) for job in jobs))
         except KeyboardInterrupt as error:
             for job in jobs:
-                remove_leftovers(job.work)
+                remove_leftovers_below(job.work)
             raise TrainingInterruptedError("interrupted; the same command goes on from here") from error
         except TerminatedWorkerError as error:
             raise UserError(

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from processes import start_command, start_python
+from processes import run_python, start_command, start_python
 from tiny import Command
 
 from pipelines import interruption, main
 from pipelines.crossval import running
-from pipelines.files import whole_file
 from pipelines.interruption import ENDING, raise_interrupts
 from pipelines.movies import extract
 from pipelines.workers import postponed_interrupts
@@ -39,8 +38,6 @@ def work():
 with started_workers(2, 2) as parallel:
     parallel(delayed(work)() for _ in range(2))
 """
-
-KILLED: list[object] = []
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -103,13 +100,21 @@ def test_workers_end_with_a_process_that_is_killed_whatever_they_do() -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+# a worker that is killed while it writes a file
+HALF = """
+import os, sys
+from pathlib import Path
+from scratchnet.formats.whole_file import whole_file
+writing = whole_file(Path(sys.argv[1]))
+writing.__enter__().write_bytes(b"half")
+os._exit(9)
+"""
+
+
 @contextmanager
 def interrupted_workers(folder: Path) -> Iterator[None]:
-    """Workers that were killed while they wrote a file."""
-    writing = whole_file(folder / "model.keras")
-    writing.__enter__().write_bytes(b"half")
+    assert run_python(HALF, str(folder / "model.keras")) == (9, "", "")
     assert list(folder.glob(".model*"))
-    KILLED.append(writing)  # which must not clean up
     raise KeyboardInterrupt
     yield
 
