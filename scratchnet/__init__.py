@@ -36,9 +36,10 @@ from scratchnet.formats.loading import load_model
 from scratchnet.kernels.conv import set_exact
 from scratchnet.layers import Input
 from scratchnet.models import Model, Sequential
+from scratchnet.parameter import Parameter
 from scratchnet.random import set_random_seed
 from scratchnet.startup import warmup
-from scratchnet.tensor import Parameter, Tensor, no_grad
+from scratchnet.tensor import Tensor, no_grad
 
 __version__ = "0.1.0"
 

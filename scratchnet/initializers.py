@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnet import random, serialization
-from scratchnet.arrays import FloatArray
+from scratchnet.arrays import FloatArray, as_float_type
 
 __all__ = [
     "Constant",
@@ -62,14 +62,14 @@ class Zeros(Initializer):
     """All values 0."""
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> FloatArray:
-        return np.zeros(shape, dtype)
+        return np.zeros(shape, as_float_type(dtype))
 
 
 class Ones(Initializer):
     """All values 1."""
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> FloatArray:
-        return np.ones(shape, dtype)
+        return np.ones(shape, as_float_type(dtype))
 
 
 class Constant(Initializer):
@@ -83,7 +83,7 @@ class Constant(Initializer):
         self.value = value
 
     def __call__(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> FloatArray:
-        return np.full(shape, self.value, dtype)
+        return np.full(shape, self.value, as_float_type(dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {"value": self.value}
@@ -310,7 +310,8 @@ class Orthogonal(RandomInitializer):
         q, r = np.linalg.qr(gaussian)
         # QR leaves each column's sign to the algorithm; the signs of r make the matrix uniformly distributed.
         q *= np.sign(np.diag(r))
-        return np.ascontiguousarray(self.gain * (q if rows >= columns else q.T), dtype).reshape(shape)
+        matrix = self.gain * (q if rows >= columns else q.T)
+        return np.ascontiguousarray(matrix, as_float_type(dtype)).reshape(shape)
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain, **super().get_config()}

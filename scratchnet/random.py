@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchnet.arrays import FLOAT_TYPES, FloatArray
+from scratchnet.arrays import FloatArray, as_float_type
 
 __all__ = [
     "get_random_state",
@@ -135,7 +135,4 @@ def _affine(values: FloatArray, scale: float, offset: float) -> FloatArray:
 
 
 def _float_type(dtype: DTypeLike) -> Any:
-    # The generators draw these two precisions natively.
-    if np.dtype(dtype) not in FLOAT_TYPES:
-        raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype).name}")
-    return np.dtype(dtype).type
+    return as_float_type(dtype).type  # the generators draw these two precisions natively

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnet import layers, ops, optimizers
-from scratchnet.arrays import FLOAT_TYPES, FloatArray
+from scratchnet.arrays import FloatArray, as_float_type
 from scratchnet.environment import processors
 from scratchnet.kernels.cache import cache_folder
 from scratchnet.models import Sequential
+from scratchnet.parameter import Parameter
 from scratchnet.random import random_scope
-from scratchnet.tensor import Parameter, Tensor
+from scratchnet.tensor import Tensor
 
 Make = Callable[..., Tensor]
 
@@ -36,10 +37,7 @@ def warmup(dtype: DTypeLike = "float32", verbose: bool = False) -> None:
     Raises:
         ValueError: another dtype.
     """
-    wanted = np.dtype(dtype)
-    if wanted not in FLOAT_TYPES:
-        raise ValueError(f"dtype must be float32 or float64, got {wanted}")
-
+    wanted = as_float_type(dtype)
     with _helper(wanted.name):
         _run(wanted.name, _MAIN, verbose)
     _run(wanted.name, _PARTS, verbose)

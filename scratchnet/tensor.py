@@ -1,6 +1,5 @@
 """Tensor: an array, its gradient, and the operation that made it. Reverse-mode differentiation, define-by-run."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -8,24 +7,25 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from scratchnet.arrays import AnyArray, FloatArray, Shape, as_float_array
+from scratchnet.arrays import AnyArray, FloatArray, Shape, as_float_array, own_float_type
 from scratchnet.kernels import buffers
 
 # The gradients by the parents, None for a parent that needs none, from the gradient by the result.
 Backward: TypeAlias = Callable[[FloatArray], Sequence[FloatArray | None]]
 
-_recording: ContextVar[bool] = ContextVar("recording", default=True)
-_reading: ContextVar[bool] = ContextVar("reading", default=False)
-_constant: ContextVar[bool] = ContextVar("constant", default=False)
-_versions = itertools.count()  # of all parameters: no two changes get one number, whichever threads make them
+# Values of parameters by their `id`, which stand for those that they have meanwhile.
+Values: TypeAlias = dict[int, Any]
+
+RECORDING: ContextVar[bool] = ContextVar("recording", default=True)
+READING: ContextVar[Values | None] = ContextVar("reading", default=None)
 
 
-class _Setting:
+class Setting:
     """A context in which a switch has a value. A class, because generators as contexts take three times as long."""
 
     __slots__ = ("_token", "_value", "_variable")
 
-    def __init__(self, variable: ContextVar[bool], value: bool) -> None:
+    def __init__(self, variable: ContextVar[Any], value: Any) -> None:
         self._variable = variable
         self._value = value
 
@@ -45,12 +45,24 @@ def no_grad() -> AbstractContextManager[None]:
     >>> y.requires_grad
     False
     """
-    return _Setting(_recording, False)
+    return Setting(RECORDING, False)
 
 
-def reading() -> AbstractContextManager[None]:
-    """Within this context the engine takes parameters' `data` without counting it as a change."""
-    return _Setting(_reading, True)
+def reading(values: Values | None = None) -> AbstractContextManager[None]:
+    """Within this context the engine takes parameters' `data` to read it, and is given the arrays themselves.
+
+    Args:
+        values: what some parameters have for it; by default what they have for it already, or what they are.
+    """
+    if values is None:
+        values = READING.get()
+    return Setting(READING, {} if values is None else values)
+
+
+def held(owner: Any) -> Any:
+    """What the values of `reading` have for `owner`; None if they have nothing."""
+    values = READING.get()
+    return None if values is None else values.get(id(owner))
 
 
 class Creator(NamedTuple):
@@ -121,7 +133,8 @@ class Tensor:
         return len(self.data)
 
     def __repr__(self) -> str:
-        values = np.array2string(self.data, threshold=20, precision=4, separator=", ")
+        with reading():
+            values = np.array2string(self.data, threshold=20, precision=4, separator=", ")
         made_by = f", made by {self.creator.operation}" if self.creator else ""
         return f"{type(self).__name__}({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
 
@@ -152,6 +165,10 @@ class Tensor:
             if seed.shape != self.shape:
                 raise ValueError(f"cotangent must have the tensor's shape {self.shape}, got {seed.shape}")
 
+        with reading():
+            self._propagate(seed)
+
+    def _propagate(self, seed: FloatArray) -> None:
         pending: dict[int, FloatArray] = {id(self): seed}
         delivered: set[int] = set()
         for tensor in self._from_last_to_first():
@@ -166,7 +183,7 @@ class Tensor:
                 if contribution is None or not parent.requires_grad:
                     continue
                 # parents of one operation may differ in precision, but no kernel takes arrays that do
-                contribution = as_float_array(np.asarray(contribution, parent.dtype))
+                contribution = as_float_array(contribution, "gradient", parent.dtype)
                 earlier = pending.get(id(parent))
                 # never in place: an operation may hand the same array to several parents
                 pending[id(parent)] = contribution if earlier is None else _sum(earlier, contribution)
@@ -270,115 +287,23 @@ def _sum(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.add(a, b, out=buffers.empty_like(a))
 
 
-class Parameter(Tensor):
-    """A tensor that a layer owns and training may change.
+def as_tensor(value: Any, like: Any = None) -> Tensor:
+    """`value` as a tensor; what has no precision of its own, such as an int or a list, takes that of `like`.
 
     Args:
-        data: the initial value.
-        name: such as `kernel`.
-        trainable: whether it has a gradient; batch normalisation's moving averages have none.
-
-    Attributes:
-        version: another number whenever the value may have changed. Taking `data` counts as a change, because what is
-            handed out may be written to; an array that was taken earlier is not watched, so `assign` is the way to
-            change a value.
+        value: a tensor, which is returned as it is, or what `Tensor` takes.
+        like: another tensor or array of the same operation, or a float type.
     """
-
-    __slots__ = ("_requires_grad", "_value", "learned", "name", "regularizer", "version")
-
-    def __init__(self, data: Any, name: str, trainable: bool = True) -> None:
-        super().__init__(data, requires_grad=trainable)
-        self.name = name
-        self.learned = trainable  # what its layer may freeze and thaw; statistics are never learned
-        self.regularizer: Any = None
-
-    @property
-    def data(self) -> FloatArray:
-        """The value itself, not a copy."""
-        if not _reading.get():
-            self.version = next(_versions)
-        return self._value
-
-    @data.setter
-    def data(self, value: FloatArray) -> None:
-        self._value = value
-        self.version = next(_versions)
-
-    @property
-    def requires_grad(self) -> bool:
-        """Whether operations are recorded for its sake; never within `gradient_at`."""
-        return self._requires_grad and not _constant.get()
-
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        self._requires_grad = value
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training may change it."""
-        return self._requires_grad
-
-    def assign(self, value: Any) -> None:
-        """Overwrite the value in place.
-
-        Raises:
-            ValueError: the shape differs.
-        """
-        array = np.asarray(value)
-        if array.shape != self.shape:
-            raise ValueError(f"{self.name} has shape {self.shape}, cannot take a value of shape {array.shape}")
-        data = self.data
-        data[...] = array
-        self.data = data  # a second change: another thread may have read the value while it was half written
-
-
-def gradients(
-    compute: Callable[[], Tensor], cotangent: FloatArray, parameters: Sequence[Parameter]
-) -> list[FloatArray | None]:
-    """The gradients by some parameters of what `compute` returns, recorded for this; their `grad` is left alone.
-
-    None for a parameter that the result does not depend on.
-    """
-    earlier = [parameter.grad for parameter in parameters]
-    try:
-        for parameter in parameters:
-            parameter.grad = None
-        with _Setting(_recording, True):
-            result = compute()
-            if result.requires_grad:
-                result.backward(cotangent)
-        return [parameter.grad for parameter in parameters]
-    finally:
-        for parameter, gradient in zip(parameters, earlier, strict=True):
-            parameter.grad = gradient
-
-
-def gradient_at(value: FloatArray, compute: Callable[[Tensor], Tensor]) -> FloatArray | None:
-    """The gradient by an array of the sum of what `compute` makes of it, all parameters being constants.
-
-    Nothing is left behind: neither gradients nor versions of parameters change, so any number of threads may
-    differentiate one model at once. None if the result does not depend on the array.
-    """
-    leaf = Tensor(value, requires_grad=True)
-    with _Setting(_recording, True), _Setting(_reading, True), _Setting(_constant, True):
-        result = compute(leaf)
-        if result.requires_grad:
-            result.backward(np.ones(result.shape))
-    return leaf.grad
-
-
-def as_tensor(value: Any, like: Any = None) -> Tensor:
-    """`value` as a tensor; a bare Python number takes the dtype of `like`, where that is a tensor."""
     if isinstance(value, Tensor):
         return value
-    if isinstance(like, Tensor) and isinstance(value, int | float):
-        return Tensor(np.asarray(value, like.dtype))
-    return Tensor(value)
+    if like is None or own_float_type(value) is not None:
+        return Tensor(value)
+    return Tensor(as_float_array(value, "data", like if isinstance(like, np.dtype) else own_float_type(like)))
 
 
 def is_recording(*parents: Tensor | None) -> bool:
     """Whether an operation on these tensors will be differentiated."""
-    return _recording.get() and any(parent is not None and parent.requires_grad for parent in parents)
+    return RECORDING.get() and any(parent is not None and parent.requires_grad for parent in parents)
 
 
 def record(data: FloatArray, operation: str, parents: tuple[Tensor, ...], backward: Backward) -> Tensor:

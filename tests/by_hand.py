@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import layers
-from scratchnet.tensor import Tensor, as_tensor
+from scratchnet.tensor import Tensor
 
 TOLERANCE = {"float32": 3e-5, "float64": 1e-11}
 
@@ -15,7 +15,7 @@ TOLERANCE = {"float32": 3e-5, "float64": 1e-11}
 def run(model: sn.Model, inputs: Any, training: bool = False) -> Any:
     """What the model returns, by its layers' own calls; models within it are run in the same way."""
     given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-    values = {id(s): model._cast(as_tensor(x)) for s, x in zip(model.inputs, given, strict=True)}
+    values = {id(s): tensor for s, tensor in zip(model.inputs, model._cast(given), strict=True)}
     for node in model.nodes:
         tensors = [values[id(symbol)] for symbol in node.inputs]
         if isinstance(node.layer, sn.Model):

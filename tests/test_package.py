@@ -68,6 +68,7 @@ FLOORS = (
     ("models", "formats.native", "formats.limits"),  # reading a model builds one
     ("layers", "activations"),
     ("losses", "optimizers", "schedules", "metrics", "callbacks", "initializers", "regularizers"),
+    ("parameter",),
     ("ops",),
     ("tensor",),
     ("kernels",),
@@ -235,8 +236,8 @@ def test_only_saving_and_loading_is_imported_late() -> None:
         for module, at_once in engine_imports(path)
         if not at_once and importer != part_of(module)
     }
-    # a model's methods `save` and `load_weights`; the others are names of types only
-    assert late == {("models", "formats.saving"), ("models", "formats.loading"), ("optimizers", "tensor")}
+    # a model's methods `save` and `load_weights`
+    assert late == {("models", "formats.saving"), ("models", "formats.loading")}
 
 
 def test_the_engine_does_not_know_the_pipelines() -> None:

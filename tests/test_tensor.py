@@ -5,7 +5,7 @@ import pytest
 from oracle import check_equal, draw, tf
 
 from scratchnet import no_grad, ops
-from scratchnet.tensor import Parameter, Tensor, as_tensor
+from scratchnet.tensor import Tensor, as_tensor
 
 
 def leaf(*shape, seed=0, dtype=np.float64):
@@ -281,23 +281,3 @@ def test_no_grad_holds_for_its_own_thread_only():
     done.set()
     thread.join()
     assert results == {"without": False, "here": True}
-
-
-# Parameters
-
-
-def test_a_parameter_has_a_name_and_may_be_trained():
-    kernel, statistic = Parameter(np.ones(2), "kernel"), Parameter(np.ones(2), "moving_mean", trainable=False)
-    assert (kernel.name, kernel.trainable, kernel.requires_grad) == ("kernel", True, True)
-    assert not statistic.trainable
-    assert not (statistic * 2).requires_grad
-
-
-def test_assign_writes_in_place_and_keeps_shape_and_dtype():
-    kernel = Parameter(np.ones((2, 3), np.float32), "kernel")
-    array = kernel.data
-    kernel.assign(np.arange(6).reshape(2, 3))
-    assert kernel.data is array
-    np.testing.assert_array_equal(array, [[0, 1, 2], [3, 4, 5]])
-    with pytest.raises(ValueError, match=r"kernel has shape \(2, 3\), cannot take a value of shape \(3,\)"):
-        kernel.assign(np.ones(3))

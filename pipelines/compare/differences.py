@@ -14,7 +14,8 @@ from scratchnet.formats.keras_description import every_layer
 from scratchnet.models.building import build_layer, custom_layers
 from scratchnet.models.flat import INPUTS, Place, flatten
 from scratchnet.models.model import describe
-from scratchnet.tensor import Parameter, Tensor
+from scratchnet.parameter import Parameter
+from scratchnet.tensor import Tensor
 
 # a gradient that should be zero, such as that of a bias before batch normalisation, is nothing but rounding; it is
 # measured by this share of the model's largest gradient

@@ -21,7 +21,8 @@ from scratchnet.explain.scores import (
 from scratchnet.models.batches import checked_batch_size
 from scratchnet.models.flat import INPUTS, FlatGraph, Place, flatten, run_calls
 from scratchnet.models.model import Model
-from scratchnet.tensor import Tensor, gradient_at, no_grad, reading
+from scratchnet.parameter import gradient_at
+from scratchnet.tensor import Tensor, no_grad, reading
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 # what belongs to the convolution before it: each pixel of the result is made of the same pixel of what comes in
@@ -68,7 +69,7 @@ def grad_cam(
             )
         return _class_map(maps, gradient, (part.shape[1], part.shape[2]))
 
-    return in_batches(compute, array, classes, checked_batch_size(batch_size))
+    return in_batches(model, compute, array, classes, checked_batch_size(batch_size))
 
 
 def grad_cam_layer(model: Model) -> str:

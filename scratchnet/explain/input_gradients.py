@@ -17,7 +17,8 @@ from scratchnet.explain.scores import (
 )
 from scratchnet.models.batches import checked_batch_size
 from scratchnet.models.model import Model
-from scratchnet.tensor import Tensor, gradient_at
+from scratchnet.parameter import gradient_at
+from scratchnet.tensor import Tensor
 
 
 def saliency(
@@ -63,7 +64,7 @@ def saliency(
         return np.zeros_like(part) if found is None else found
 
     if not smooth:
-        return _strongest(in_batches(gradient, array, classes, size))
+        return _strongest(in_batches(model, gradient, array, classes, size))
     if classes is None:
         classes = np.concatenate([predicted_classes(model, array[i : i + size]) for i in range(0, len(array), size)])
     # one generator for each image, which goes on from copy to copy
@@ -73,7 +74,7 @@ def saliency(
     for _ in range(smooth):
         drawn = np.stack([generator.standard_normal(array.shape[1:]) for generator in generators])
         noisy = array + (drawn * deviations[:, None, None, None]).astype(array.dtype)
-        total += in_batches(gradient, noisy, classes, size)
+        total += in_batches(model, gradient, noisy, classes, size)
     return _strongest(total / smooth)
 
 

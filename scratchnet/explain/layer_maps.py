@@ -46,7 +46,7 @@ def feature_maps(model: Model, images: Any, layer: str, *, batch_size: int = BAT
             run_calls(graph, values, 0, place.call + 1)
         return values[place].data
 
-    return in_batches(compute, array, None, checked_batch_size(batch_size))
+    return in_batches(model, compute, array, None, checked_batch_size(batch_size))
 
 
 def spatial_place(model: Model, graph: FlatGraph, layer: str) -> Place:

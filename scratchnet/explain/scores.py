@@ -6,8 +6,10 @@ from typing import TypeAlias
 import numpy as np
 
 from scratchnet.arrays import FloatArray, IntArray
+from scratchnet.layers.base import cast_to
 from scratchnet.models.model import Model
-from scratchnet.tensor import Tensor, as_tensor, no_grad
+from scratchnet.parameter import values_of
+from scratchnet.tensor import Tensor, no_grad, reading
 
 BATCH_SIZE = 16  # images at once: besides the feature maps of each, their gradients are kept
 
@@ -25,7 +27,7 @@ def checked_images(model: Model, images: object) -> FloatArray:
     if len(model.inputs) > 1:
         raise ValueError(f"{model.name} has {len(model.inputs)} inputs; only models of one can be explained")
     expected = model.input_shape
-    array = as_tensor(images).data
+    array = cast_to(images, model.inputs[0].dtype).data
     fits = array.ndim == len(expected) == 4 and all(
         wanted in {None, size} for size, wanted in zip(array.shape[1:], expected[1:], strict=True)
     )
@@ -35,7 +37,7 @@ def checked_images(model: Model, images: object) -> FloatArray:
             f"images must be those that {model.name} takes, at least one, of shape (batch, {wanted}) and four axes, "
             f"got {array.shape}"
         )
-    return array.astype(model.inputs[0].dtype, copy=False)
+    return array
 
 
 def checked_classes(model: Model, class_index: Classes, count: int) -> IntArray | None:
@@ -99,16 +101,18 @@ def predicted_classes(model: Model, images: FloatArray) -> IntArray:
 
 
 def in_batches(
+    model: Model,
     compute: Callable[[FloatArray, IntArray | None], FloatArray],
     images: FloatArray,
     classes: IntArray | None,
     batch_size: int,
 ) -> FloatArray:
-    """The results for all images, some at a time."""
-    parts = [
-        compute(images[chunk], None if classes is None else classes[chunk])
-        for chunk in _chunks(len(images), batch_size)
-    ]
+    """The results for all images, some at a time, by the model's weights as they are now."""
+    with reading(values_of(model.weights)):
+        parts = [
+            compute(images[chunk], None if classes is None else classes[chunk])
+            for chunk in _chunks(len(images), batch_size)
+        ]
     return np.concatenate(parts)
 
 

@@ -48,8 +48,8 @@ def layer_features(
     >>> layer_features(model, np.zeros((2, 4, 4, 1)), layer="maps").shape
     (2, 5)
     """
-    array = as_float_array(images, "images")
     ours = model if isinstance(model, Model) else _from_keras(model)
+    array = as_float_array(images, "images", None if ours is None else np.dtype(ours.dtype))
     compute = _keras_layer(model, layer) if ours is None else _layer(ours, layer)
     shape = tuple(model.input_shape[1:] if isinstance(model.input_shape, tuple) else ())
     if array.ndim != len(shape) + 1 or any(n not in {None, m} for n, m in zip(shape, array.shape[1:], strict=True)):
@@ -84,7 +84,7 @@ def _layer(model: Model, layer: str) -> Callable[[FloatArray], AnyArray]:
 
     def run(images: FloatArray) -> AnyArray:
         with no_grad(), reading():
-            values = {Place(INPUTS, 0): Tensor(images.astype(model.dtype, copy=False))}
+            values = {Place(INPUTS, 0): Tensor(images)}
             run_calls(graph, values, 0, place.call + 1)
         return values[place].data
 

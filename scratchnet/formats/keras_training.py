@@ -13,7 +13,7 @@ from scratchnet.formats.keras_weights import is_legacy, names_in
 from scratchnet.formats.parsing import as_mapping, shown
 from scratchnet.models.model import Model
 from scratchnet.optimizers import Optimizer
-from scratchnet.tensor import Parameter
+from scratchnet.parameter import Parameter
 
 # options of losses that scratchnet lacks, and their values that ask for nothing
 _PLAIN_LOSS: Mapping[str, tuple[Any, ...]] = {

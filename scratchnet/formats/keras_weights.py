@@ -16,7 +16,7 @@ from scratchnet.formats.keras_entries import Entry
 from scratchnet.formats.parsing import shown
 from scratchnet.layers import Normalization
 from scratchnet.layers.base import Layer, numbered
-from scratchnet.tensor import Parameter
+from scratchnet.parameter import Parameter, assign_all
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")  # the second: TensorFlow 2.13
 NOT_WEIGHTS = ("seed_generator", "vars")  # what dropout keeps beside: `seed_generator/vars/0`
@@ -79,9 +79,11 @@ def load(entry: Entry, root: Group, built: str, one_by_one: bool) -> None:
     if misfits:
         more = f", and {len(misfits) - MAX_NAMED} more" if len(misfits) > MAX_NAMED else ""
         raise ValueError(f"its weights do not fit {built}: {'; '.join(misfits[:MAX_NAMED])}{more}")
-    values = (place.dataset.read() for place in placed)
-    for place, value in zip(placed, values if one_by_one else list(values), strict=True):
-        place.weight.assign(value)
+    if one_by_one:
+        for place in placed:
+            place.weight.assign(place.dataset.read())
+    else:
+        assign_all([place.weight for place in placed], [place.dataset.read() for place in placed])
 
 
 def _misfit(place: Placed) -> str | None:

@@ -13,6 +13,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.layers.reserve import weights_to_come
 from scratchnet.models.building import build_layer, custom_layers
 from scratchnet.models.model import Model, describe
+from scratchnet.parameter import assign_all, values_of
 
 FORMAT = "scratchnet model"
 VERSION = 1
@@ -20,7 +21,9 @@ REMEDY = "save the model again, or use another copy of the file"
 
 
 def _weights(model: Model) -> dict[str, AnyArray]:
-    return {f"weights/{name}": weight.data for name, weight in model.named_weights().items()}
+    named = model.named_weights()
+    values = values_of(named.values())
+    return {f"weights/{name}": values[id(weight)] for name, weight in named.items()}
 
 
 def check_model(model: Model) -> None:
@@ -114,8 +117,7 @@ def _assign(model: Model, arrays: Mapping[str, AnyArray], path: Path) -> None:
                 f"{path}: {cut(name)} must hold floats of shape {weight.shape}, "
                 f"got {arrays[name].dtype} of shape {arrays[name].shape}"
             )
-    for name, weight in own.items():
-        weight.assign(arrays[name])
+    assign_all(list(own.values()), [arrays[name] for name in own])
 
 
 def restore_extras(model: Model, meta: Mapping[str, Any], path: Path) -> None:

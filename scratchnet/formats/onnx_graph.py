@@ -13,7 +13,7 @@ import numpy as np
 
 from scratchnet.arrays import AnyArray
 from scratchnet.layers.symbolic import BatchShape
-from scratchnet.tensor import Parameter
+from scratchnet.parameter import Parameter
 
 # where each axis of NHWC is found in NCHW
 _IN_NCHW = (0, 2, 3, 1)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scratchnet import activations, ops
-from scratchnet.layers.base import Layer, check_axis, check_number
+from scratchnet.layers.base import Layer, check_axis, check_number, checked
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.tensor import Tensor
 
@@ -16,15 +16,28 @@ class Activation(Layer):
         **kwargs: `name`, `trainable`, `dtype`.
     """
 
+    activation = checked(activations.checked)
+
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.activation = activations.get(activation)
+        self.activation = activation
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        return self.activation(inputs)
+        y: Tensor = self.activation(inputs)
+        return y
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": activations.name_of(self.activation)}
+
+
+def _not_negative(value: Any, name: str) -> float:
+    if value is None or not value >= 0:
+        raise ValueError(f"{name} must not be negative, got {value!r}")
+    return value  # type: ignore[no-any-return]
+
+
+def _limit(value: Any, name: str) -> float | None:
+    return None if value is None else _not_negative(value, name)
 
 
 class ReLU(Layer):
@@ -37,14 +50,14 @@ class ReLU(Layer):
         **kwargs: `name`, `trainable`, `dtype`.
     """
 
+    max_value = checked(_limit)
+    negative_slope = checked(_not_negative)
+    threshold = checked(_not_negative)
+
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        limit = 0.0 if max_value is None else max_value
-        for name, value in {"max_value": limit, "negative_slope": negative_slope, "threshold": threshold}.items():
-            if value is None or not value >= 0:
-                raise ValueError(f"{name} must not be negative, got {value!r}")
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold

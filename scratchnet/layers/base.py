@@ -9,14 +9,16 @@ from typing import Any, Self, cast
 import numpy as np
 
 from scratchnet import initializers, ops, regularizers
-from scratchnet.arrays import AnyArray, Shape
+from scratchnet.arrays import FLOAT_TYPES, AnyArray, Shape, as_float_type
 from scratchnet.layers.reserve import reserve
 from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor
-from scratchnet.tensor import Parameter, Tensor, as_tensor
+from scratchnet.parameter import Parameter, assign_all, at_one_moment, note_change
+from scratchnet.tensor import Tensor, as_tensor, reading
 
 # Keras's options that change nothing with these values, or with None
 ABSENT_OPTIONS = {"data_format": "channels_last", "activity_regularizer": None, "noise_shape": None}
 
+_TYPES = {dtype.name: dtype for dtype in FLOAT_TYPES}
 _names: Counter[str] = Counter()
 
 
@@ -54,13 +56,33 @@ def is_made_up(layer: "Layer") -> bool:
     return re.fullmatch(rf"{snake_case(type(layer).__name__)}(_\d+)?", layer.name) is not None
 
 
+class _Checked:
+    def __init__(self, check: Callable[[Any, str], Any]) -> None:
+        self.check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, layer: "Layer", value: Any) -> None:
+        vars(layer)[self.name] = self.check(value, self.name)
+
+
+def checked(check: Callable[[Any, str], Any]) -> Any:
+    """An attribute of a layer that is checked, and brought into its one form, whenever it is set.
+
+    Args:
+        check: called with the value and the attribute's name, returns what is kept.
+    """
+    return _Checked(check)
+
+
 class Layer:
     """The base of all layers. A subclass states its weights in `build` and its function in `call`.
 
     Args:
         name: unique in a model; made from the class's name by default.
         trainable: whether training changes the weights.
-        dtype: of weights and results, `float32` or `float64`.
+        dtype: of weights and results, `float32` or `float64`; None means `float32`.
         input_shape: of one sample; a `Sequential` that begins with this layer then needs no `Input`.
         **absent: options of Keras that scratchnet lacks, as long as they ask for nothing, such as
             `data_format="channels_last"` or `kernel_constraint=None`.
@@ -72,6 +94,8 @@ class Layer:
 
     takes_list = False  # whether `call` takes a list of tensors
     built_for: Any = None  # the shape that `build` was given
+    dtype = checked(lambda value, _: as_float_type(value).name)
+    _version = 0  # another number whenever an attribute was set that may decide what the layer computes
 
     def __init__(
         self,
@@ -83,9 +107,7 @@ class Layer:
         **absent: Any,
     ) -> None:
         self.name = unique_name(snake_case(type(self).__name__)) if name is None else check_name(name)
-        self.dtype = np.dtype(dtype).name
-        if self.dtype not in {"float32", "float64"}:
-            raise ValueError(f"dtype must be float32 or float64, got {self.dtype}")
+        self.dtype = dtype
         _refuse_absent(type(self).__name__, absent)
         self.declared_input_shape = input_shape
         self.built = False
@@ -97,6 +119,12 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _once(cls.build)  # type: ignore[assignment, method-assign]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Tell those who have planned with the layer's attributes that one has changed."""
+        super().__setattr__(name, value)
+        if not name.startswith("_"):
+            note_change(self)
 
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape, (None, ...) with None for the batch."""
@@ -135,9 +163,10 @@ class Layer:
         values = list(inputs) if several else [inputs]
         if any(isinstance(value, SymbolicTensor) for value in values):
             return self._connect(values, several)
-        tensors = [self._cast(as_tensor(value)) for value in values]
+        tensors = self._cast(values)
         self._ensure_built([(None, *tensor.shape[1:]) for tensor in tensors])
-        return self.call(tensors if several else tensors[0], training=training)
+        with reading():
+            return self.call(tensors if several else tensors[0], training=training)
 
     def _connect(self, inputs: list[SymbolicTensor], as_list: bool) -> Any:
         if not all(isinstance(value, SymbolicTensor) for value in inputs):
@@ -153,8 +182,9 @@ class Layer:
         if not self.built:
             self.build(shapes if self.takes_list else shapes[0])
 
-    def _cast(self, tensor: Tensor) -> Tensor:
-        return tensor if tensor.dtype == self.dtype else ops.cast(tensor, self.dtype)
+    def _cast(self, inputs: Sequence[Any]) -> list[Tensor]:
+        """The inputs in the precision that the layer computes in."""
+        return [cast_to(value, self.dtype) for value in inputs]
 
     def add_weight(
         self,
@@ -211,10 +241,11 @@ class Layer:
 
     def get_weights(self) -> list[AnyArray]:
         """Copies of all weights, in the order of `weights`."""
-        return [weight.data.copy() for weight in self.weights]
+        with at_one_moment():
+            return [weight.data.copy() for weight in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Overwrite all weights.
+        """Overwrite all weights; who predicts meanwhile does so by the old ones or by the new ones.
 
         Raises:
             ValueError: there are too few or too many, or one has another shape.
@@ -226,8 +257,7 @@ class Layer:
         for weight, value in zip(own, values, strict=True):  # all are checked before one is changed
             if weight.shape != value.shape:
                 raise ValueError(f"{self.name}: {weight.name} has shape {weight.shape}, got {value.shape}")
-        for weight, value in zip(own, values, strict=True):
-            weight.assign(value)
+        assign_all(own, values)
 
     def count_params(self) -> int:
         """The number of all weights' elements.
@@ -257,6 +287,13 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def cast_to(value: Any, dtype: str) -> Tensor:
+    """A tensor in a precision; numbers that have none of their own come in it without a detour by another one."""
+    wanted = _TYPES[dtype]
+    tensor = value if isinstance(value, Tensor) else as_tensor(value, like=wanted)
+    return tensor if tensor.dtype == wanted else ops.cast(tensor, wanted)
 
 
 def check_name(name: Any) -> str:

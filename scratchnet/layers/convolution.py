@@ -3,7 +3,7 @@
 from typing import Any
 
 from scratchnet import activations, initializers, ops, regularizers
-from scratchnet.layers.base import Layer, check_positive, check_width, known_channels
+from scratchnet.layers.base import Layer, check_positive, check_width, checked, known_channels
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.ops.geometry import Pair, check_padding, pair, slid_size
 from scratchnet.tensor import Tensor
@@ -11,6 +11,12 @@ from scratchnet.tensor import Tensor
 
 class _Convolution(Layer):
     """What the three kinds of convolution share: the window, the bias and the activation."""
+
+    kernel_size = checked(pair)
+    strides = checked(pair)
+    padding = checked(check_padding)
+    dilation_rate = checked(pair)
+    activation = checked(activations.checked)
 
     def __init__(
         self,
@@ -25,11 +31,11 @@ class _Convolution(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.strides = pair(strides, "strides")
-        self.padding = check_padding(padding)
-        self.dilation_rate = pair(dilation_rate, "dilation_rate")
-        self.activation = activations.get(activation)
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.padding = padding
+        self.dilation_rate = dilation_rate
+        self.activation = activation
         self.use_bias = bool(use_bias)
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
@@ -81,6 +87,8 @@ class Conv2D(_Convolution):
         **kwargs: `name`, `trainable`, `dtype`.
     """
 
+    groups = checked(check_positive)
+
     def __init__(
         self,
         filters: int,
@@ -103,7 +111,7 @@ class Conv2D(_Convolution):
             **kwargs,
         )  # fmt: skip
         self.filters = check_positive(filters, "filters")
-        self.groups = check_positive(groups, "groups")
+        self.groups = groups
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
 
@@ -203,7 +211,8 @@ class DepthwiseConv2D(_WithDepthwiseKernel):
         y = ops.depthwise_conv2d(
             inputs, self.depthwise_kernel, self.bias, self.strides, self.padding, self.dilation_rate
         )
-        return self.activation(y)
+        result: Tensor = self.activation(y)
+        return result
 
     def _output_filters(self, channels: int) -> int:
         return channels * self.depth_multiplier
@@ -251,7 +260,8 @@ class SeparableConv2D(_WithDepthwiseKernel):
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         mid = ops.depthwise_conv2d(inputs, self.depthwise_kernel, None, self.strides, self.padding, self.dilation_rate)
-        return self.activation(ops.conv2d(mid, self.pointwise_kernel, self.bias))
+        y: Tensor = self.activation(ops.conv2d(mid, self.pointwise_kernel, self.bias))
+        return y
 
     def _output_filters(self, channels: int) -> int:
         return self.filters

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scratchnet import activations, initializers, ops, regularizers
-from scratchnet.layers.base import Layer, check_positive, check_width, known_channels
+from scratchnet.layers.base import Layer, check_positive, check_width, checked, known_channels
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.tensor import Tensor
 
@@ -24,6 +24,8 @@ class Dense(Layer):
         **kwargs: `name`, `trainable`, `dtype`.
     """
 
+    activation = checked(activations.checked)
+
     def __init__(
         self,
         units: int,
@@ -37,7 +39,7 @@ class Dense(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units = check_positive(units, "units")
-        self.activation = activations.get(activation)
+        self.activation = activation
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)

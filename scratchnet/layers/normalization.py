@@ -3,10 +3,23 @@
 from typing import Any
 
 from scratchnet import initializers, ops, regularizers
-from scratchnet.layers.base import Layer, check_number, check_width
+from scratchnet.layers.base import Layer, check_number, check_width, checked
 from scratchnet.layers.pooling import MaxPooling2D
 from scratchnet.layers.symbolic import BatchShape
+from scratchnet.parameter import assign_all
 from scratchnet.tensor import Tensor
+
+
+def _share(value: Any, name: str) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
+    return check_number(value, name)
+
+
+def _positive_number(value: Any, name: str) -> float:
+    if not value > 0:
+        raise ValueError(f"{name} must be positive, got {value!r}")
+    return check_number(value, name)
 
 
 class BatchNormalization(Layer):
@@ -30,6 +43,9 @@ class BatchNormalization(Layer):
         **kwargs: `name`, `trainable`, `dtype`.
     """
 
+    momentum = checked(_share)
+    epsilon = checked(_positive_number)
+
     def __init__(
         self,
         axis: int = -1,
@@ -46,13 +62,9 @@ class BatchNormalization(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum must lie between 0 and 1, got {momentum!r}")
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be positive, got {epsilon!r}")
         self.axis = axis
-        self.momentum = check_number(momentum, "momentum")
-        self.epsilon = check_number(epsilon, "epsilon")
+        self.momentum = momentum
+        self.epsilon = epsilon
         self.center = bool(center)
         self.scale = bool(scale)
         self.initializers = {
@@ -95,8 +107,11 @@ class BatchNormalization(Layer):
                 inputs, self.moving_mean, self.moving_variance, -1, self.beta, self.gamma, self.epsilon, **behind
             )
         y, mean, variance = ops.batch_normalization_training(inputs, self.beta, self.gamma, self.epsilon, **behind)
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving.data * self.momentum + batch * (1 - self.momentum))
+        statistics = (self.moving_mean, mean), (self.moving_variance, variance)
+        assign_all(
+            [moving for moving, _ in statistics],
+            [moving.data * self.momentum + batch * (1 - self.momentum) for moving, batch in statistics],
+        )
         return y
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scratchnet import ops
-from scratchnet.layers.base import Layer, known_channels
+from scratchnet.layers.base import Layer, checked, known_channels
 from scratchnet.layers.symbolic import BatchShape
 from scratchnet.ops.geometry import Pair, check_padding, pair, slid_size
 from scratchnet.tensor import Tensor
@@ -12,13 +12,17 @@ from scratchnet.tensor import Tensor
 class _Pooling(Layer):
     """A window that slides."""
 
+    pool_size = checked(pair)
+    strides = checked(pair)
+    padding = checked(check_padding)
+
     def __init__(
         self, pool_size: Pair = (2, 2), strides: Pair | None = None, padding: str = "valid", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.pool_size = pair(pool_size, "pool_size")
-        self.strides = self.pool_size if strides is None else pair(strides, "strides")
-        self.padding = check_padding(padding)
+        self.pool_size = pool_size
+        self.strides = self.pool_size if strides is None else strides
+        self.padding = padding
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         channels = known_channels(input_shape, self)

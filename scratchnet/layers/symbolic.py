@@ -55,7 +55,7 @@ class Node:
 
     def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
         """The layer's results for actual tensors."""
-        cast = [self.layer._cast(tensor) for tensor in inputs]
+        cast = self.layer._cast(inputs)
         result: Any = self.layer.call(cast if self.as_list else cast[0], training=training)
         return list(result) if isinstance(result, list | tuple) else [result]
 

@@ -205,7 +205,7 @@ def class_weights(y: Any, class_weight: Mapping[int, float]) -> AnyArray:
     labels = np.asarray(y)
     labels = labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(-1)
     known = np.unique(labels)
-    weights = np.array([class_weight.get(int(label), 1.0) for label in known], np.float32)
+    weights = np.array([class_weight.get(int(label), 1.0) for label in known], np.float64)
     result: AnyArray = weights[np.searchsorted(known, labels)]
     return result
 

@@ -103,7 +103,7 @@ class _Together:
 
     def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
         layer, pool = self.layer, self.pool
-        x = layer._cast(inputs[0])
+        x = layer._cast(inputs)[0]
         if isinstance(layer, layers.Conv2D):
             return [layer.call_with(x, self.relu, None if pool is None else pool.pool_size)]
         assert isinstance(layer, layers.BatchNormalization)

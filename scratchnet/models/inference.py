@@ -2,12 +2,15 @@
 
 Batch normalisation is folded into the convolution or dense layer before it, or becomes a scale and a shift at the end
 of that layer's kernel; ReLU and max pooling join the kernel too; weights are packed once. Layers that have no kernel
-of their own here run as they are. A plan belongs to one state of the weights: see `Parameter.version`.
+of their own here run as they are. A plan belongs to one state of the model: see `Snapshot`.
 """
 
+from __future__ import annotations
+
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numba import get_num_threads
@@ -22,8 +25,12 @@ from scratchnet.layers.symbolic import Node, SymbolicTensor
 from scratchnet.models.fusion import Step, chain, followers, is_relu, steps_by_itself
 from scratchnet.models.program import Program, Stage
 from scratchnet.models.schedule import Schedule
+from scratchnet.models.snapshot import Snapshot
 from scratchnet.ops.geometry import check_images, slide
-from scratchnet.tensor import Parameter, Tensor
+from scratchnet.tensor import Tensor, reading
+
+if TYPE_CHECKING:
+    from scratchnet.models.model import Model
 
 Run: TypeAlias = Callable[[list[Tensor], bool], list[Tensor]]
 
@@ -31,7 +38,7 @@ ARRAY_ACTIVATIONS: dict[Any, Callable[[FloatArray], FloatArray]] = {
     ops.softmax: probabilities.softmax,
     ops.sigmoid: probabilities.logistic,
 }
-SHAPES_KEPT = 32  # shapes of inputs whose programs a plan remembers
+SHAPES_KEPT = 32  # shapes of inputs whose programs a plan remembers: those that it was asked for last
 
 
 class _Ending:
@@ -58,7 +65,7 @@ class _Ending:
             assert isinstance(layer, layers.MaxPooling2D)
             self.pool = layer.pool_size
             return True
-        if type(layer) is layers.BatchNormalization:
+        if type(layer) is layers.BatchNormalization and _has_one_precision(layer):
             self._normalize(*scale_and_shift(layer))
             return True
         return False
@@ -71,6 +78,11 @@ class _Ending:
         else:
             self.kernel = self.kernel * scale
             self.bias = shift if self.bias is None else self.bias * scale + shift
+
+
+def _has_one_precision(layer: Layer) -> bool:
+    """Whether all weights have the layer's; both can be set to others after it was built."""
+    return all(value.dtype == layer.dtype for value in vars(layer).values() if isinstance(value, Tensor))
 
 
 def _composed(
@@ -175,28 +187,35 @@ class _Chain:
         self.layer = layer
         self.parts: list[_Convolution | _Dense | _Activation | None] = []  # None flattens
         self.activation: Any = None
-        self.programs: dict[tuple[Any, ...], Program] = {}
+        self._programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
 
     def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
-        x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
-        key = (x.shape, get_num_threads())
-        program = self.programs.get(key)
+        x = np.ascontiguousarray(self.layer._cast(inputs)[0].data)
+        program = self._remembered(x.shape)
         if program is None:
-            program = self._program(x.shape, x.dtype)
-            if len(self.programs) < SHAPES_KEPT:
-                self.programs[key] = program
+            program = self._programs[x.shape, get_num_threads()] = self._program(x.shape, x.dtype)
+            while len(self._programs) > SHAPES_KEPT:
+                self._programs.popitem(last=False)
         result = Tensor(program(x))
         return [result if self.activation is None else self.activation(result)]
 
     def run_again(self, x: AnyArray) -> FloatArray | None:
         """As `run`, but from array to array, if it has seen such an array before; no checks are needed then."""
-        program = self.programs.get((x.shape, get_num_threads()))
-        if program is None or x.dtype != program.dtype or not x.flags.c_contiguous:
+        program = self._remembered(x.shape)
+        if program is None or x.dtype != program.dtype or not x.flags.carray:
             return None
         if self.activation is None:
             return program(x)
         function = ARRAY_ACTIVATIONS.get(self.activation)
         return None if function is None else function(program(x))
+
+    def _remembered(self, shape: Shape) -> Program | None:
+        key = (shape, get_num_threads())
+        try:
+            self._programs.move_to_end(key)
+            return self._programs[key]
+        except KeyError:  # also where another thread has just let it go
+            return None
 
     def _program(self, shape: Shape, dtype: np.dtype[np.floating[Any]]) -> Program:
         stages: list[Stage] = []
@@ -217,7 +236,7 @@ class _Normalization:
         self.channels = norm.ChannelMap(*scale_and_shift(layer), post_relu=relu)
 
     def run(self, inputs: list[Tensor], training: bool) -> list[Tensor]:
-        x = np.ascontiguousarray(self.layer._cast(inputs[0]).data)
+        x = np.ascontiguousarray(self.layer._cast(inputs)[0].data)
         _check_channels(self.layer, x.shape, len(self.channels.scale))
         return [Tensor(norm.map_channels(x, self.channels))]
 
@@ -243,7 +262,7 @@ def _chained(calls: list[Node]) -> tuple[_Chain | None, int]:
         taken += 1
         if type(layer) is layers.Flatten:
             chain.parts.append(None)
-        elif type(layer) is layers.Conv2D or type(layer) is layers.Dense:
+        elif (type(layer) is layers.Conv2D or type(layer) is layers.Dense) and _has_one_precision(layer):
             ending = _Ending(layer.kernel.data, None if layer.bias is None else layer.bias.data)
             is_convolution = isinstance(layer, layers.Conv2D)
             joined, chain.activation = _gather(ending, layer.activation, calls[taken:], can_pool=is_convolution)
@@ -258,7 +277,7 @@ def _chained(calls: list[Node]) -> tuple[_Chain | None, int]:
 
 
 def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step]:
-    """The steps of a graph's inference; they keep copies of the weights, or the weights themselves, as they are now."""
+    """The steps of a graph's inference, by the values that `reading` has for the weights; they keep these arrays."""
     only = followers(nodes, outputs)
     steps: list[Step] = []
     joined: set[int] = set()
@@ -271,7 +290,7 @@ def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step
             whole, taken = _chained(following)
             if whole is not None:
                 calls, run = following[:taken], whole.run
-            elif type(node.layer) is layers.BatchNormalization:
+            elif type(node.layer) is layers.BatchNormalization and _has_one_precision(node.layer):
                 calls = following[: 1 + (len(following) > 1 and is_relu(following[1].layer))]
                 run = _Normalization(node.layer, relu=len(calls) > 1).run
         joined.update(id(call) for call in calls)
@@ -279,25 +298,10 @@ def lower(nodes: Sequence[Node], outputs: Sequence[SymbolicTensor]) -> list[Step
     return steps
 
 
-class Plan(Schedule):
-    """A graph's inference for one state of its weights; any number of threads may run it at once.
+class Lowered(Schedule):
+    """A graph's inference; any number of threads may run it at once."""
 
-    Args:
-        nodes: of the graph.
-        inputs: of the graph.
-        outputs: of the graph.
-        weights: of all its layers.
-    """
-
-    def __init__(
-        self,
-        nodes: Sequence[Node],
-        inputs: list[SymbolicTensor],
-        outputs: list[SymbolicTensor],
-        weights: Sequence[Parameter],
-    ) -> None:
-        self.weights = list(weights)
-        self.state = self.current_state()  # before the weights are read: a change meanwhile makes the plan stale
+    def __init__(self, nodes: Sequence[Node], inputs: list[SymbolicTensor], outputs: list[SymbolicTensor]) -> None:
         steps = lower(nodes, outputs)
         super().__init__(steps, inputs, outputs)
         self._whole: _Chain | None = None
@@ -305,11 +309,36 @@ class Plan(Schedule):
             chain = getattr(steps[0].run, "__self__", None)
             if isinstance(chain, _Chain) and chain.layer.dtype == inputs[0].dtype:
                 self._whole = chain
+        # where neither layers nor functions of the user's run, nothing but the kernels' own arrays is read
+        self.is_closed = self._whole is not None and self._whole.activation in {None, *ARRAY_ACTIVATIONS}
 
     def run_again(self, x: Any) -> FloatArray | None:
-        """The output for an array like one that the plan has run before, if the whole graph is one chain of kernels."""
+        """The output for an array like one that was run before, if the whole graph is one chain of kernels."""
         return self._whole.run_again(x) if self._whole is not None and type(x) is np.ndarray else None
 
-    def current_state(self) -> tuple[int, ...]:
-        """What the plan depends on besides the graph."""
-        return (int(conv.is_exact()), *[weight.version for weight in self.weights])
+
+class Plan(Snapshot):
+    """A model's inference as the model is now.
+
+    Attributes:
+        lowered: its graph, to be run while `reading` has `values`: what runs as it is takes its weights there, and so
+            does a model within the model its own graph.
+    """
+
+    def __init__(self, model: Model) -> None:
+        inner = _models_within(model.nodes)
+        super().__init__([model.nodes, *(other.nodes for other in inner)])
+        self._graphs = [(other, other.nodes) for other in inner]
+        with reading(self.values):
+            self.values.update({id(other): Lowered(other.nodes, other.inputs, other.outputs) for other in inner})
+            self.lowered = Lowered(model.nodes, model.inputs, model.outputs)
+
+    def _is_equal(self) -> bool:
+        return all(model.nodes is nodes for model, nodes in self._graphs) and super()._is_equal()
+
+
+def _models_within(nodes: Sequence[Node]) -> list[Model]:
+    from scratchnet.models.model import Model
+
+    found = [node.layer for node in nodes if isinstance(node.layer, Model)]
+    return [model for other in found for model in (other, *_models_within(other.nodes))]

@@ -2,19 +2,22 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
 from scratchnet import ops
 from scratchnet.arrays import AnyArray
-from scratchnet.layers.base import Layer, is_made_up, numbered, snake_case
+from scratchnet.layers.base import Layer, cast_to, is_made_up, numbered, snake_case
 from scratchnet.layers.symbolic import BatchShape, Node, SymbolicTensor, keras_order, trace
 from scratchnet.models.fusion import plan_steps
 from scratchnet.models.inference import Plan
 from scratchnet.models.schedule import Schedule
+from scratchnet.models.snapshot import configuration
 from scratchnet.models.summary import summary_text
 from scratchnet.models.training import Trainer
-from scratchnet.tensor import Parameter, Tensor, as_tensor, gradients, is_recording, no_grad, reading, record
+from scratchnet.parameter import Parameter, assign_all, gradients, values_of
+from scratchnet.tensor import Tensor, held, is_recording, no_grad, reading, record
 
 Symbolic = SymbolicTensor | Sequence[SymbolicTensor]
 
@@ -68,7 +71,7 @@ class Model(Trainer):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"layer names must be unique in a model, these are not: {', '.join(twice)}")
-        self._steps = Schedule(plan_steps(self.nodes, self.outputs), self.inputs, self.outputs)
+        self._scheduled: tuple[list[int], Schedule] | None = None
         self._inference = None
         self.takes_list = len(self.inputs) > 1
         self.dtype = self.inputs[0].dtype
@@ -107,45 +110,70 @@ class Model(Trainer):
         return self.outputs[0].shape if self._single else [tensor.shape for tensor in self.outputs]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_inference": None}  # a copy makes a plan of its own
+        return {**vars(self), "_inference": None, "_scheduled": None}  # a copy makes its own
 
     def _require_graph(self) -> None:
         """Raise a ValueError if the graph is not known yet."""
 
+    def _cast(self, inputs: Sequence[Any]) -> list[Tensor]:
+        if not self.built:
+            return super()._cast(inputs)
+        if len(inputs) != len(self.inputs):
+            raise ValueError(f"{self.name} has {len(self.inputs)} inputs, got {len(inputs)}")
+        return [cast_to(value, symbol.dtype) for value, symbol in zip(inputs, self.inputs, strict=True)]
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         self._require_graph()
-        given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-        if len(given) != len(self.inputs):
-            raise ValueError(f"{self.name} has {len(self.inputs)} inputs, got {len(given)}")
-        tensors = [self._cast(as_tensor(value)) for value in given]
+        tensors = self._cast(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
         for symbol, tensor in zip(self.inputs, tensors, strict=True):
             _check_shape(tensor.shape, symbol.shape, self.name)
         if training or any(tensor.requires_grad for tensor in tensors):
-            results = self._steps.run(tensors, training)
+            results = self._steps().run(tensors, training)
         else:
             results = self._infer(tensors)
         return results[0] if self._single else results
 
+    def _steps(self) -> Schedule:
+        """The calls of the layers, as these are set now."""
+        now = configuration(self._ordered_layers)
+        if self._scheduled is None or self._scheduled[0] != now:
+            self._scheduled = now, Schedule(plan_steps(self.nodes, self.outputs), self.inputs, self.outputs)
+        return self._scheduled[1]
+
+    def _current_plan(self) -> Plan | None:
+        if not self.built:
+            return None
+        plan = self._inference
+        if plan is None or not plan.is_current():
+            plan = self._inference = Plan(self)  # threads that meet here build it twice, each a right one
+        return plan
+
     def _infer(self, tensors: list[Tensor]) -> list[Tensor]:
-        """The results by the plan of fused kernels; they can be differentiated by the weights all the same."""
-        with no_grad(), reading():
-            plan = self._inference
-            if plan is None or plan.state != plan.current_state():
-                # threads that meet here build it twice, each a right one
-                plan = self._inference = Plan(self.nodes, self.inputs, self.outputs, self.weights)
-            results = plan.run(tensors, training=False)
+        """The results by the plan; they can be differentiated by the weights all the same."""
+        lowered = held(self)
+        if lowered is not None:  # in the midst of a prediction
+            results: list[Tensor] = lowered.run(tensors, training=False)
+            return results
+        plan = self._current_plan()
+        assert plan is not None  # the graph is there
+        if plan.lowered.is_closed:
+            results = plan.lowered.run(tensors, training=False)
+        else:
+            with no_grad(), reading(dict(plan.values)):
+                results = plan.lowered.run(tensors, training=False)
         if not is_recording(*plan.weights):
             return results
         return [self._differentiable(tensors, number, result) for number, result in enumerate(results)]
 
-    def _predict_batch(self, x: Any) -> list[AnyArray]:
-        plan = self._inference
-        # the short way; a subclass's own function may do anything
-        if plan is not None and type(self).call is Model.call and plan.state == plan.current_state():
-            y = plan.run_again(x)
+    def _by(self, plan: Plan | None) -> AbstractContextManager[None]:
+        return reading(None if plan is None else {**plan.values, id(self): plan.lowered})
+
+    def _predict_batch(self, x: Any, plan: Plan | None) -> list[AnyArray]:
+        if plan is not None and type(self).call is Model.call:  # the short way; a subclass's own may do anything
+            y = plan.lowered.run_again(x)
             if y is not None:
                 return [y]
-        return super()._predict_batch(x)
+        return super()._predict_batch(x, plan)
 
     def _differentiable(self, tensors: list[Tensor], number: int, result: Tensor) -> Tensor:
         """A result whose way back runs the layers one by one, which the plan did not record."""
@@ -153,7 +181,7 @@ class Model(Trainer):
         kind, target = result.logits or ("", result)
 
         def again() -> Tensor:
-            output = self._steps.run(tensors, training=False)[number]
+            output = self._steps().run(tensors, training=False)[number]
             return output.logits[1] if output.logits else output
 
         recorded = record(target.data, "model", tuple(weights), lambda dy: gradients(again, dy, weights))
@@ -312,7 +340,9 @@ class Model(Trainer):
 
     def training_state(self) -> tuple[dict[str, AnyArray], dict[str, Any]]:
         """Weights, optimiser and counters: what a training that goes on later needs. Arrays, and values for JSON."""
-        arrays = {f"weights/{name}": weight.data for name, weight in self.named_weights().items()}
+        named = self.named_weights()
+        values = values_of(named.values())
+        arrays: dict[str, AnyArray] = {f"weights/{name}": values[id(weight)] for name, weight in named.items()}
         arrays |= {f"optimizer/{name}": value for name, value in self.optimizer.variables().items()}
         return arrays, {"counters": self.counters(), "shuffle_seed": self._shuffle_seed}
 
@@ -329,8 +359,7 @@ class Model(Trainer):
         self.optimizer.load_variables(
             {name.removeprefix("optimizer/"): value for name, value in arrays.items() if name.startswith("optimizer/")}
         )
-        for name, weight in own.items():
-            weight.assign(arrays[name])
+        assign_all(list(own.values()), [arrays[name] for name in own])
         self.set_counters(meta["counters"])
         self._shuffle_seed = meta["shuffle_seed"]
 

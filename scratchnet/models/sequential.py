@@ -7,7 +7,7 @@ from scratchnet.layers.base import Layer
 from scratchnet.layers.input import Input
 from scratchnet.layers.symbolic import BatchShape, SymbolicTensor
 from scratchnet.models.model import Model, describe
-from scratchnet.tensor import Parameter
+from scratchnet.parameter import Parameter
 
 
 class Sequential(Model):
@@ -57,14 +57,16 @@ class Sequential(Model):
         if isinstance(layer, SymbolicTensor):
             if self._stack or self._input is not None or layer.node is not None:
                 raise ValueError("only the first element of a Sequential may be an Input")
-            self._input = layer
+            self._input, self.dtype = layer, layer.dtype
             return
         if not isinstance(layer, Layer):
             raise TypeError(f"a Sequential holds layers, got {layer!r}")
         if any(layer.name == other.name for other in self._stack):
             raise ValueError(f"layer names must be unique in a model, {self.name} has {layer.name!r} already")
-        if not self._stack and self._input is None and layer.declared_input_shape is not None:
-            self._input = Input(layer.declared_input_shape, dtype=layer.dtype)
+        if not self._stack and self._input is None:
+            self.dtype = layer.dtype  # also of the first data, which tell the input's shape
+            if layer.declared_input_shape is not None:
+                self._input = Input(layer.declared_input_shape, dtype=layer.dtype)
         self._stack.append(layer)
 
     def _grow(self) -> None:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ class Trainer(Compiled):
         callbacks: Iterable[Callback] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """The loss and the metrics over some data, without training.
+        """The loss and the metrics over some data, without training, by the weights as they are when it is called.
 
         Args:
             x: as in `fit`.
@@ -155,7 +156,7 @@ class Trainer(Compiled):
         return logs if return_dict else _flat(logs)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = 0) -> Any:
-        """The model's output for some inputs, batch by batch.
+        """The model's output for some inputs, batch by batch, by the weights as they are when it is called.
 
         Args:
             x: an array (samples, ...), a list of arrays for several inputs, or an iterable of batches, whose targets
@@ -168,14 +169,25 @@ class Trainer(Compiled):
         """
         if type(x) is np.ndarray and x.ndim and 0 < len(x) <= checked_batch_size(batch_size):
             # one batch: nothing to cut, and nothing to join; what `predict` returns is never the input itself
-            parts = [part.copy() if np.may_share_memory(part, x) else part for part in self._predict_batch(x)]
+            results = self._predict_batch(x, self._current_plan())
+            parts = [part.copy() if np.may_share_memory(part, x) else part for part in results]
             return parts[0] if len(parts) == 1 else parts
-        collected = [self._predict_batch(batch.x) for batch in make_batches(x, None, None, batch_size).epoch(0)]
+        plan = self._current_plan()
+        batches = make_batches(x, None, None, batch_size)
+        collected = [self._predict_batch(batch.x, plan) for batch in batches.epoch(0)]
         outputs = [np.concatenate(parts) for parts in zip(*collected, strict=True)]
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _predict_batch(self, x: Any) -> list[AnyArray]:
-        with no_grad():
+    def _current_plan(self) -> Any:
+        """What all batches of one prediction are computed by, if the model has weights already."""
+        return None
+
+    def _by(self, plan: Any) -> AbstractContextManager[None]:
+        """Within this context the model computes by a plan of `_current_plan`, whatever has become of its weights."""
+        return reading()
+
+    def _predict_batch(self, x: Any, plan: Any) -> list[AnyArray]:
+        with no_grad(), self._by(plan):
             result = self(x, training=False)
         return [part.data for part in (result if isinstance(result, list) else [result])]
 
@@ -212,7 +224,7 @@ class Trainer(Compiled):
         batch = _one_batch(x, y, sample_weight)
         self._prepare(batch)
         self._reset_metrics()
-        logs = {"loss": self._test_step(batch), **self._results()}
+        logs = {"loss": self._test_step(batch, self._current_plan()), **self._results()}
         return logs if return_dict else _flat(logs)
 
     def _checked(self, class_weight: Any) -> Mapping[int, float] | None:
@@ -242,12 +254,14 @@ class Trainer(Compiled):
     def _evaluate(self, batches: Batches, watchers: CallbackList) -> Logs:
         watchers.on_test_begin()
         mean_loss = metric_classes.Mean("loss")
+        plan: Any = None
         for number, batch in enumerate(batches.epoch(0)):
             if number == 0:
                 self._prepare(batch)
                 self._reset_metrics()
+                plan = self._current_plan()
             watchers.on_test_batch_begin(number)
-            mean_loss.update_state(self._test_step(batch), batch.size)
+            mean_loss.update_state(self._test_step(batch, plan), batch.size)
             watchers.on_test_batch_end(number, {"loss": mean_loss.result()})
         logs = {"loss": mean_loss.result(), **self._results()}
         watchers.on_test_end(logs)
@@ -262,14 +276,15 @@ class Trainer(Compiled):
             weight.grad = None
         if loss.requires_grad:
             loss.backward()
-        penalty = self._penalty(with_gradients=True)
+        with reading():
+            penalty = self._penalty(with_gradients=True)
         self.optimizer.apply(weights)
         self._update_metrics(batch, output)
         return loss.item() + penalty
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    def _test_step(self, batch: Batch) -> float:
-        with no_grad(), reading():
+    def _test_step(self, batch: Batch, plan: Any) -> float:
+        with no_grad(), self._by(plan):
             output = self(batch.x, training=False)
             loss = self.loss(batch.y, output, batch.sample_weight)
             penalty = self._penalty(with_gradients=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import FLOAT_TYPES, FloatArray
+from scratchnet.arrays import FloatArray, as_float_type
 from scratchnet.kernels import pointwise
 from scratchnet.tensor import Tensor, as_tensor, record
 
@@ -151,10 +151,8 @@ def cast(x: Any, dtype: Any) -> Tensor:
     Raises:
         ValueError: another dtype.
     """
-    x = as_tensor(x)
-    wanted = np.dtype(dtype)
-    if wanted not in FLOAT_TYPES:
-        raise ValueError(f"dtype must be float32 or float64, got {wanted}")
+    wanted = as_float_type(dtype)
+    x = as_tensor(x, like=wanted)
     return record(x.data.astype(wanted), "cast", (x,), lambda dy: (dy.astype(x.dtype),))
 
 

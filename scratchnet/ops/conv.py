@@ -62,8 +62,8 @@ def conv2d(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit; the message holds the value.
     """
-    x, kernel = as_tensor(x), as_tensor(kernel)
-    bias = None if bias is None else as_tensor(bias)
+    x, kernel = as_tensor(x, like=kernel), as_tensor(kernel, like=x)
+    bias = None if bias is None else as_tensor(bias, like=kernel)
     check_images(x.shape, "conv2d")
     _check_kernel(kernel, "(height, width, channels / groups, filters)")
     channels, filters = x.shape[3], kernel.shape[-1]
@@ -126,8 +126,8 @@ def depthwise_conv2d(
     Raises:
         ValueError: an argument is out of range or the shapes do not fit.
     """
-    x, kernel = as_tensor(x), as_tensor(kernel)
-    bias = None if bias is None else as_tensor(bias)
+    x, kernel = as_tensor(x, like=kernel), as_tensor(kernel, like=x)
+    bias = None if bias is None else as_tensor(bias, like=kernel)
     check_images(x.shape, "depthwise_conv2d")
     _check_kernel(kernel, "(height, width, channels, depth_multiplier)")
     if kernel.shape[2] != x.shape[3]:

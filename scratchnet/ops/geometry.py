@@ -28,14 +28,14 @@ def pair(value: Any, name: str) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[1])
 
 
-def check_padding(padding: Any) -> str:
+def check_padding(padding: Any, name: str = "padding") -> str:
     """`valid` or `same`, in any case.
 
     Raises:
         ValueError: anything else.
     """
     if not isinstance(padding, str) or padding.lower() not in {"valid", "same"}:
-        raise ValueError(f"padding must be 'valid' or 'same', got {padding!r}")
+        raise ValueError(f"{name} must be 'valid' or 'same', got {padding!r}")
     return padding.lower()
 
 

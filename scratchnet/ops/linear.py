@@ -36,7 +36,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     Raises:
         ValueError: the shapes do not fit.
     """
-    a, b = as_tensor(a), as_tensor(b)
+    a, b = as_tensor(a, like=b), as_tensor(b, like=a)
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
         raise ValueError(f"matmul needs shapes (..., m, k) and (..., k, n), got {a.shape} and {b.shape}")
 
@@ -73,8 +73,8 @@ def dense(x: Any, kernel: Any, bias: Any = None, *, relu: bool = False) -> Tenso
     Raises:
         ValueError: the shapes do not fit.
     """
-    x, kernel = as_tensor(x), as_tensor(kernel)
-    bias = None if bias is None else as_tensor(bias)
+    x, kernel = as_tensor(x, like=kernel), as_tensor(kernel, like=x)
+    bias = None if bias is None else as_tensor(bias, like=kernel)
     if x.ndim < 1 or kernel.ndim != 2 or x.shape[-1:] != kernel.shape[:1]:
         raise ValueError(f"dense needs shapes (..., features) and (features, units), got {x.shape} and {kernel.shape}")
     if bias is not None and bias.shape != kernel.shape[1:]:

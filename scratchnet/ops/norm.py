@@ -73,7 +73,7 @@ def _pooling(
 
 
 def _channels_or(value: Any, default: float, x: Tensor) -> Tensor:
-    return Tensor(np.full(x.shape[-1], default, x.dtype)) if value is None else as_tensor(value)
+    return Tensor(np.full(x.shape[-1], default, x.dtype)) if value is None else as_tensor(value, like=x)
 
 
 def batch_normalization(
@@ -113,7 +113,8 @@ def batch_normalization(
     Raises:
         ValueError: the shapes do not fit, or `axis` is not the last.
     """
-    x, mean, variance = as_tensor(x), as_tensor(mean), as_tensor(variance)
+    x = as_tensor(x, like=mean)
+    mean, variance = as_tensor(mean, like=x), as_tensor(variance, like=x)
     beta, gamma = _channels_or(offset, 0, x), _channels_or(scale, 1, x)
     _check(x, axis, mean=mean, variance=variance, offset=beta, scale=gamma)
     over = _pooling(x, pool_size, strides, padding)

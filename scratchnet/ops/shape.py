@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import FloatArray
+from scratchnet.arrays import FloatArray, own_float_type
 from scratchnet.tensor import Tensor, as_tensor, record
 
 
@@ -57,7 +57,8 @@ def concatenate(xs: Sequence[Any], axis: int = -1) -> Tensor:
     Raises:
         ValueError: there is none, or they differ in another axis.
     """
-    tensors = tuple(as_tensor(x) for x in xs)
+    known = [dtype for x in xs if (dtype := own_float_type(x)) is not None]
+    tensors = tuple(as_tensor(x, like=np.result_type(*known) if known else None) for x in xs)
     try:
         y = np.concatenate([tensor.data for tensor in tensors], axis)
     except ValueError:

@@ -5,17 +5,16 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from scratchnet import schedules
 from scratchnet.arrays import FLOAT_TYPES, FloatArray, Shape
 from scratchnet.kernels.optim import Table
+from scratchnet.parameter import Parameter, updating
 from scratchnet.schedules import LearningRateSchedule
-
-if TYPE_CHECKING:
-    from scratchnet.tensor import Parameter
+from scratchnet.tensor import reading
 
 # Features of Keras's optimisers that scratchnet leaves out, and their inactive values in Keras's configs.
 _ABSENT_FEATURES: Mapping[str, tuple[Any, ...]] = {
@@ -106,7 +105,7 @@ class Optimizer:
         self._learning_rate = _checked_learning_rate(value)
 
     def exclude_from_weight_decay(
-        self, var_list: "Iterable[Parameter] | None" = None, var_names: Iterable[str] | None = None
+        self, var_list: Iterable[Parameter] | None = None, var_names: Iterable[str] | None = None
     ) -> None:
         """Choose parameters whose weights do not decay, usually biases and normalisation.
 
@@ -123,7 +122,7 @@ class Optimizer:
         names = list(var_names or [])
         self._excluded_names = re.compile("|".join(names)) if names else None
 
-    def build(self, parameters: "Sequence[Parameter]") -> None:
+    def build(self, parameters: Sequence[Parameter]) -> None:
         """Allocate the state of each parameter; a second call does nothing.
 
         Args:
@@ -134,8 +133,9 @@ class Optimizer:
         """
         if self.built:
             return
-        for parameter in parameters:
-            data = parameter.data
+        with reading():
+            arrays = [parameter.data for parameter in parameters]
+        for parameter, data in zip(parameters, arrays, strict=True):
             if not data.flags.c_contiguous or data.dtype not in FLOAT_TYPES:
                 raise ValueError(
                     f"parameter {parameter.name!r} must be a C-contiguous float32 or float64 array, "
@@ -145,11 +145,11 @@ class Optimizer:
         self._index = {id(parameter): index for index, parameter in enumerate(parameters)}
         if len(self._index) != len(self._parameters):
             raise ValueError("parameters must be distinct, got one of them twice")
-        self._slots = {name: [np.zeros_like(p.data) for p in parameters] for name in self.slot_names}
-        self._built_with = [(p.data.dtype, p.data.shape) for p in parameters]
+        self._slots = {name: [np.zeros_like(data) for data in arrays] for name in self.slot_names}
+        self._built_with = [(data.dtype, data.shape) for data in arrays]
         self.built = True
 
-    def apply(self, parameters: "Sequence[Parameter]") -> None:
+    def apply(self, parameters: Sequence[Parameter]) -> None:
         """Update each parameter's `data` in place from its `grad`.
 
         A parameter without a gradient, or with `trainable` False, keeps its weights and its state.
@@ -167,6 +167,10 @@ class Optimizer:
         updated = [parameter for parameter in trainable if parameter.grad is not None]
         if trainable and not updated:
             raise ValueError("no parameter has a gradient; call backward() on the loss before the optimizer")
+        with updating(updated):
+            self._step(updated)
+
+    def _step(self, updated: list[Parameter]) -> None:
         gradients = [self._checked_gradient(parameter) for parameter in updated]
         self._group(updated)
         for group in self._groups:
@@ -180,8 +184,6 @@ class Optimizer:
             table.set_factors(decays, scale, self.clipvalue or math.inf)
             self._update(table, rate, table.dtype.type)
             table.forget_gradients()
-        for parameter in updated:
-            parameter.data = parameter.data  # a change again: a thread may have read it while it was half updated
         self.iterations += 1
 
     def variables(self) -> dict[str, FloatArray]:
@@ -257,7 +259,7 @@ class Optimizer:
         # One update of all parameters of one dtype; `scalar` makes numbers of it.
         raise NotImplementedError
 
-    def _group(self, parameters: "list[Parameter]") -> None:
+    def _group(self, parameters: list[Parameter]) -> None:
         # Parameters of one dtype go together. Where some share memory each goes alone, so that every update counts.
         arrays = [parameter.data for parameter in parameters]
         if _same(parameters, self._grouped[0]) and _same(arrays, self._grouped[1]):
@@ -275,7 +277,7 @@ class Optimizer:
             groups.append(_Group(members, decaying, Table([arrays[number] for number in members], slots)))
         self._groups, self._grouped = groups, (parameters, arrays)
 
-    def _check_data(self, parameter: "Parameter") -> None:
+    def _check_data(self, parameter: Parameter) -> None:
         # What was true when the optimiser was built must hold for an array that took the first one's place.
         data, dtype = parameter.data, self._built_with[self._index[id(parameter)]]
         if not data.flags.c_contiguous or not data.flags.writeable or (data.dtype, data.shape) != dtype:
@@ -284,7 +286,7 @@ class Optimizer:
                 f"{dtype[1]}, got {data.dtype}, shape {data.shape} and strides {data.strides}"
             )
 
-    def _checked_gradient(self, parameter: "Parameter") -> FloatArray:
+    def _checked_gradient(self, parameter: Parameter) -> FloatArray:
         if id(parameter) not in self._index:
             raise ValueError(f"parameter {parameter.name!r} is unknown; the optimizer was built with others")
         gradient: FloatArray = np.asarray(parameter.grad, parameter.data.dtype, order="C")
@@ -305,7 +307,7 @@ class Optimizer:
             return np.array([_scale(self.clipnorm, math.sqrt(square)) for square in squares])
         return _scale(self.global_clipnorm or math.inf, math.sqrt(sum(squares)))
 
-    def _decays(self, parameter: "Parameter") -> bool:
+    def _decays(self, parameter: Parameter) -> bool:
         by_name = self._excluded_names is not None and self._excluded_names.search(parameter.name) is not None
         return not by_name and not any(parameter is other for other in self._excluded)
 
@@ -335,7 +337,7 @@ def _same(these: Sequence[Any], those: Sequence[Any]) -> bool:
     return len(these) == len(those) and all(map(operator.is_, these, those))
 
 
-def _share_memory(arrays: "Sequence[FloatArray]") -> bool:
+def _share_memory(arrays: Sequence[FloatArray]) -> bool:
     ranges = sorted((array.__array_interface__["data"][0], array.nbytes) for array in arrays)
     return any(start + size > after for (start, size), (after, _) in itertools.pairwise(ranges))
 

@@ -14,7 +14,8 @@ from by_hand import assert_close, noise
 import scratchnet as sn
 from scratchnet import layers, losses
 from scratchnet.kernels import conv as conv_kernels
-from scratchnet.tensor import Parameter, no_grad, reading
+from scratchnet.parameter import Parameter
+from scratchnet.tensor import no_grad, reading
 
 
 def net() -> sn.Sequential:
@@ -233,71 +234,80 @@ def test_a_plan_is_kept_while_nothing_changes() -> None:
     assert model._inference is plan
 
 
-def test_a_prediction_in_the_middle_of_an_update_is_not_kept_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    # the weights are read by another thread after they were handed out and before they are overwritten
+LOOKS: dict[str, Callable[[sn.Model], Any]] = {
+    "get_weights": lambda model: model.get_weights(),
+    "summary": lambda model: model.summary(print_fn=lambda text: None),
+    "count_params": lambda model: model.count_params(),
+    "attributes": lambda model: [(w.shape, w.dtype, w.ndim, w.size, w.name, len(w.shape)) for w in model.weights],
+    "repr": lambda model: [repr(weight) for weight in model.weights],
+    "data": lambda model: [float(weight.data.sum()) for weight in model.weights],
+    "numpy": lambda model: [np.asarray(weight) + np.array(weight) + weight.numpy() for weight in model.weights],
+    "the same values again": lambda model: model.set_weights(model.get_weights()),
+    "configuration": lambda model: model.get_config(),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_who_only_looks_leaves_the_plan_alone(look: str, tmp_path: Path) -> None:
     model = net()
-    asked = []
+    expected = model.predict(X)
+    plan = model._inference
+    for _ in range(2):
+        LOOKS[look](model)
+        np.testing.assert_array_equal(model.predict(X), expected)
+        assert model._inference is plan
 
-    def ask() -> None:
-        thread = threading.Thread(target=lambda: asked.append(model.predict(X)))
-        thread.start()
-        thread.join()
 
-    optimizer = model.optimizer
-    update = type(optimizer)._update
+def test_saving_leaves_the_plan_alone(tmp_path: Path) -> None:
+    model = net()
+    model.predict(X)
+    plan = model._inference
+    model.save(tmp_path / "model.safetensors")
+    model.save_weights(tmp_path / "weights.safetensors")
+    model.training_state()
+    model.predict(X)
+    assert model._inference is plan
 
-    def update_after_a_question(self: Any, *arguments: Any) -> None:
-        ask()
-        update(self, *arguments)
 
-    monkeypatch.setattr(type(optimizer), "_update", update_after_a_question)
+@pytest.mark.parametrize("view", [lambda array: array, lambda array: array[...].T, lambda array: array.reshape(-1)[1:]])
+@pytest.mark.parametrize(("name", "weight"), [("conv", "kernel"), ("folded", "beta"), ("dense", "kernel")])
+def test_what_is_written_through_an_array_that_was_kept_shows_at_once(name: str, weight: str, view: Any) -> None:
+    model = net()
+    before = check_fresh(model)
+    kept = view(getattr(model.get_layer(name), weight).data)
+    np.testing.assert_array_equal(check_fresh(model), before)
+    for _ in range(2):  # long after it was taken, and after predictions
+        kept *= 2
+        after = check_fresh(model)
+        assert np.abs(after - before).max() > 1e-6
+        before = after
+    kept *= 2
+    del kept  # the last that is seen of it
+    assert np.abs(check_fresh(model) - before).max() > 1e-6
+
+
+def test_an_array_that_was_kept_stays_the_parameters() -> None:
+    model = net()
+    kernel = model.get_layer("dense").kernel
+    kept = kernel.data
+    model.predict(X)
+    kernel.assign(np.full(kernel.shape, 2))
+    assert (kept == 2).all()
+    model.compile("sgd", "sparse_categorical_crossentropy")
     model.train_on_batch(X, Y)
-    assert len(asked) == 1  # all weights are updated at once
+    assert (kept != 2).any()
+    assert kernel.data is kept
     check_fresh(model)
 
 
-@pytest.mark.parametrize("weight", ["kernel", "moving_mean"])
-def test_a_prediction_in_the_middle_of_an_assignment_is_not_kept_for_later(
-    weight: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_array_given_to_a_parameter_stays_the_givers() -> None:
     model = net()
-    parameter: Parameter = getattr(model.get_layer("conv" if weight == "kernel" else "folded"), weight)
-    new = moved(parameter.data)
-    handed_out = Parameter.data.fget
-    assert handed_out is not None
-
-    def slowly(self: Parameter) -> np.ndarray:
-        array = handed_out(self)
-        if self is parameter and threading.current_thread() is threading.main_thread():
-            thread = threading.Thread(target=model.predict, args=(X,))
-            thread.start()
-            thread.join()
-        return array
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Parameter, "data", Parameter.data.getter(slowly))
-        parameter.assign(new)
-    check_fresh(model)
-
-
-def test_a_statistic_that_is_updated_meanwhile_is_not_kept_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = net()
-    handed_out = Parameter.data.fget
-    assert handed_out is not None
-    main = threading.main_thread()
-
-    def slowly(self: Parameter) -> np.ndarray:
-        array = handed_out(self)
-        if self.name.startswith("moving") and threading.current_thread() is main:
-            thread = threading.Thread(target=model.predict, args=(X,))
-            thread.start()
-            thread.join()
-        return array
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Parameter, "data", Parameter.data.getter(slowly))
-        model(X, training=True)
-    check_fresh(model)
+    kernel = model.get_layer("dense").kernel
+    given = np.full(kernel.shape, 0.5, np.float32)
+    kernel.data = given
+    expected = check_fresh(model)
+    given[...] = 0
+    np.testing.assert_array_equal(check_fresh(model), expected)
 
 
 def test_versions_are_never_used_twice() -> None:
