@@ -1,12 +1,15 @@
 """Image files of every common kind become uint8 grey or RGB pixels."""
 
+import io
 import struct
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
@@ -52,7 +55,7 @@ def test_transparency_becomes_white(dtype: type, full: int) -> None:
     )
 
 
-@given(st.integers(0, 65535))
+@given(st.integers(4096, 65535))  # below, they are taken for twelve bits
 def test_sixteen_bits_keep_their_brightness(value: int) -> None:
     image = decode_image(encode(np.full((3, 3), value, np.uint16)), "deep")
     assert image.dtype == np.uint8
@@ -73,3 +76,62 @@ def test_what_is_no_image_is_refused_by_name(data: bytes) -> None:
     assert picture.size
     with pytest.raises(DataError, match=r"^train/x\.png: "):
         decode_image(data, "train/x.png")
+
+
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+RAMP = np.stack([np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1)), np.full((48, 64), 90, np.uint8),
+                 np.tile(255 - np.arange(64, dtype=np.uint8) * 4, (48, 1))], axis=2)  # fmt: skip
+IMAGE = Image.fromarray(RAMP)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm", ".jp2"])
+def test_twelve_bits_in_sixteen_do_not_come_out_black(suffix: str) -> None:
+    twelve = np.tile(np.arange(64, dtype=np.uint16) * 65, (48, 1))
+    assert twelve.max() == 4095
+    expected = np.rint(twelve * (255 / 4095))
+    np.testing.assert_allclose(decode_image(encode(twelve, suffix), "deep"), expected, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("1", "PNG"), ("1", "TIFF"), ("P", "PNG"), ("P", "GIF"), ("P", "BMP"), ("P", "TIFF"), ("CMYK", "TIFF"),
+     ("L", "TIFF"), ("RGB", "TIFF"), ("RGB", "WEBP")],
+)  # fmt: skip
+def test_colours_of_every_kind_are_those_that_pillow_reads(mode: str, kind: str) -> None:
+    data = saved(IMAGE.convert(mode), kind, **({"lossless": True} if kind == "WEBP" else {}))
+    found = decode_image(data, "x")
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("L" if found.ndim == 2 else "RGB"))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_cmyk_jpeg_has_its_colours() -> None:
+    data = saved(IMAGE.convert("CMYK"), "JPEG", quality=95)
+    np.testing.assert_allclose(decode_image(data, "x"), np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), atol=1)
+
+
+def test_grey_with_transparency_is_laid_on_white() -> None:
+    half = Image.merge("LA", (Image.new("L", (4, 4), 0), Image.new("L", (4, 4), 128)))
+    np.testing.assert_allclose(decode_image(saved(half, "PNG"), "x"), 127, atol=1)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_a_moving_image_the_first_frame_is_read(kind: str) -> None:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ((250, 0, 0), (0, 250, 0))]
+    data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+    np.testing.assert_allclose(decode_image(data, "x")[10, 10], (250, 0, 0), atol=6)
+
+
+def test_values_that_do_not_say_what_is_white_are_named() -> None:
+    for image, said in (
+        (encode(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8), ".tif"), "float32 numbers"),
+        (saved(IMAGE, "TIFF").replace(
+            struct.pack("<HHI", 262, 3, 1) + struct.pack("<I", 2), struct.pack("<HHI", 262, 3, 1) + struct.pack("<I", 8)
+        ), "Lab values"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=rf"^x: its .*{said}, which are not read; convert it to"):
+            decode_image(image, "x")
