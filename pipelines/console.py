@@ -1,7 +1,7 @@
 """What the command prints, and the progress bars that long work shows."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pipelines.data.dataset import Dataset
+from pipelines.data.opening import is_drawn
 from pipelines.data.sample import Source
 from scratchnet.callbacks import Callback
 
@@ -99,13 +100,37 @@ class _Lines:
         self._told = time.monotonic()
 
 
+def report_data(
+    name: str, source: Source, parts: Mapping[str, int], *, limit: int | None = None, screen: Console = console
+) -> None:
+    """Say which images are used, of how many, and what is left out.
+
+    Args:
+        name: of the data, as `pipelines.data.opening.open_data` takes it.
+        source: of the images.
+        parts: how many are used, and for what: `training`, or `all`.
+        limit: of these, if there is one.
+        screen: `errors` keeps it out of results.
+    """
+    drawn = ", synthetic faces that the program draws (--data takes images of your own)" if is_drawn(name) else ""
+    used = [f"{number:,}" if part == "all" else f"{number:,} {part}" for part, number in parts.items()]
+    listed = " and ".join(filter(None, [", ".join(used[:-1]), used[-1]]))
+    total = len(source.samples)
+    rest = f" of {total:,} in all" if total > sum(parts.values()) else ""
+    limited = f" (a limit of {limit:,})" if limit is not None else ""
+    classes = f"{len(source.class_names)} classes: {', '.join(source.class_names)}"
+    screen.print(f"data: {name}{drawn}; {listed} images{rest}{limited}, {classes}")
+    if source.left_out:
+        errors.print(f"left out: {'; '.join(map(str, source.left_out))}")
+
+
 def report_skipped(source: Source, datasets: list[Dataset]) -> None:
     """Name the images that could not be read."""
     skipped = [*source.skipped, *(entry for dataset in datasets for entry in dataset.skipped)]
     for name, reason in skipped[:SHOWN_SKIPPED]:
         errors.print(f"[yellow]skipped[/] {escape(name)}: {escape(reason)}", markup=True)
     if len(skipped) > SHOWN_SKIPPED:
-        errors.print(f"skipped {len(skipped) - SHOWN_SKIPPED} more")
+        errors.print(f"skipped {len(skipped) - SHOWN_SKIPPED:,} more, {len(skipped):,} images in all")
 
 
 class TrainingProgress(Callback):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 import scratchnet as sn
 from pipelines.architecture import Architecture, describe_architecture
-from pipelines.console import console, progress, table
+from pipelines.console import console, progress, report_data, table
 from pipelines.data.opening import open_data, resolve_name
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
@@ -18,7 +18,7 @@ from pipelines.figures.explanations import Explained, draw_explanations
 from pipelines.figures.filters import LayerMaps, draw_feature_maps, draw_filters
 from pipelines.figures.saving import is_own, save_figure
 from pipelines.figures.sizing import shortened
-from pipelines.probabilities import class_probabilities
+from pipelines.probabilities import class_probabilities, require_finite
 from pipelines.run import Run, check_run_model, open_model
 from scratchnet import explain, layers
 from scratchnet.arrays import FloatArray
@@ -75,11 +75,12 @@ def explanation_figure(model: sn.Model, faces: Sequence[Face], layer: str | None
         seed: of the noise that saliency is the mean over.
 
     Raises:
-        ValueError: the model has no such layer, or no convolution to look at by default.
+        ValueError: the model has no such layer, or no convolution to look at by default, or says what is not finite.
     """
     inputs, names = _inputs(model, faces), model.class_names or ()
     chosen = explain.grad_cam_layer(model) if layer is None else layer
     probabilities = class_probabilities(model.predict(inputs))
+    require_finite(probabilities, [face.name for face in faces])
     found = []
     with progress("explaining images") as advance:
         for number, (face, row) in enumerate(zip(faces, probabilities, strict=True)):
@@ -173,13 +174,13 @@ def _faces(model: sn.Model, path: Path, images: Sequence[Path], data: str | None
     preprocessing = Preprocessing.from_config(model.preprocessing or {})
     if images:
         return faces_of_files(images, preprocessing)
-    if run is None:
-        assert data is not None
-        source = open_data(data, preprocessing, model.class_names)
-    else:
-        source = run.open_data(data)
-    same = run is not None and (data is None or resolve_name(data) == run.config()["data"])
-    return faces_of_source(source, unseen_samples(source, run if same else None), preprocessing, count, seed)
+    own = None if run is None else str(run.config()["data"])
+    name = own if data is None else resolve_name(data)
+    assert name is not None
+    source = open_data(name, preprocessing, model.class_names) if run is None else run.open_data(name)
+    samples = unseen_samples(source, run if name == own else None)
+    report_data(name, source, {"shown": min(count, len(samples))})
+    return faces_of_source(source, samples, preprocessing, count, seed)
 
 
 def _print(architecture: Architecture) -> None:

@@ -15,6 +15,7 @@ from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Sample, Source
 from pipelines.errors import UserError
+from pipelines.reading import read_file
 from pipelines.run import Run
 
 
@@ -92,7 +93,7 @@ def faces_of_files(paths: Sequence[Path], preprocessing: Preprocessing) -> list[
     found: list[Face] = []
     for path in paths:
         try:
-            found.append(Face(str(path), preprocessing(decode_image(path.read_bytes(), str(path)))))
+            found.append(Face(str(path), preprocessing(decode_image(read_file(path), str(path)))))
         except OSError as error:
             errors.print(f"skipped {path}: {error.strerror or error}")
         except DataError as error:

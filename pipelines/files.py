@@ -33,11 +33,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="surrogateescape"))
+def write_text(path: Path, text: str, errors: str = "surrogateescape") -> None:
+    """Write a UTF-8 file, whole or not at all; what is no UTF-8 in a file's name stays, unless `errors` says else."""
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors=errors))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write a JSON file, whole or not at all; what is no UTF-8 in a file's name becomes an escape, which JSON knows."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", "backslashreplace")

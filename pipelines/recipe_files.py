@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import UserError
+from pipelines.reading import read_text
 from pipelines.recipe import Recipe
 
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
@@ -68,7 +69,7 @@ def load_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
 def _read(source: Traversable | Path, origin: str) -> dict[str, Any]:
     """The parsed TOML, with what it takes from the recipe that it extends."""
     try:
-        content = tomllib.loads(source.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(source) if isinstance(source, Path) else source.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"recipe {origin} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

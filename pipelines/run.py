@@ -41,6 +41,7 @@ from pipelines.data.sample import Source
 from pipelines.engines import ENGINES, Engine
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
+from pipelines.reading import open_text, read_text
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import parse_recipe
 from pipelines.started import REMEDY, TEXT, StartedFolder
@@ -181,7 +182,7 @@ class Run(StartedFolder):
         if not self.metrics_path.exists():
             return {}
         try:
-            content: dict[str, Any] = json.loads(self.metrics_path.read_text(encoding="utf-8"))
+            content: dict[str, Any] = json.loads(read_text(self.metrics_path))
         except ValueError as error:
             raise UserError(f"{self.metrics_path} is damaged: {error}") from error
         training = content.get("training", {"best_epoch": 1}) if isinstance(content, dict) else None
@@ -192,7 +193,7 @@ class Run(StartedFolder):
     def history(self) -> dict[str, list[float]]:
         """The figures of each epoch, by name; not a number where an epoch did not measure one."""
         try:
-            with self.history_path.open(newline="", encoding="utf-8") as file:
+            with open_text(self.history_path, newline="") as file:
                 reader = csv.DictReader(file)
                 rows = list(reader)
         except (csv.Error, UnicodeDecodeError) as error:

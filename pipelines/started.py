@@ -12,6 +12,7 @@ from pipelines.data.sample import Sample
 from pipelines.errors import UserError
 from pipelines.files import remove_leftovers, write_json, write_text
 from pipelines.machine import versions
+from pipelines.reading import open_text, read_text
 
 # a file name need not be valid UTF-8, and must come back as it was
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
@@ -110,7 +111,7 @@ class StartedFolder(ABC):
         if not self.split_path.exists():
             return []
         try:
-            with self.split_path.open(newline="", **TEXT) as file:
+            with open_text(self.split_path, newline="", **TEXT) as file:
                 rows = list(csv.reader(file, strict=True))
         except csv.Error as error:
             raise UserError(f"{self.split_path} is damaged: {error}") from error
@@ -120,7 +121,7 @@ class StartedFolder(ABC):
 
     def _content(self) -> dict[str, Any]:
         try:
-            content = json.loads(self.config_path.read_text(encoding="utf-8"))
+            content = json.loads(read_text(self.config_path))
         except OSError as error:
             raise UserError(f"{self.folder} is not a {self.kind}: it has no readable {self.config_name}") from error
         except ValueError as error:
@@ -138,7 +139,7 @@ class StartedFolder(ABC):
                     f"{self.folder} holds an unfinished {self.kind} with another {key}; "
                     f"repeat its command to go on, {REMEDY}"
                 )
-        if self.split_path.exists() and self.split_path.read_text(**TEXT) != split:
+        if self.split_path.exists() and read_text(self.split_path, "surrogateescape") != split:
             raise UserError(
                 f"the data have changed since the {self.kind} in {self.folder} was interrupted; restore them, {REMEDY}"
             )

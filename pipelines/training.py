@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
 import scratchnet as sn
-from pipelines.console import TrainingProgress, console, errors, progress, report_skipped
+from pipelines.console import TrainingProgress, console, errors, progress, report_data, report_skipped
 from pipelines.data.dataset import Dataset
 from pipelines.data.parts import Parts, divide
 from pipelines.data.sample import Sample, Source
@@ -124,6 +124,8 @@ def train(
     model = recipe.build_model(source.class_names)
     if parts is None:
         parts = divide(source, recipe.data.validation, recipe.data.test, seed, limit)
+        sizes = {"training": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)}
+        report_data(data_name, source, sizes, limit=limit)
     training = make_dataset(source, parts.train, recipe, "training", True, seed)
     validation = make_dataset(source, parts.validation, recipe, "validation", False, seed)
     report_skipped(source, [training, validation])
@@ -132,7 +134,7 @@ def train(
     )
     run.record_contents({"train": _contents(training), "validation": _contents(validation)}, goes_on)
     console.print(
-        f"{label}{recipe.name}: {model.count_params():,} weights, {len(training.samples):,} training and "
+        f"{label}{recipe.name}: {model.count_params():,} parameters, {len(training.samples):,} training and "
         f"{len(validation.samples):,} validation images, {len(source.class_names)} classes"
         + (", trained by Keras" if engine == "keras" else "")
     )

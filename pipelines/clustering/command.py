@@ -24,7 +24,7 @@ from pipelines.clustering.methods import METHODS, check_number, check_vectors
 from pipelines.clustering.printing import print_choice, print_outcomes
 from pipelines.clustering.saving import CSV_NAME, JSON_NAME, save_clusters
 from pipelines.clustering.scores import Silhouette
-from pipelines.console import console, errors, progress
+from pipelines.console import console, errors, progress, report_data
 from pipelines.data.opening import open_data
 from pipelines.data.parts import limit_samples
 from pipelines.data.sample import Sample, Source
@@ -177,6 +177,7 @@ def _images(
     samples, part = choose_samples(source, wanted.split, trained)
     if wanted.limit is not None:
         samples = limit_samples(samples, wanted.limit, wanted.seed)
+    report_data(data, source, {part: len(samples)}, limit=wanted.limit)
     names = {source.class_names[sample.label] for sample in samples}
     if len(names) < 2:
         raise UserError(

@@ -43,7 +43,7 @@ def save_clusters(
     columns = [outcome.first.clusters.tolist() for outcome in outcomes]
     for sample, label, *clusters in zip(vectors.samples, vectors.labels.tolist(), *columns, strict=True):
         writer.writerow([sample.name, vectors.class_names[label], *clusters])
-    write_text(folder / CSV_NAME, text.getvalue())
+    write_text(folder / CSV_NAME, text.getvalue(), "backslashreplace")
     methods = {
         outcome.method: {**outcome.to_json(vectors.class_names), "figures": list(figures[outcome.method])}
         for outcome in outcomes

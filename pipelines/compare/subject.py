@@ -7,7 +7,7 @@ import numpy as np
 
 import scratchnet as sn
 from pipelines.compare.training import Batch
-from pipelines.console import progress, report_skipped
+from pipelines.console import progress, report_data, report_skipped
 from pipelines.data.dataset import Dataset
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.errors import DataError
@@ -106,6 +106,7 @@ class Subject:
                 f"{self._path} takes inputs of shape {self.model.input_shape}, its preprocessing makes {wanted}"
             )
         samples = source.samples
+        report_data(self.data, source, {"all": min(len(samples), MOST_IMAGES)})
         chosen = sorted(self._rng.permutation(len(samples))[:MOST_IMAGES])
         with progress("reading images") as advance:
             dataset = Dataset(

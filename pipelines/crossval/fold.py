@@ -17,9 +17,10 @@ from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import TrainingInterruptedError, UserError
 from pipelines.evaluation import predictions_of, save_predictions
+from pipelines.reading import read_text
 from pipelines.recipe import Recipe
 from pipelines.run import Run, open_model
-from pipelines.started import TEXT, describe_parts
+from pipelines.started import describe_parts
 from pipelines.training import make_dataset, train
 from pipelines.workers import end_with_parent, limit_threads
 
@@ -125,7 +126,7 @@ def _check_finished(run: Run, task: Task, source: Source) -> None:
         "seed": task.seed,
     }
     same = all(config.get(key) == value for key, value in json.loads(json.dumps(expected)).items())
-    if not same or run.split_path.read_text(**TEXT) != split:
+    if not same or read_text(run.split_path, "surrogateescape") != split:
         raise UserError(f"{run.folder} holds a run of another kind; delete it to train this fold anew")
 
 

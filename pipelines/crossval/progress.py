@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pipelines.console import console, duration
 from pipelines.crossval.results import HELD_OUT
 from pipelines.errors import UserError
+from pipelines.reading import read_text
 from pipelines.run import Run
 from pipelines.workers import meanwhile
 
@@ -86,6 +87,6 @@ def _is_done(run: Run) -> bool:
 
 def _rows(run: Run) -> int:
     try:
-        return max(run.history_path.read_text(encoding="utf-8").count("\n") - 1, 0)
+        return max(read_text(run.history_path).count("\n") - 1, 0)
     except OSError:  # not there yet
         return 0

@@ -11,7 +11,7 @@ from joblib import delayed, effective_n_jobs
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import get_active_backend
 
-from pipelines.console import console, errors, progress
+from pipelines.console import console, errors, progress, report_data
 from pipelines.crossval.fold import Task, run_fold
 from pipelines.crossval.folder import CrossvalFolder, describe_folds
 from pipelines.crossval.folds import Folds, lacking, make_folds
@@ -101,6 +101,8 @@ def run_crossval(
         **describe_protocol(made, inner),
     }
     goes_on = store.start(config, describe_folds(made, classes), overwrite)
+    sizes = {"cross-validated": sum(map(len, made.held_out)), "test": len(made.test)}
+    report_data(name, source, sizes, limit=limit)
     _announce(recipe, made, classes, config["protocol"])
     if goes_on:
         console.print(f"going on with the interrupted cross-validation in {folder}")

@@ -127,6 +127,7 @@ class Audit:
                 for sample, reason in self.scan.broken
             ],
             "unlisted": [{"name": name, "reason": reason} for name, reason in self.scan.unlisted],
+            "left_out": [left._asdict() for left in self.scan.left_out],
             "groups": {kind: [self._describe(group) for group in found] for kind, found in groups.items()},
         }
 

@@ -34,6 +34,8 @@ def print_audit(found: Audit, title: str) -> None:
         console.print(table("leaks between splits", ["", "exact copies", "near duplicates only"], known))
     _name("broken", [(sample.name, reason) for sample, reason in found.scan.broken])
     _name("left out", found.scan.unlisted)
+    if found.scan.left_out:
+        errors.print(f"left out: {'; '.join(map(str, found.scan.left_out))}")
 
 
 def _name(what: str, entries: list[tuple[str, str]]) -> None:
@@ -57,7 +59,10 @@ def _findings(found: Audit) -> list[list[str]]:
         ("blank images", len(found.blank) if found.looked else unknown),
         ("nearly blank images", len(found.faint) if found.looked else unknown),
         ("broken images", len(found.scan.broken)),
-        ("left out without being looked at", len(found.scan.unlisted)),
+        (
+            "left out without being looked at",
+            len(found.scan.unlisted) + sum(left.number for left in found.scan.left_out),
+        ),
         ("sizes", _sizes(found)),
     ]
     return [[name, value if isinstance(value, str) else f"{value:,}"] for name, value in pairs]

@@ -14,6 +14,7 @@ from pipelines.curation.naming import REJECTED, UNLABELLED
 from pipelines.curation.provenance import PROVENANCE_NAME, read_origins
 from pipelines.errors import UserError
 from pipelines.files import write_text
+from pipelines.reading import read_text
 
 CARD_NAME = "README.md"
 EXTRACTION_NAME = "extraction.json"
@@ -78,7 +79,7 @@ def write_card(manifest: Manifest, description: Description) -> Path:
         OSError: They cannot be written.
     """
     path = manifest.folder / CARD_NAME
-    if path.exists() and _MARK not in path.read_text(encoding="utf-8", errors="replace"):
+    if path.exists() and _MARK not in read_text(path, "replace"):
         raise UserError(f"{path} was written by someone else; move it away, or include its text by hand afterwards")
     text = describe(manifest, description, _read_extraction(manifest.folder))
     write_text(path, text)
@@ -207,7 +208,7 @@ def _settings(extraction: dict[str, Any]) -> list[tuple[list[str], dict[str, Any
 def _read_extraction(folder: Path) -> dict[str, Any] | None:
     path = folder / EXTRACTION_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except FileNotFoundError:
         return None
     except ValueError as error:

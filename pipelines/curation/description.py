@@ -14,6 +14,7 @@ import scratchnet as sn
 from pipelines.curation.manifest import Manifest
 from pipelines.errors import UserError
 from pipelines.files import write_json
+from pipelines.reading import read_text
 
 DESCRIPTION_NAME = "dataset.json"
 FORMAT = "scratchnet dataset"
@@ -67,7 +68,7 @@ def read_description(folder: Path) -> Description | None:
     """
     path = folder / DESCRIPTION_NAME
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(read_text(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

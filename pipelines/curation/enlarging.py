@@ -19,6 +19,7 @@ from pipelines.data.content import content_hash
 from pipelines.data.decode import decode_image
 from pipelines.errors import UserError
 from pipelines.files import whole_folder
+from pipelines.reading import read_file
 from scratchnet.environment import processors
 
 # files that are true of the enlarged dataset as well
@@ -131,7 +132,7 @@ def _make(
     draws = [draw(count, seed, turn) for turn in range(turns)]
 
     def make(copy: _Copy) -> Row:
-        image = decode_image((folder / copy.original.file).read_bytes(), str(folder / copy.original.file))
+        image = decode_image(read_file(folder / copy.original.file), str(folder / copy.original.file))
         batch = image.reshape(1, *image.shape[:2], -1)
         varied = augmentation(batch, draws[copy.round][copy.number : copy.number + 1])[0].reshape(image.shape)
         _write_png(varied, target / copy.target.file)

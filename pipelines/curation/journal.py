@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from pipelines.curation.naming import NO_CLASSES, check_class, check_contributor
 from pipelines.errors import UserError
 from pipelines.files import naming, sync_folder
+from pipelines.reading import open_regular, read_file
 
 JOURNAL_NAME = "labels.jsonl"
 Key = tuple[str, int]
@@ -124,7 +125,7 @@ class Journal:
 
     def _read(self) -> None:
         try:
-            data = self.path.read_bytes()
+            data = read_file(self.path)
         except FileNotFoundError:
             return
         self._length = data.rfind(b"\n") + 1
@@ -155,7 +156,7 @@ class Journal:
 def has_pending(folder: Path) -> bool:
     """Whether a dataset's journal may have records that its manifest has not; looks at the last line only."""
     try:
-        with (folder / JOURNAL_NAME).open("rb") as file:
+        with open_regular(folder / JOURNAL_NAME) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 128))  # a line that says what is settled is shorter
             tail = file.read()

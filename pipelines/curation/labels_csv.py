@@ -10,6 +10,7 @@ from pipelines.curation.manifest import Manifest
 from pipelines.curation.naming import NO_CLASSES, UNLABELLED, parse_name
 from pipelines.data.class_names import class_key
 from pipelines.errors import UserError
+from pipelines.reading import open_text
 
 SHOWN_MISTAKES = 20
 HEADER = ["file", "class"]
@@ -90,7 +91,7 @@ class _Finder:
 
 def _read(path: Path) -> tuple[list[_Line], list[tuple[int, str]]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with open_text(path, "utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = [cell.strip().casefold() for cell in next(reader, [])]
             missing = [name for name in HEADER if name not in header]

@@ -11,6 +11,7 @@ from pipelines.curation.settling import settle_rows
 from pipelines.curation.table import COLUMNS, SPLITS, Problem, Row, TableLine, format_table, parse_table
 from pipelines.errors import UserError
 from pipelines.files import write_text
+from pipelines.reading import read_file
 
 __all__ = ["COLUMNS", "MANIFEST_NAME", "SPLITS", "Manifest", "Problem", "Row", "has_manifest", "require_manifest"]
 
@@ -134,7 +135,7 @@ def read_table(folder: Path) -> tuple[list[TableLine], list[Problem]]:
     path = folder / MANIFEST_NAME
     try:
         # spreadsheets put a mark before the first column; a film's name need not be valid UTF-8
-        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+        text = read_file(path).decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     return parse_table(text, str(path))

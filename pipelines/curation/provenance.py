@@ -9,6 +9,7 @@ from pipelines.curation.journal import Key
 from pipelines.curation.naming import parse_name
 from pipelines.errors import UserError
 from pipelines.files import write_json
+from pipelines.reading import read_file
 
 PROVENANCE_NAME = "augmentation.json"
 
@@ -33,7 +34,7 @@ def read_origins(folder: Path) -> dict[Key, Key]:
     """
     path = folder / PROVENANCE_NAME
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except FileNotFoundError:
         return {}
     except OSError as error:

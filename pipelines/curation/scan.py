@@ -17,7 +17,8 @@ from pipelines.curation.manifest import Manifest
 from pipelines.curation.table import Row
 from pipelines.data.content import content_hash
 from pipelines.data.errors import DataError
-from pipelines.data.sample import Sample, Source
+from pipelines.data.sample import LeftOut, Sample, Source
+from pipelines.reading import open_regular
 from scratchnet.environment import processors
 
 THREADS = min(4, processors())
@@ -56,6 +57,7 @@ class Scan:
         broken: (sample, reason) of those that could not.
         unlisted: (name, reason) of entries that the source left out.
         source: to look again.
+        left_out: What else the source left out, by kind.
     """
 
     class_names: tuple[str, ...]
@@ -64,6 +66,7 @@ class Scan:
     broken: list[tuple[Sample, str]]
     unlisted: list[tuple[str, str]]
     source: Source = field(repr=False)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def look_at(pixels: NDArray[np.uint8]) -> Look:
@@ -116,6 +119,7 @@ def scan(
         broken,
         [*source.skipped],
         source,
+        tuple(source.left_out),
     )
 
 
@@ -171,7 +175,7 @@ def _hashes(row: Row) -> tuple[bytes, int]:
 
 def _recall(folder: Path, hashes: Mapping[str, tuple[bytes, int]], sample: Sample) -> Look:
     try:
-        with Image.open(folder / sample.name) as image:
+        with open_regular(folder / sample.name) as file, Image.open(file) as image:
             size = (image.height, image.width, len(image.getbands()))
     except UnidentifiedImageError as error:
         raise DataError(f"{sample.name}: not a readable image") from error

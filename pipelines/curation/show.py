@@ -19,6 +19,7 @@ from pipelines.figures.classes import draw_class_bars, draw_class_pies, draw_rea
 from pipelines.figures.of_run import count_classes
 from pipelines.figures.saving import remove_figures, save_figure
 from pipelines.figures.sheets import Cell, draw_sheet
+from pipelines.reading import read_file, read_text
 
 EXTRACTION_NAME = "extraction.json"
 SHEET_ROWS, SHEET_COLUMNS = 6, 8
@@ -137,7 +138,7 @@ def _rejected_counts(path: Path) -> Counter[str]:
     counts: Counter[str] = Counter()
     if path.exists():
         try:
-            for film in json.loads(path.read_text(encoding="utf-8"))["films"]:
+            for film in json.loads(read_text(path))["films"]:
                 counts.update({str(reason): int(number) for reason, number in film["rejected"].items()})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged; restore it, or delete it") from error
@@ -159,7 +160,7 @@ def _readable(source: Source, samples: Sequence[Sample], count: int, seed: int) 
 
 def _read_picture(path: Path) -> NDArray[np.uint8] | None:
     try:
-        return decode_image(path.read_bytes(), path.name)
+        return decode_image(read_file(path), path.name)
     except (OSError, DataError):
         return None
 

@@ -15,6 +15,7 @@ from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.layout import is_visible
 from pipelines.errors import UserError
+from pipelines.reading import read_file
 from scratchnet.environment import processors
 
 
@@ -112,7 +113,7 @@ def _check_images(folder: Path, rows: Sequence[Row], progress: Callable[[int, in
 def _check_image(folder: Path, row: Row) -> Finding | None:
     path = folder / row.file
     try:
-        pixels = decode_image(path.read_bytes(), row.file)
+        pixels = decode_image(read_file(path), row.file)
     except FileNotFoundError:
         return Finding("missing", row.file, "the file is not there")
     except OSError as error:

@@ -8,9 +8,8 @@ import zlib
 from pathlib import Path
 
 from pipelines.data.errors import DataError
+from pipelines.reading import LARGEST_BYTES, open_regular
 
-# no photograph is larger; a crafted archive can claim to be
-LARGEST_MEMBER_BYTES = 256 * 2**20
 # what a damaged, encrypted or exotic member raises (NotImplementedError is a RuntimeError)
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
@@ -34,6 +33,10 @@ class Archive:
         # one handle for all threads: parsing the directory of a large archive again per thread costs more than waiting
         self._lock = threading.Lock()
         try:
+            open_regular(path).close()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        try:
             self._archive = zipfile.ZipFile(path)
         except BROKEN as error:
             raise DataError(f"{path} is not a readable zip archive: {error}") from error
@@ -48,8 +51,10 @@ class Archive:
         info = self._members.get(name)
         if info is None:  # a manifest may name what is not there
             raise DataError(f"{name}: not in the archive")
-        if info.file_size > LARGEST_MEMBER_BYTES:
-            raise DataError(f"{name}: unpacks to {info.file_size} bytes, the limit is {LARGEST_MEMBER_BYTES}")
+        if info.flag_bits & 1:
+            raise DataError(f"{name}: the archive needs a password; unpack it, and give the folder")
+        if info.file_size > LARGEST_BYTES:
+            raise DataError(f"{name}: unpacks to {info.file_size:,} bytes, the limit is {LARGEST_BYTES:,}")
         try:
             with self._lock:
                 return self._archive.read(info)

@@ -1,5 +1,6 @@
 """Some of a source's classes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipelines.data.class_names import match_class
 from pipelines.data.errors import DataError
-from pipelines.data.sample import Sample, Source
+from pipelines.data.sample import LeftOut, Sample, Source
 
 
 class ChosenClasses:
@@ -23,6 +24,7 @@ class ChosenClasses:
         class_names: As given.
         samples: Those of the classes, with labels to match.
         skipped: As in `source`.
+        left_out: As in `source`, and the images of other classes.
 
     Raises:
         DataError: The source lacks one of them that must be there, or all of them.
@@ -48,6 +50,10 @@ class ChosenClasses:
         self._originals = {sample.name: sample for sample in source.samples if sample.label in labels}
         self.samples = tuple(replace(sample, label=labels[sample.label]) for sample in self._originals.values())
         self.skipped = source.skipped
+        others = Counter(sample.label for sample in source.samples if sample.label not in labels)
+        told = ", ".join(f"{source.class_names[label]} {others[label]:,}" for label in sorted(others))
+        kind = f"images of {len(others)} classes that are not asked for ({told})"
+        self.left_out = (*source.left_out, *([LeftOut(others.total(), kind)] if others else []))
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
         """Decode one image, as `source` does."""

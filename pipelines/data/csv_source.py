@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pipelines.data.class_names import class_key, order_classes
 from pipelines.data.errors import DataError
-from pipelines.data.sample import SPLITS, Sample
+from pipelines.data.sample import SPLITS, LeftOut, Sample
+from pipelines.reading import open_regular
 
 # the meaning of the numbers 0..6 in the column `emotion`
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -33,6 +34,7 @@ class CsvSource:
         self._path = path
         self._rows: dict[str, tuple[int, int]] = {}  # name: (offset, bytes)
         self.skipped: list[tuple[str, str]] = []
+        self.left_out: tuple[LeftOut, ...] = ()
         counts: Counter[int] = Counter()
         found: list[tuple[str, int, str]] = []
         try:
@@ -61,7 +63,7 @@ class CsvSource:
         """Parse one row's pixels: uint8 (side, side); `DataError` if they are not as many numbers in 0..255."""
         offset, length = self._rows[sample.name]
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path) as file:
                 file.seek(offset)
                 line = file.read(length)
         except OSError as error:
@@ -79,7 +81,7 @@ class CsvSource:
 
     def _lines(self) -> Iterator[tuple[str, int, bytes]]:
         # (name, offset, line) of every row that is not blank
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             header = file.readline(LONGEST_HEADER_BYTES).removeprefix(b"\xef\xbb\xbf")
             columns = [field.decode("utf-8", "replace").lower() for field in _fields(header)]
             if not set(COLUMNS) <= set(columns):

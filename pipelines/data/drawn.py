@@ -12,7 +12,7 @@ from pipelines.data.drawn_canvas import Canvas, Colour, Dice, View
 from pipelines.data.drawn_expressions import CLASS_NAMES, act
 from pipelines.data.drawn_face import Looks, draw_face
 from pipelines.data.errors import DataError
-from pipelines.data.sample import Sample
+from pipelines.data.sample import LeftOut, Sample
 from pipelines.data.split import stratified_split
 
 # faces are drawn at this many pixels or more, then shrunk
@@ -60,6 +60,7 @@ class DrawnFaces:
             raise DataError(f"test_fraction must be at least 0 and below 1, got {test_fraction}")
         self.class_names = order_classes(CLASS_NAMES, class_names, "the drawn faces")
         self.skipped: tuple[tuple[str, str], ...] = ()
+        self.left_out: tuple[LeftOut, ...] = ()
         self._size = (int(height), int(width))
         self._colour, self._seed = colour, seed
         label_of = {class_key(name): label for label, name in enumerate(self.class_names)}

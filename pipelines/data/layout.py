@@ -1,6 +1,6 @@
 """From the paths of a tree to labelled samples: the same rules for a folder on disk and for an archive."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from pipelines.curation.naming import NO_CLASSES, parse_name
 from pipelines.data.class_names import class_key, order_classes
 from pipelines.data.errors import DataError
-from pipelines.data.sample import SPLITS, Sample
+from pipelines.data.sample import SPLITS, LeftOut, Sample
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -16,6 +16,7 @@ IMAGE_SUFFIXES = frozenset(
         ".ppm",
     }
 )  # fmt: skip
+_SHOWN_SUFFIXES = 5
 SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
@@ -34,16 +35,28 @@ def is_visible(name: str) -> bool:
 
 @dataclass
 class Folder:
-    """A folder of the tree: its images (full names within the source) and the folders in it, hidden ones left out."""
+    """A folder of the tree: its images and other files (full names within the source) and the folders in it.
+
+    Hidden ones are not among them.
+    """
 
     path: str = ""
     images: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     folders: dict[str, "Folder"] = field(default_factory=dict)
 
     def first_image(self) -> str | None:
         """Some image in this folder or below it."""
         below = (folder.first_image() for folder in self.folders.values())
         return next(iter(self.images), None) or next(filter(None, below), None)
+
+    def all_others(self) -> list[str]:
+        """The files that are no images, in this folder and below it."""
+        return [*self.others, *(name for folder in self.folders.values() for name in folder.all_others())]
+
+    def count_images(self) -> int:
+        """How many images are in this folder and below it."""
+        return len(self.images) + sum(folder.count_images() for folder in self.folders.values())
 
 
 def build_tree(files: Iterable[str], folders: Iterable[str]) -> Folder:
@@ -60,15 +73,15 @@ def build_tree(files: Iterable[str], folders: Iterable[str]) -> Folder:
     for path in sorted(files):
         pure = PurePosixPath(path)
         folder = _descend(root, pure.parent.parts)
-        if folder is not None and is_visible(pure.name) and pure.suffix.lower() in IMAGE_SUFFIXES:
-            folder.images.append(path)
+        if folder is not None and is_visible(pure.name):
+            (folder.images if pure.suffix.lower() in IMAGE_SUFFIXES else folder.others).append(path)
     return root
 
 
 def label_samples(
     tree: Folder, class_names: Sequence[str] | None, where: str
-) -> tuple[tuple[str, ...], tuple[Sample, ...]]:
-    """Class names in label order, and the samples ordered by split, label and name.
+) -> tuple[tuple[str, ...], tuple[Sample, ...], tuple[LeftOut, ...]]:
+    """Class names in label order, the samples ordered by split, label and name, and what else is there.
 
     Args:
         tree: What is there, as from `build_tree`.
@@ -79,13 +92,19 @@ def label_samples(
         DataError: The tree is in neither of the two layouts, a class was found that was not asked for, or, where none
             were, a class has no image to train on.
     """
+    left = _left_out(tree)
     root = _see_through(tree)
-    root.folders = {name: folder for name, folder in root.folders.items() if not _is_set_aside(folder)}
+    aside = [name for name, folder in root.folders.items() if _is_set_aside(folder)]
+    left["images without a class"] = sum(root.folders.pop(name).count_images() for name in aside)
     if root.first_image() is None:
-        raise DataError(f"{where} holds no images ({_suffix_list()})")
+        tables = [name for name in tree.all_others() if name.lower().endswith(".csv")]
+        remedy = f", but {tables[0]}; unpack it if it is packed, and give that file" if tables else ""
+        raise DataError(f"{where} holds no images ({_suffix_list()}){remedy}")
     if not root.folders:
         raise DataError(f"{where} holds images but no class folders; put each image in a folder named after its class")
     splits = _split_folders(root, where)
+    parents = [root, *(folder for folder in splits.values() if folder is not root)]
+    left["images beside the class folders"] = sum(len(folder.images) for folder in parents)
     for folder in splits.values():
         for class_folder in folder.folders.values():
             _refuse_deeper_images(class_folder, where)
@@ -98,7 +117,15 @@ def label_samples(
             # a model may know classes that these images lack
             needed = class_names is None and split in {"train", "all"}
             samples += _samples_of(splits[split], split, ordered, where, needed)
-    return ordered, tuple(samples)
+    return ordered, tuple(samples), tuple(LeftOut(count, kind) for kind, count in left.items() if count)
+
+
+def _left_out(tree: Folder) -> Counter[str]:
+    """How many files are no images, with their extensions."""
+    suffixes = Counter(PurePosixPath(name).suffix.lower() or "without an extension" for name in tree.all_others())
+    told = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(_SHOWN_SUFFIXES))
+    more = "" if len(suffixes) <= _SHOWN_SUFFIXES else ", ..."
+    return Counter({f"files that are no known images ({told}{more})": suffixes.total()})
 
 
 def _descend(root: Folder, parts: Sequence[str]) -> Folder | None:

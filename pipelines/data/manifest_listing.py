@@ -11,7 +11,8 @@ from pipelines.curation.splitting import find_groups
 from pipelines.curation.table import COLUMNS, Row, parse_table
 from pipelines.data.class_names import class_key, order_classes
 from pipelines.data.errors import DataError
-from pipelines.data.sample import SPLITS, Sample
+from pipelines.data.sample import SPLITS, LeftOut, Sample
+from pipelines.reading import open_regular
 
 # other programs have a manifest.csv too
 _HEAD = ",".join(COLUMNS[:2]).encode()
@@ -24,6 +25,7 @@ class Listing(NamedTuple):
     class_names: tuple[str, ...]
     samples: tuple[Sample, ...]
     skipped: tuple[tuple[str, str], ...]
+    left_out: tuple[LeftOut, ...]
 
 
 def has_own_manifest(folder: Path) -> bool:
@@ -32,7 +34,7 @@ def has_own_manifest(folder: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return is_own_manifest(file.read(64))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
@@ -99,4 +101,6 @@ def list_manifest(
     ]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.label, sample.name))
     reason = "labelled after the dataset was divided; scratchnet dataset split gives it a part"
-    return Listing(ordered, tuple(samples), tuple((prefix + row.file, reason) for row in left))
+    unlabelled = LeftOut(len(rows) - len(labelled), "images without a class")
+    skipped = tuple((prefix + row.file, reason) for row in left)
+    return Listing(ordered, tuple(samples), skipped, (unlabelled,) if unlabelled.number else ())

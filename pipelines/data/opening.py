@@ -19,6 +19,11 @@ def drawn_name(count: int, seed: int) -> str:
     return f"{DRAWN}:{count}:{seed}"
 
 
+def is_drawn(name: str) -> bool:
+    """Whether these data are faces that the program draws."""
+    return name.partition(":")[0] == DRAWN
+
+
 def resolve_name(name: str) -> str:
     """What means the same in any folder and in any later version: a path made absolute, drawn faces with their seed."""
     drawn = _parse_drawn(name)

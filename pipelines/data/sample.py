@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,21 @@ class Sample:
     augmented: bool = False
 
 
+class LeftOut(NamedTuple):
+    """Things of one kind that are no samples.
+
+    Attributes:
+        number: How many.
+        kind: What they are: `images beside the class folders`.
+    """
+
+    number: int
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.number:,}"
+
+
 class Source(Protocol):
     """Labelled images that can be listed at once and read one by one, from several threads at a time."""
 
@@ -45,6 +60,10 @@ class Source(Protocol):
     @property
     def skipped(self) -> Sequence[tuple[str, str]]:
         """(name, reason) of entries that could not be listed as samples, because not even their label is known."""
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        """What else is there and is no sample, by kind and number; hidden files are not told."""
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
         """Decode one image: uint8, (height, width) grey or (height, width, 3) RGB; `DataError` if it is broken."""

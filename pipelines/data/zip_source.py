@@ -28,7 +28,7 @@ class ZipSource:
         except UserError:
             self._archive.close()
             raise
-        self.class_names, self.samples, self.skipped = listed
+        self.class_names, self.samples, self.skipped, self.left_out = listed
 
     def _list(self, class_names: Sequence[str] | None, where: str) -> Listing:
         files = self._archive.files
@@ -40,7 +40,8 @@ class ZipSource:
                     prefix = name.removesuffix(MANIFEST_NAME)
                     rows = parse_manifest(data, f"{where}: {name}")
                     return list_manifest(rows, class_names, where, prefix, self._origins(prefix + PROVENANCE_NAME))
-        return Listing(*label_samples(build_tree(files, self._archive.folders), class_names, where), ())
+        names, samples, left_out = label_samples(build_tree(files, self._archive.folders), class_names, where)
+        return Listing(names, samples, (), left_out)
 
     def _origins(self, name: str) -> dict[Key, Key]:
         return parse_origins(self._archive.read(name), name) if name in self._archive.files else {}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
-from pipelines.console import console, errors, progress, report_skipped
+from pipelines.console import console, errors, progress, report_data, report_skipped
 from pipelines.data.dataset import Dataset
 from pipelines.data.opening import open_data, resolve_name
 from pipelines.data.preprocessing import Preprocessing
@@ -68,7 +69,9 @@ def run_evaluate(path: Path, data: str | None, split: str | None, out: Path | No
     run = Run(path) if path.is_dir() else None
     model = load_run_model(path)
     place = _place(run, out)
-    subject = _subject(path, run, data, split, Preprocessing.from_config(model.preprocessing or {}), model.class_names)
+    screen = errors if as_json else console
+    preprocessing = Preprocessing.from_config(model.preprocessing or {})
+    subject = _subject(path, run, data, split, preprocessing, model.class_names, screen)
     with progress("asking the model") as advance:
         predictions = predictions_of(model, subject.dataset, "scratch" if run is None else run.engine, advance)
     evaluation = evaluate_probabilities(predictions)
@@ -115,6 +118,7 @@ def _subject(
     split: str | None,
     preprocessing: Preprocessing,
     class_names: tuple[str, ...] | None,
+    screen: Console,
 ) -> _Subject:
     if data is None:
         if run is None:
@@ -124,6 +128,7 @@ def _subject(
     name = resolve_name(data)
     trained = run if run is not None and name == run.config()["data"] else None
     samples, part = choose_samples(source, split, trained)
+    report_data(name, source, {part: len(samples)}, screen=screen)
     with progress("reading images") as advance:
         dataset = Dataset(source, samples, preprocessing, progress=advance)
     report_skipped(source, [dataset])

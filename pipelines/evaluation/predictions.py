@@ -15,6 +15,8 @@ from pipelines.data.parts import known_groups
 from pipelines.engines import Engine, predict
 from pipelines.errors import UserError
 from pipelines.files import write_text
+from pipelines.probabilities import require_finite
+from pipelines.reading import open_text
 from pipelines.run import Run
 from pipelines.started import TEXT
 
@@ -54,12 +56,7 @@ class Predictions:
                 f"labels and probabilities must have the shapes {shape[:1]} and {shape}, "
                 f"got {self.labels.shape} and {self.probabilities.shape}"
             )
-        broken = np.flatnonzero(~np.isfinite(self.probabilities).all(axis=1))
-        if len(broken):
-            raise UserError(
-                f"the model says {self.probabilities[broken[0]].tolist()} of {self.names[broken[0]]}, and such things "
-                f"of {len(broken):,} images in all: its training has diverged, so train it again"
-            )
+        require_finite(self.probabilities, self.names)
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
@@ -146,7 +143,7 @@ def load_predictions(run: Run, part: str) -> Predictions:
     """
     path = run.folder / predictions_name(part)
     try:
-        with path.open(newline="", **TEXT) as file:
+        with open_text(path, newline="", **TEXT) as file:
             reader = csv.reader(file, strict=True)
             head = next(reader, [])
             rows = list(reader)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.console import console, errors, table
+from pipelines.console import console, errors, report_data, table
 from pipelines.data.opening import open_data
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Source
@@ -63,6 +63,8 @@ def run_compare_features(
     # other data may have other classes, which vectors do not mind
     source = open_data(name, Preprocessing(*size)) if own is None else own.open_data()
     division = divide_images(source, split, own, most=training_images, limit=limit, seed=seed)
+    sizes = {"training": len(division.training), "choosing": len(division.choosing), split: len(division.evaluated)}
+    report_data(name, source, sizes, limit=limit)
     _check_division(division, source.class_names, split)
     recorded_part(source, own, split)  # says what is missing
     images = _decode(source, division, Preprocessing(*size), split)

@@ -12,7 +12,7 @@ from pipelines.data.dataset import Dataset
 from pipelines.data.opening import resolve_name
 from pipelines.data.parts import divide, hold_back, limit_samples
 from pipelines.data.preprocessing import Preprocessing
-from pipelines.data.sample import Sample, Source
+from pipelines.data.sample import LeftOut, Sample, Source
 from pipelines.errors import UserError
 from pipelines.run import Run
 
@@ -145,6 +145,7 @@ class DecodedImages:
         self.samples: tuple[Sample, ...] = self._dataset.samples
         self.contents: tuple[str, ...] = self._dataset.contents
         self.skipped: tuple[tuple[str, str], ...] = ()
+        self.left_out: tuple[LeftOut, ...] = ()
         self._places = {sample.name: place for place, sample in enumerate(self.samples)}
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """Vectors by filters that nobody has trained."""
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pipelines.data.preprocessing import Preprocessing
 from pipelines.engines import Engine
 from pipelines.errors import UserError
 from pipelines.features.vectors import FloatBatch
+from pipelines.reading import read_file
 
 _EXPECTED = "expected an .npy file of shape (3, 3, depth, filters)"
 
@@ -81,7 +83,7 @@ class FilterMaker:
 def _read_filters(path: Path) -> NDArray[Any]:
     # of any numbers and any shape, which the extractor checks
     try:
-        found = np.load(path, allow_pickle=False)
+        found = np.load(io.BytesIO(read_file(path)), allow_pickle=False)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:

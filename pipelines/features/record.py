@@ -9,6 +9,7 @@ from typing import Any
 from pipelines.errors import UserError
 from pipelines.features.comparison import Row
 from pipelines.files import write_json
+from pipelines.reading import read_text
 
 JSON_NAME, FIGURE_NAME = "features.json", "features.png"
 
@@ -75,7 +76,7 @@ class Comparison:
         if not path.exists():
             return None
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+            content: dict[str, Any] = json.loads(read_text(path, "surrogateescape"))
             found = cls(**{**content, "rows": [Row.from_json(row) for row in content["rows"]]})
             if not found.rows or not is_command(found.command):
                 raise ValueError("there is nothing to show")

@@ -14,6 +14,7 @@ from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
 from pipelines.errors import UserError
 from pipelines.features.vectors import VectorMaker, Vectors
+from pipelines.reading import read_file
 
 Metric = Literal["cosine", "euclidean"]
 Pixels = NDArray[np.uint8]
@@ -67,7 +68,7 @@ def read_query(path: Path) -> Query:
         UserError: it cannot be read.
     """
     try:
-        return Query(str(path), decode_image(path.read_bytes(), str(path)))
+        return Query(str(path), decode_image(read_file(path), str(path)))
     except OSError as error:
         raise UserError(f"the query {path} cannot be read: {error.strerror or error}") from error
     except DataError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.console import console, errors, table
+from pipelines.console import console, errors, report_data, table
 from pipelines.data.opening import open_data
 from pipelines.data.parts import limit_samples
 from pipelines.errors import UserError
@@ -20,6 +20,7 @@ from pipelines.features.vectors import EXTRACTORS, Size, extract, open_maker
 from pipelines.figures.found import Match, draw_found
 from pipelines.figures.saving import save_figure
 from pipelines.files import whole_file, write_json
+from pipelines.reading import read_text
 
 FIGURE_NAME, JSON_NAME = "search.png", "search.json"
 DRAWN = 48  # images beside each query in the figure
@@ -114,7 +115,7 @@ class Record:
         if not path.exists():
             return None
         try:
-            record = cls(**json.loads(path.read_text(encoding="utf-8", errors="surrogateescape")))
+            record = cls(**json.loads(read_text(path, "surrogateescape")))
             if record.metric not in FIGURES or not isinstance(record.images, int) or not is_command(record.command):
                 raise ValueError("a value is of another kind")
         except (ValueError, TypeError) as error:
@@ -141,9 +142,11 @@ def run_search(sought: Sought) -> list[list[Found]]:
     maker = open_maker(sought.what, size=sought.size, layer=sought.layer, seed=sought.seed)
     data, trained = data_of(path, sought.data)
     source = open_data(data, maker.preprocessing) if trained is None else trained.open_data()
-    samples, _ = choose_samples(source, sought.split or "all", trained)
+    samples, part = choose_samples(source, sought.split or "all", trained)
     if sought.limit is not None:
         samples = limit_samples(samples, sought.limit, sought.seed)
+    screen = errors if sought.print_json else console
+    report_data(data, source, {part: len(samples)}, limit=sought.limit, screen=screen)
     vectors = extract(maker, source, samples)
     found = search(maker, source, vectors, queries, sought.count, sought.metric)
     record = Record(maker.name, sought.metric, len(vectors.samples), sought.command(data, folder))
@@ -201,10 +204,10 @@ def _write(sought: Sought, queries: Sequence[Query], found: Sequence[Sequence[Fo
 
 
 def _write_csv(path: Path, metric: Metric, content: Sequence[dict[str, Any]]) -> None:
-    # a file name need not be valid UTF-8, and must come back as it was
+    # a file name need not be valid UTF-8, but other programs refuse a csv that is not
     with (
         whole_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         columns = ["image", "class", FIGURES[metric], "copy_of_query"]
         writer = csv.writer(file, lineterminator="\n")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipelines.figures.fonts import choose_fonts
 from pipelines.files import write_whole
+from pipelines.reading import open_regular
 
 DPI = 150
 # stands in each picture that the program draws, so that it is known again
@@ -50,7 +51,7 @@ def remove_figures(folder: Path) -> None:
 def is_own(path: Path) -> bool:
     """Whether a file is a PNG or JPEG that the program drew."""
     try:
-        with Image.open(path) as picture:
+        with open_regular(path) as file, Image.open(file) as picture:
             return bool(picture.info.get("Software") == SOFTWARE or picture.info.get("comment") == SOFTWARE.encode())
     except (OSError, Image.DecompressionBombError):  # no picture at all, for example
         return False

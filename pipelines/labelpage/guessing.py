@@ -80,7 +80,7 @@ class Guesser(threading.Thread):
             self._labelling.guessing = False
 
     def guess(self, faces: Sequence[Key]) -> dict[Key, dict[str, float]]:
-        """Probabilities by the dataset's classes; faces that cannot be read are left out."""
+        """Probabilities by the dataset's classes; faces that cannot be read, or of which NaN is said, are left out."""
         images = {}
         for key in faces:
             row = self._labelling.row(key)
@@ -94,7 +94,7 @@ class Guesser(threading.Thread):
             return {}
         outputs = self._model.predict(self._preprocessing.scaled(np.stack(list(images.values()))))
         predicted = class_probabilities(outputs)
-        return {key: self._by_class(row) for key, row in zip(images, predicted, strict=True)}
+        return {key: self._by_class(row) for key, row in zip(images, predicted, strict=True) if np.isfinite(row).all()}
 
     def stop(self) -> None:
         """End after the batch under way."""

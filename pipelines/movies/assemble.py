@@ -23,6 +23,7 @@ from pipelines.movies.one_film import total
 from pipelines.movies.quality import REASONS
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Found, Piece, Work
+from pipelines.reading import read_file, read_text
 
 WORK, PLAN, REPORT = ".extraction", "plan.json", "extraction.json"
 
@@ -54,7 +55,7 @@ def read_report(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        films = json.loads(path.read_text(encoding="utf-8"))["films"]
+        films = json.loads(read_text(path))["films"]
         if not all({"film", "key", "fingerprint"} <= set(film) for film in films):
             raise KeyError("films")
     except (ValueError, KeyError, TypeError) as error:
@@ -130,7 +131,7 @@ def carry_out(folder: Path) -> None:
     if not path.exists():
         return
     try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
+        plan = json.loads(read_text(path))
         rows = [Row(**row) for row in plan["rows"]]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged; delete {path.parent} to extract these films anew") from error
@@ -181,7 +182,7 @@ def _known(manifest: Manifest) -> list[tuple[Row, Candidate]]:
 def _hashes(path: Path) -> tuple[str, str] | None:
     # of a picture whose row does not tell them; a broken one covers nothing
     try:
-        pixels = decode_image(path.read_bytes(), str(path))
+        pixels = decode_image(read_file(path), str(path))
     except (OSError, UserError):
         return None
     return content_hash(pixels), perceptual_hash(pixels)

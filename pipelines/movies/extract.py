@@ -24,6 +24,7 @@ from pipelines.movies.one_film import Done, Job, extract_film
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Work
 from pipelines.movies.yunet_model import yunet_model
+from pipelines.reading import open_regular
 from pipelines.workers import meanwhile, remove_leftovers_below, started_workers
 
 CONTRIBUTOR = "film"
@@ -196,7 +197,7 @@ def _identify(source: Path | DrawnFilm) -> tuple[str, float | None]:
     check_file(source)
     size = source.stat().st_size
     digest = hashlib.sha256(str(size).encode())
-    with source.open("rb") as file:
+    with open_regular(source) as file:
         for part in range(PARTS):
             file.seek(max(0, size - PART_BYTES) * part // (PARTS - 1))
             digest.update(file.read(PART_BYTES))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.data.errors import DataError
+from pipelines.reading import open_regular
 
 # the decoder's own notes on damaged films would run between our sentences; -8 is FFmpeg's AV_LOG_QUIET
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -51,10 +52,12 @@ class Film:
     def __init__(self, path: Path) -> None:
         """Open the film; nothing is decoded yet."""
         check_file(path)
+        # FFmpeg takes what stands before a colon for a protocol, unless the path begins with a slash
+        name = os.path.abspath(path)  # noqa: PTH100  # a link may lead to a name without the film's extension
         # what is no film gets our sentence, and not OpenCV's warning besides
-        level = cv2.utils.logging.setLogLevel(2)
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
-            self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+            self._capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         except (cv2.error, UnicodeError, SystemError) as error:
             raise DataError(f"{path} cannot be opened as a film ({error}); try another file name") from error
         finally:
@@ -117,7 +120,7 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path} is a folder; name the films in it, as in {path}/*.mp4")
     if not path.exists():
         raise DataError(f"{path}: there is no such film")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not file.read(1):
             raise DataError(f"{path} is empty")
 

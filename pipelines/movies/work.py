@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_whole
+from pipelines.reading import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class Work:
         pieces: list[Piece] = []
         while (path := self._piece(len(pieces))).exists():
             try:
-                pieces.append(Piece.from_json(json.loads(path.read_text(encoding="utf-8"))))
+                pieces.append(Piece.from_json(json.loads(read_text(path))))
             except (ValueError, TypeError, KeyError) as error:
                 raise UserError(f"{path} is damaged; delete {self.folder} to extract this film anew") from error
         return pieces

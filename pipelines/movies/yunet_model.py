@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipelines.errors import UserError
 from pipelines.files import write_whole
+from pipelines.reading import read_file
 from scratchnet.kernels.cache import cache_folder
 
 # from OpenCV's collection of models; the licence of this one is MIT
@@ -31,7 +32,7 @@ def yunet_model(path: Path | None = None, *, download: bool = True) -> bytes:
     """
     if path is not None:
         try:
-            return path.read_bytes()
+            return read_file(path)
         except OSError as error:
             raise UserError(f"{path}: the detector's model cannot be read, {error.strerror}") from error
     cache = _cache()

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, NoReturn
 
-from pipelines.data.archive import LARGEST_MEMBER_BYTES, Archive
+from pipelines.data.archive import Archive
 from pipelines.data.errors import DataError
 from pipelines.data.layout import IMAGE_SUFFIXES, is_visible
 from pipelines.errors import UserError
+from pipelines.reading import read_file
 
 Identity = tuple[int, int]
 
@@ -78,7 +79,7 @@ def find_pictures(paths: Sequence[Path], aside: Path | None = None) -> Listing:
         elif path.suffix.lower() == ".zip" and os.path.isfile(path):  # noqa: PTH113
             _add_archive(listing, path, _unlike(path.stem, roots))
         else:
-            listing.pictures.append(Picture(str(path), PurePosixPath(_unlike(name, roots)), partial(_read_file, path)))
+            listing.pictures.append(Picture(str(path), PurePosixPath(_unlike(name, roots)), partial(read_file, path)))
     return listing
 
 
@@ -108,7 +109,7 @@ def _add_folder(listing: Listing, folder: Path, root: str, seen: set[Identity], 
             continue
         elif not known and not _was_given(path, given):
             place = below.parent / _unlike(below.name, taken, str(below.parent))
-            listing.pictures.append(Picture(str(path), place, partial(_read_file, path)))
+            listing.pictures.append(Picture(str(path), place, partial(read_file, path)))
         empty = False
     if empty:
         _add_empty(listing, folder, root)
@@ -170,7 +171,7 @@ def _walk(top: Path, seen: set[Identity]) -> Iterator[_Found]:
             continue
         folders = [folder / name for name in names if _is_folder(folder / name)]
         files = sorted(set(names) - {inner.name for inner in folders})
-        yield from (_Found(folder / name) for name in files if not _is_special(folder / name))
+        yield from (_Found(folder / name) for name in files)
         waiting += reversed(folders)
 
 
@@ -180,11 +181,6 @@ def _is_folder(path: Path) -> bool:
 
 def _is_same(one: Path, other: Path) -> bool:
     return other.exists() and one.samefile(other)
-
-
-def _is_special(path: Path) -> bool:
-    # a pipe or a device named like an image would be waited for; a link to nowhere is worth a word, so it is none
-    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113
 
 
 def _identity(folder: Path) -> Identity:
@@ -199,13 +195,6 @@ def _unlike(name: str, taken: set[str], folder: str = "") -> str:
         number += 1
     taken.add(key)
     return numbered(name, number)
-
-
-def _read_file(path: Path) -> bytes:
-    size = path.stat().st_size
-    if size > LARGEST_MEMBER_BYTES:
-        raise DataError(f"{path}: has {size} bytes, the limit is {LARGEST_MEMBER_BYTES}")
-    return path.read_bytes()
 
 
 def _read_member(archive: Archive, name: str) -> bytes:

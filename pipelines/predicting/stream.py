@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,7 +18,8 @@ from pipelines.movies.detectors import Face
 from pipelines.predicting.faces import FaceFinder
 from pipelines.predicting.inputs import Picture
 from pipelines.predicting.prediction import FacePrediction, Prediction, Probabilities
-from pipelines.probabilities import class_probabilities
+from pipelines.probabilities import class_probabilities, require_finite
+from pipelines.reading import read_file
 from scratchnet.environment import processors
 
 # inputs that the model is asked about at once
@@ -64,7 +66,7 @@ def predict_images(model: sn.Model, paths: Sequence[Path]) -> list[Prediction]:
         model: with `class_names` and `preprocessing`.
         paths: of image files in any format, size and colour.
     """
-    pictures = [Picture(str(path), PurePosixPath(path.name), path.read_bytes) for path in paths]
+    pictures = [Picture(str(path), PurePosixPath(path.name), partial(read_file, path)) for path in paths]
     return [answer.prediction for answer in predict_pictures(model, pictures)]
 
 
@@ -86,6 +88,9 @@ def predict_pictures(
         finder: looks for faces, of which each is asked about; without it, the whole image is the face.
         keep_pixels: whether the answers have the decoded images.
         progress: called with (done, total) pictures, each when it has been read and its faces been found.
+
+    Raises:
+        UserError: the model says what is not finite.
     """
     reader = _Reader(Preprocessing.from_config(model.preprocessing or {}), finder, keep_pixels)
     batch: list[_Waiting] = []
@@ -153,7 +158,9 @@ def _answers(model: sn.Model, preprocessing: Preprocessing, batch: Sequence[_Wai
     inputs = [image for waiting in batch for image in waiting.inputs]
     rows: Iterator[NDArray[np.float32]] = iter(())
     if inputs:
-        rows = iter(class_probabilities(model.predict(preprocessing.scaled(np.stack(inputs)))))
+        probabilities = class_probabilities(model.predict(preprocessing.scaled(np.stack(inputs))))
+        require_finite(probabilities, [waiting.picture.name for waiting in batch for _ in waiting.inputs])
+        rows = iter(probabilities)
     names = tuple(model.class_names or ())
     for waiting in batch:
         said: list[Probabilities] = [

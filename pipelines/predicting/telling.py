@@ -28,10 +28,10 @@ def csv_file(path: Path, class_names: Sequence[str]) -> Iterator[Tell]:
     not be read its reason in `error`.
     """
     headings = [*COLUMNS, *(f"{name} (class)" if name in COLUMNS else name for name in class_names)]
-    # a file name need not be valid UTF-8, and must come back as it was
+    # a file name need not be valid UTF-8, but other programs refuse a csv that is not
     with (
         whole_file(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(headings)

@@ -15,8 +15,9 @@ from pipelines.curation.audit import audit
 from pipelines.curation.audit_report import write_audit
 from pipelines.curation.scan import scan
 from pipelines.data.errors import DataError
-from pipelines.data.sample import Sample, Source
+from pipelines.data.sample import LeftOut, Sample, Source
 from pipelines.files import write_json
+from pipelines.reading import read_text
 from pipelines.report.blocks import Block
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed_file
@@ -32,6 +33,7 @@ class _RunSource:
     class_names: tuple[str, ...]
     samples: Sequence[Sample]
     skipped: Sequence[tuple[str, str]]
+    left_out: Sequence[LeftOut]
     inner: Source
 
     def read(self, sample: Sample) -> NDArray[np.uint8]:
@@ -56,7 +58,8 @@ def audit_of(run: RunMaterial) -> Mapping[str, Any] | str:
     data = run.data
     if data.source is None:
         return f"The data have not been audited, because they are not there: {data.fault}."
-    source = _RunSource(tuple(data.source.class_names), data.samples, data.source.skipped, data.source)
+    given = data.source
+    source = _RunSource(tuple(given.class_names), data.samples, given.skipped, given.left_out, given)
     try:
         with progress(f"auditing the images of {run.label}") as advance:
             found = audit(scan(source, progress=advance))
@@ -65,7 +68,7 @@ def audit_of(run: RunMaterial) -> Mapping[str, Any] | str:
     write_audit(found, source, str(run.config["data"]), folder)
     # after the findings, so that they are whole if it is there
     write_json(folder / "of.json", {"split": _key(run)})
-    result: dict[str, Any] = json.loads((folder / "audit.json").read_text(encoding="utf-8", errors="surrogateescape"))
+    result: dict[str, Any] = json.loads(read_text(folder / "audit.json", "surrogateescape"))
     return result
 
 
@@ -93,11 +96,9 @@ def audit_picture(run: RunMaterial) -> list[Block]:
 
 def _kept(folder: Path, run: RunMaterial) -> Mapping[str, Any] | None:
     try:
-        if json.loads((folder / "of.json").read_text(encoding="utf-8")) != {"split": _key(run)}:
+        if json.loads(read_text(folder / "of.json")) != {"split": _key(run)}:
             return None
-        content: dict[str, Any] = json.loads(
-            (folder / "audit.json").read_text(encoding="utf-8", errors="surrogateescape")
-        )
+        content: dict[str, Any] = json.loads(read_text(folder / "audit.json", "surrogateescape"))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) and content.keys() >= _FINDINGS else None

@@ -16,6 +16,7 @@ from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
+from pipelines.reading import read_text
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import parse_recipe
 from pipelines.report.wording import readable
@@ -294,7 +295,7 @@ def reading(path: Path, command: str) -> Iterator[None]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(read_text(path))
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}") from error
     return content

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pipelines.figures.saving import DPI, draw_figure
+from pipelines.reading import read_file
 from pipelines.report.blocks import Picture
 
 # CSS pixels of an inch of a figure: its writing of 8 to 10 points then has the size of small print
@@ -34,7 +35,7 @@ def embed(figure: Figure, alt: str, caption: str, *, photographs: bool = False) 
 
 def embed_file(path: Path, alt: str, caption: str) -> Picture:
     """Put a PNG that `save_figure` wrote into a `data:` address; arguments as of `embed`."""
-    content = path.read_bytes()
+    content = read_file(path)
     with Image.open(io.BytesIO(content)) as image:
         width, height = (round(PIXELS_PER_INCH * pixels / DPI) for pixels in image.size)
     return Picture(_uri("png", content), alt, caption, width, height)

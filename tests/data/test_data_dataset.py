@@ -15,7 +15,7 @@ from pipelines.data.augmentation import Augmentation
 from pipelines.data.dataset import Dataset
 from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
-from pipelines.data.source import Sample
+from pipelines.data.sample import LeftOut, Sample
 
 SMALL = Preprocessing(4, 5, 1)
 IMAGE_BYTES = 4 * 5
@@ -31,6 +31,7 @@ class MemorySource:
 
     class_names = ("even", "odd")
     skipped: Sequence[tuple[str, str]] = ()
+    left_out: Sequence[LeftOut] = ()
 
     def __init__(self, count: int = 23, broken: Sequence[int] = ()) -> None:
         self.samples = [Sample(str(i), i % 2, "all") for i in range(count)]

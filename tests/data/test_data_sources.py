@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
+from pipelines.data.chosen_classes import ChosenClasses
 from pipelines.data.errors import DataError
 from pipelines.data.opening import open_data
 from pipelines.data.preprocessing import Preprocessing
+from pipelines.data.sample import LeftOut
 from pipelines.data.source import Sample, Source, open_source
 
 Tree = Callable[..., Path]
@@ -158,6 +160,7 @@ class TestFolders:
         [
             ([], None, "holds no images"),
             (["happy/", "sad/"], None, "holds no images"),
+            (["top/fer2013.csv", "README"], None, r"holds no images .*, but top/fer2013\.csv; unpack it"),
             (["0.png"], None, "no class folders"),
             (["train/0.png", "test/1.png"], None, "'test' holds images but no class folders"),
             (["happy/0.png", "sad/notes.txt"], None, "'sad' holds no images"),
@@ -248,6 +251,16 @@ class TestArchives:
         with pytest.raises(DataError, match=r"faces\.zip is not a readable zip archive"):
             open_source(path)
 
+    def test_an_encrypted_member_says_that_a_password_is_needed(self, tmp_path: Path) -> None:
+        path = write_zip(write_tree(tmp_path / "folder", FLAT), tmp_path / "a.zip")
+        data = bytearray(path.read_bytes())
+        at = data.rindex(b"PK\x01\x02")  # the last file's entry in the archive's directory
+        data[at + 8] |= 1
+        path.write_bytes(data)
+        source = open_source(path)
+        with pytest.raises(DataError, match=r"^sad/2\.png: the archive needs a password; unpack it"):
+            source.read(source.samples[2])
+
     def test_a_damaged_member_is_reported_and_the_others_are_read(self, tmp_path: Path) -> None:
         path = write_zip(write_tree(tmp_path / "folder", FLAT), tmp_path / "a.zip")
         data = bytearray(path.read_bytes())
@@ -266,6 +279,53 @@ class TestArchives:
         first = open_source(write_tree(tmp_path / "one", SPLIT))
         shutil.copytree(tmp_path / "one", tmp_path / "two")
         assert open_source(tmp_path / "two").samples == first.samples
+
+
+class TestLeftOut:
+    """What is there and is no sample is counted."""
+
+    @pytest.mark.parametrize("zipped", [False, True])
+    def test_other_files_and_images_in_other_places_are_counted(self, tmp_path: Path, zipped: bool) -> None:
+        names = [
+            "sad/a.heic",
+            "sad/b.HEIC",
+            "happy/face",
+            "happy/x/notes.txt",
+            "beside.png",
+            "happy/.hidden",
+            "README.md",
+        ]
+        root = write_tree(tmp_path / "data", [*FLAT, *names])
+        source = open_source(write_zip(root, tmp_path / "data.zip") if zipped else root)
+        assert [str(left) for left in source.left_out] == [
+            "files that are no known images (2 .heic, 1 .md, 1 without an extension, 1 .txt): 5",
+            "images beside the class folders: 1",
+        ]
+        assert len(source.samples) == 3
+
+    def test_images_beside_the_class_folders_of_a_split_are_counted(self, tmp_path: Path) -> None:
+        source = open_source(write_tree(tmp_path, [*SPLIT, "train/8.png", "9.png"]))
+        assert source.left_out == (LeftOut(2, "images beside the class folders"),)
+
+    def test_nothing_is_told_where_nothing_is_left_out(self, tmp_path: Path) -> None:
+        assert open_source(write_tree(tmp_path, [*FLAT, ".hidden"])).left_out == ()
+
+    def test_links_that_lead_back_and_folders_too_deep_are_counted(self, tmp_path: Path) -> None:
+        root = write_tree(tmp_path / "data", [*FLAT, "sad/1/2/3/4/5/6/7/notes.txt"])
+        (root / "happy" / "back").symlink_to(root)
+        assert [str(left) for left in open_source(root).left_out] == [
+            "links to folders that they lie in: 1",
+            "folders below 6 others: 1",
+        ]
+
+    def test_images_of_classes_that_are_not_asked_for_are_counted_class_by_class(self, tmp_path: Path) -> None:
+        names = [f"{name}/{i}.png" for name, count in (("happy", 1), ("sad", 2), ("angry", 3), ("fear", 4))
+                 for i in range(count)]  # fmt: skip
+        chosen = ChosenClasses(open_source(write_tree(tmp_path, [*names, "notes.txt"])), ("sad", "happy"))
+        assert [str(left) for left in chosen.left_out] == [
+            "files that are no known images (1 .txt): 1",
+            "images of 2 classes that are not asked for (angry 3, fear 4): 7",
+        ]
 
 
 class TestFer2013:

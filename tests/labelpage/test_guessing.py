@@ -86,3 +86,15 @@ def test_a_models_name_tells_its_content(tmp_path: Path) -> None:
         names.append(model_name(path))
     assert names[0] == names[1] != names[2]
     assert re.fullmatch(r"fer\.safetensors@[0-9a-f]{12}", names[0])
+
+
+def test_a_model_that_says_nan_suggests_nothing(tmp_path: Path) -> None:
+    make_dataset(tmp_path, ["unlabelled"] * 3)
+    labelling, model = Labelling(tmp_path, FIVE), make_model("sad", "happy")
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel, np.full_like(bias, np.nan)])
+    guesser = Guesser(model, labelling, "tiny")
+    guesser.start()
+    guesser.join()
+    assert labelling.guessed == 0
+    assert all(labelling.guess(key) is None for key in labelling.keys())  # noqa: SIM118  # a method of ours

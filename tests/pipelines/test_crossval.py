@@ -76,6 +76,7 @@ def test_a_cross_validation_leaves_everything_behind(
     out = tmp_path / "crossval"
     done = command("crossval", "--recipe", plain_recipe, "--folds", 2, "--data", faces["split"], "--out", out)
     assert done.status == 0, done.err
+    assert done.out.startswith(f"data: {faces['split']}; 84 cross-validated and 21 test images, 7 classes: ")
     assert sorted(path.name for path in out.iterdir()) == sorted(
         [*FIGURES, "crossval.json", "fold_1", "fold_2", "folds.csv", "split.csv"]
     )

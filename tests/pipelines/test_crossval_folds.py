@@ -31,6 +31,7 @@ class Listed:
     """A source of samples without images."""
 
     skipped = ()
+    left_out = ()
     class_names = NAMES
 
     def __init__(self, samples: Sequence[Sample]) -> None:

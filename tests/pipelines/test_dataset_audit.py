@@ -19,7 +19,7 @@ from pipelines.curation.scan import look_at, scan
 from pipelines.data.content import content_hash
 from pipelines.data.drawn import DrawnFaces
 from pipelines.data.errors import DataError
-from pipelines.data.sample import Sample
+from pipelines.data.sample import LeftOut, Sample
 
 
 class Made:
@@ -30,6 +30,7 @@ class Made:
         self.samples = [Sample(name, self.class_names.index(label), split) for name, label, split, _ in entries]
         self.images = {entry[0]: entry[3] for entry in entries}
         self.skipped: Sequence[tuple[str, str]] = ()
+        self.left_out: Sequence[LeftOut] = ()
 
     def read(self, sample: Sample) -> np.ndarray:
         image = self.images[sample.name]

@@ -299,7 +299,7 @@ def test_real_faces_are_trained_on_and_evaluated(command: Command, shared_data: 
     run = tmp_path / "run"
     done = command("train", "fer-small", "--data", archive, "--limit", 200, "--epochs", 1, "--out", run)
     assert done.status == 0, done.err
-    assert "684,423 weights, 170 training and 30 validation images, 7 classes" in done.out
+    assert "684,423 parameters, 170 training and 30 validation images, 7 classes" in done.out
     done = command("evaluate", run)
     assert done.status == 0, done.err
     result = metrics(run)["test"]

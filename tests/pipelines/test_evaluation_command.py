@@ -63,6 +63,7 @@ def metrics(folder: Path) -> dict[str, Any]:
 def test_everything_lands_in_the_run_folder(command: Command, run: Path) -> None:
     before = {path.name for path in run.iterdir()}
     done = command("evaluate", run)
+    assert done.out.startswith(f"data: {Run(run).config()['data']}; 24 test images of 108 in all, 7 classes: ")
     assert done.status == 0, done.err
     assert {path.name for path in run.iterdir()} - before == {*FIGURES, "predictions_test.csv"}
     for name in FIGURES:
@@ -115,6 +116,7 @@ def test_training_leaves_the_predictions_of_the_validation_part(run: Path) -> No
 
 def test_json_holds_everything_and_nothing_else_is_printed(command: Command, run: Path, stages: list[str]) -> None:
     done = command("evaluate", run, "--json")
+    assert done.err.startswith("data: ")
     assert done.status == 0, done.err
     told = ["reading images", "asking the model", "looking for copies of training images", "drawing figures"]
     assert stages == told

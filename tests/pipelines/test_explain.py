@@ -60,6 +60,7 @@ def test_a_run_is_explained_with_its_validation_images(
     monkeypatch.setattr(Preprocessing, "__call__", remember)
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
     done = command("explain", run, "--count", 5)
+    assert "; 5 shown images of " in done.out.splitlines()[0]
     assert done.status == 0, done.err
     assert written(run / "explain") == sorted(NAMES)
     assert len(read) == 5

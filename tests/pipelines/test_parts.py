@@ -43,6 +43,7 @@ class Listed:
     """A source of samples without images."""
 
     skipped = ()
+    left_out = ()
 
     def __init__(self, **counts: int) -> None:
         self.class_names = ("a", "b")

@@ -103,6 +103,10 @@ def test_the_same_seed_trains_the_same_model_and_another_does_not(
 def test_the_limit_and_the_epochs_are_those_of_the_command(command: Command, tiny_recipe: Path, tmp_path: Path) -> None:
     done = command("train", tiny_recipe, "--limit", 70, "--epochs", 1, "--out", tmp_path / "run")
     assert done.status == 0, done.err
+    assert done.out.startswith(
+        "data: drawn:4200:0, synthetic faces that the program draws (--data takes images of your own); "
+        "56 training, 14 validation and 840 test images of 4,200 in all (a limit of 70), 7 classes: angry, "
+    )
     assert "56 training and 14 validation images" in done.out
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["training"]["epochs"] == 1
 
@@ -253,10 +257,13 @@ def test_broken_images_are_named_and_the_others_are_trained_on(
     broken = next((tmp_path / "faces" / "train" / "happy").iterdir())
     broken = broken.rename(broken.with_name("[red]face.png"))
     broken.write_text("no image")
+    (tmp_path / "faces" / "train" / "happy" / "phone.heic").write_text("x")
     done = command("train", tiny_recipe, "--data", tmp_path / "faces", "--epochs", 1, "--out", tmp_path / "run")
     assert done.status == 0, done.err
     assert "skipped" in done.err
     assert broken.name in done.err
+    assert "left out: files that are no known images (1 .heic): 1\n" in done.err
+    assert done.out.startswith(f"data: {tmp_path / 'faces'}; 67 training, 17 validation and 21 test images, 7 classes")
 
 
 @pytest.mark.parametrize(

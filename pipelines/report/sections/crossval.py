@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.figures.folds import draw_fold_bars, draw_fold_curves
+from pipelines.reading import read_file
 from pipelines.report.blocks import Block, Facts, Gallery, Picture, Remark, Section, Table, Text
 from pipelines.report.commands import train_command
 from pipelines.report.material import StudyMaterial, reading
@@ -128,7 +129,7 @@ def _beside(studies: Sequence[StudyMaterial]) -> Table:
 
 def _same_folds(one: StudyMaterial, other: StudyMaterial) -> bool:
     paths = [study.files.split_path for study in (one, other)]
-    same = all(path.exists() for path in paths) and paths[0].read_bytes() == paths[1].read_bytes()
+    same = all(path.exists() for path in paths) and read_file(paths[0]) == read_file(paths[1])
     return same and one.config["data"] == other.config["data"]
 
 

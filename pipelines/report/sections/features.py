@@ -15,6 +15,7 @@ from pipelines.features.record import Comparison, is_command
 from pipelines.features.searching import FIGURE_NAME, Record, figure_name
 from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows, three_digits
 from pipelines.figures.filter_bank import draw_filter_bank
+from pipelines.reading import read_text
 from pipelines.report.blocks import Block, Remark, Section, Table, Text
 from pipelines.report.commands import shell
 from pipelines.report.illustrations import unseen_faces
@@ -77,7 +78,7 @@ def _read_clusters(run: RunMaterial) -> Mapping[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8", errors="surrogateescape")))
+        content: dict[str, Any] = dict(json.loads(read_text(path, "surrogateescape")))
     except (ValueError, TypeError) as error:
         raise _damaged(path, "cluster") from error
     if missing := _CLUSTER_KEYS - content.keys():

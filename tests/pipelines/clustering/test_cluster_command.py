@@ -66,6 +66,7 @@ def test_a_runs_test_images_are_clustered_into_its_folder(command: Command, run:
     done = command("cluster", run, "--seeds", 2)
     assert done.status == 0, done.err
     assert stages[-3:] == ["trying numbers of clusters", "clustering by K-Means", "drawing"]
+    assert done.out.startswith(f"data: {Run(run).config()['data']}; 21 test images of 105 in all, 7 classes: ")
     assert {path: path.read_bytes() for path in before} == before
     folder = run / "clusters"
     written = {path.name for path in folder.iterdir()}

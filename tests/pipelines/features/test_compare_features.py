@@ -79,6 +79,8 @@ def test_without_a_run_nothing_trained_is_compared_and_the_way_to_it_is_told(
     arguments = ["--data", "drawn:140:0", "--training-images", 60, "--limit", 21, "--seed", 2]
     done = command("compare-features", *arguments)
     assert done.status == 0, done.err
+    assert done.out.startswith("data: drawn:")
+    assert " training, " in done.out.splitlines()[0]
     assert "scratchnet compare-features RUN --data" in done.err
     assert stages[:3] == [f"reading {part} images" for part in ("training", "choosing", "test")]
     for maker in ("pixels (1 of 6)", "HOG (6 of 6)", "HOG, clusters and classifiers (6 of 6)"):

@@ -33,6 +33,7 @@ class First:
 
     def __init__(self, source: Source, sample: Sample) -> None:
         self.class_names, self.skipped, self.samples = source.class_names, source.skipped, (sample,)
+        self.left_out = source.left_out
         self._pixels = source.read(sample)
 
     def read(self, sample: Sample) -> np.ndarray:
@@ -191,7 +192,7 @@ def test_mistakes_end_in_one_sentence_and_write_nothing(
     for arguments, said in (
         (["pixels", "--query", query], "pass --data; only a run knows"),
         (["pixels", "--query", tmp_path / "gone.png", *data], "gone.png cannot be read: No such file"),
-        (["pixels", "--query", tmp_path, *data], "cannot be read: Is a directory"),
+        (["pixels", "--query", tmp_path, *data], "cannot be read: is a folder"),
         (["pixels", "--query", broken, *data], "broken.png: not a readable image"),
         (["pixles", "--query", query, *data], "pixles is unknown"),
         (["runs/typo", "--query", query], "runs/typo is unknown: there is no such run or model file"),

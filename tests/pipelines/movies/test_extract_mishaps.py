@@ -160,14 +160,11 @@ def test_a_film_that_must_not_be_read_is_named(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film = film_without_faces(tmp_path / "film.avi")
-    plain = Path.open
 
-    def forbidden(self: Path, *arguments: Any, **named: Any) -> Any:
-        if self == film:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
-        return plain(self, *arguments, **named)
+    def forbidden(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr("pipelines.movies.film.open_regular", forbidden)
     done = command("dataset", "extract", film, "--out", tmp_path / "dataset")
     assert done.status == 1
     assert f"{film}: Permission denied" in done.err

@@ -135,3 +135,11 @@ def test_what_is_no_film_is_refused_in_one_sentence(tmp_path: Path, make: object
 )
 def test_time_codes_are_hours_minutes_seconds_and_milliseconds(seconds: float, expected: str) -> None:
     assert time_code(seconds) == expected
+
+
+@pytest.mark.parametrize("name", ["Alien: Covenant.mp4", "2024-01-01T10:20:30.mp4", "file:x.mp4", "concat:a|b.mp4"])
+def test_a_colon_in_a_films_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    write_film(tmp_path / "film.mp4", map(numbered, range(3))).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    with Film(Path(name)) as film:
+        assert [read_number(frame.pixels) for frame in film.frames()] == [0, 1, 2]

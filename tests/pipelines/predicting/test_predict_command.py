@@ -207,3 +207,31 @@ def test_large_photographs_are_no_trouble(command: Command, model: Path, tmp_pat
     copy = cv2.imread(str(tmp_path / "out" / "large.jpg"))
     assert copy.shape == (3000, 4000, 3)
     assert np.abs(copy.astype(int) - frame).max(axis=2).astype(bool).any()
+
+
+def test_a_model_that_says_nan_names_no_class(command: Command, photos: Path, tmp_path: Path) -> None:
+    broken = brightness_model()
+    broken.layers[-1].set_weights([np.full((1, 2), np.nan, np.float32), np.zeros(2, np.float32)])
+    broken.save(tmp_path / "nan.safetensors")
+    for results in ([], ["--json"], ["--csv", tmp_path / "o.csv"], ["--json", tmp_path / "o.json"]):
+        done = command("predict", tmp_path / "nan.safetensors", photos / "dark.png", *results)
+        assert (done.status, done.out) == (1, "")
+        assert f"the model says [nan, nan] of {photos / 'dark.png'}" in done.err
+        assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "o.csv").exists()
+    assert not (tmp_path / "o.json").exists()
+    done = command("explain", tmp_path / "nan.safetensors", photos / "dark.png", "--layer", "missing")
+    assert done.status == 1
+
+
+def test_a_damaged_jpeg_is_named_and_one_without_its_end_is_read(command: Command, model: Path, tmp_path: Path) -> None:
+    grain = np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)
+    jpeg = cv2.imencode(".jpg", grain)[1].tobytes()
+    for name, data in (("whole", jpeg), ("open", jpeg[:-2]), ("garbled", jpeg[:700] + b"\xaa" * 90 + jpeg[790:])):
+        (tmp_path / f"{name}.jpg").write_bytes(data)
+    done = command("predict", model, *(tmp_path / f"{name}.jpg" for name in ("whole", "open", "garbled")), "--json")
+    assert done.status == 1
+    whole, unended, garbled = json.loads(done.out)
+    assert whole["probabilities"] == unended["probabilities"]
+    assert garbled == {"image": str(tmp_path / "garbled.jpg"), "error": "the image is damaged"}
+    assert done.err == f"{tmp_path / 'garbled.jpg'}: the image is damaged\n"

@@ -61,10 +61,12 @@ def test_links_that_lead_back_do_no_harm(tmp_path: Path) -> None:
     assert below(tmp_path, tmp_path) == ["lost.png", "a/1.png", "other/2.png"]
 
 
-def test_a_pipe_that_is_called_like_an_image_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_that_is_called_like_an_image_is_named_and_not_waited_for(tmp_path: Path) -> None:
     write_grey(tmp_path / "a.png", 9)
     os.mkfifo(tmp_path / "pipe.png")
-    assert below(tmp_path, tmp_path) == ["a.png"]
+    assert below(tmp_path, tmp_path) == ["a.png", "pipe.png"]
+    with pytest.raises(OSError, match="is a pipe"):
+        find_pictures([tmp_path]).pictures[1].load()
 
 
 def test_what_cannot_be_listed_says_so_in_its_place(tmp_path: Path) -> None:
