@@ -10,6 +10,7 @@ from scratchnet import ops
 from scratchnet.arrays import AnyArray, Shape
 from scratchnet.layers.base import Layer
 from scratchnet.layers.symbolic import BatchShape
+from scratchnet.parameter import assign_all
 from scratchnet.tensor import Tensor
 
 SMALLEST_DEVIATION = 1e-7  # Keras's epsilon
@@ -155,8 +156,7 @@ class Normalization(Layer):
             variance = (variance + step**2 * share) * (1 - share) + batch.var(axis=others, dtype=np.float64) * share
         if not count:
             raise ValueError(f"{self.name} cannot adapt to data without samples")
-        self._mean.assign(mean)
-        self._variance.assign(variance)
+        assign_all([self._mean, self._variance], [mean, variance])
 
     def _check_sizes(self, shape: BatchShape) -> None:
         wanted = [self._broadcast[axis] for axis in self._kept]
