@@ -33,6 +33,11 @@ VECTOR_IMAGES = 1000
 
 def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     """Run everything; see `scratchnet demo`."""
+    with Run(folder).locked():
+        _run_demo(folder, images, epochs, seed)
+
+
+def _run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     recipe = load_recipe(RECIPE)
     source = DrawnFaces(images, size=recipe.input.height, seed=seed)
     console.print(f"1. {images:,} faces with {len(source.class_names)} expressions, drawn by the program")

@@ -18,6 +18,7 @@ from pipelines.figures.explanations import Explained, draw_explanations
 from pipelines.figures.filters import LayerMaps, draw_feature_maps, draw_filters
 from pipelines.figures.saving import is_own, save_figure
 from pipelines.figures.sizing import shortened
+from pipelines.lock import WRITING_SECONDS, folder_lock
 from pipelines.probabilities import class_probabilities
 from pipelines.run import Run, check_run_model, open_model
 from scratchnet import explain, layers
@@ -133,11 +134,12 @@ def run_explain(
     except ValueError as error:
         raise UserError(f"{path} cannot be explained: {error}") from error
     _print(architecture)
-    for name in NAMES:
-        if name in figures:
-            save_figure(figures[name], folder / name)
-        else:
-            (folder / name).unlink(missing_ok=True)
+    with folder_lock(folder, WRITING_SECONDS):
+        for name in NAMES:
+            if name in figures:
+                save_figure(figures[name], folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
     if not faces:
         console.print(
             "no images were shown to the model: name image files, or pass --data with labelled images, for "

@@ -4,13 +4,15 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pipelines.data.sample import Sample
 from pipelines.errors import UserError
-from pipelines.files import write_json, write_text
+from pipelines.files import file_in_the_way, write_json, write_text
+from pipelines.lock import folder_lock, is_empty
 from pipelines.machine import versions
 
 # a file name need not be valid UTF-8, and must come back as it was
@@ -54,6 +56,20 @@ class StartedFolder(ABC):
         """Whether the folder is one of this kind; other programs have files of the same name."""
         return self.config_path.exists() and self._content().get("format") == self.format
 
+    @contextmanager
+    def locked(self, wait: float = 0) -> Iterator[None]:
+        """Keep other commands out of the folder, from before it is looked at until the work in it is done.
+
+        Args:
+            wait: seconds to wait for another command to finish.
+
+        Raises:
+            UserError: another command works there, or the folder holds something else, which is left untouched.
+        """
+        self._check_place()
+        with folder_lock(self.folder, wait):
+            yield
+
     def start(self, config: Mapping[str, Any], split: str, overwrite: bool) -> bool:
         """Make the folder ready for work of this configuration; nothing is written if it is refused.
 
@@ -68,12 +84,9 @@ class StartedFolder(ABC):
         Raises:
             UserError: the folder holds finished work, work of another configuration or other data, or something else.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UserError(f"{self.folder} is a file; choose another --out")
+        self._check_place()
         goes_on = False
-        if self.folder.is_dir() and any(self.folder.iterdir()):
-            if not self.is_started:
-                raise UserError(f"{self.folder} is not empty and is not a {self.kind}; choose another --out")
+        if self.folder.is_dir() and not is_empty(self.folder):
             if overwrite:
                 self.clear()
             elif self.finished:
@@ -116,6 +129,12 @@ class StartedFolder(ABC):
         if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
             raise UserError(f"{self.split_path} is damaged: it must have the columns {', '.join(COLUMNS)} in each line")
         return [(name, class_name, part) for name, class_name, part in rows[1:]]
+
+    def _check_place(self) -> None:
+        if file := file_in_the_way(self.folder):
+            raise UserError(f"{file} is a file; choose another --out")
+        if self.folder.is_dir() and not is_empty(self.folder) and not self.is_started:
+            raise UserError(f"{self.folder} is not empty and is not a {self.kind}; choose another --out")
 
     def _content(self) -> dict[str, Any]:
         try:

@@ -102,11 +102,40 @@ def train(
         label: stands before each line that is printed meanwhile.
 
     Raises:
-        UserError: the data, the recipe or the folder cannot be used.
+        UserError: the data, the recipe or the folder cannot be used, or another command works in the folder.
         TrainingInterruptedError: the user has pressed Ctrl-C; the same call goes on later.
     """
-    epochs = epochs or recipe.training.epochs
     run = Run(folder)
+    with run.locked():
+        _train(
+            recipe,
+            source,
+            data_name,
+            run,
+            engine,
+            epochs or recipe.training.epochs,
+            limit,
+            seed,
+            overwrite,
+            parts,
+            label,
+        )
+    return run
+
+
+def _train(
+    recipe: Recipe,
+    source: Source,
+    data_name: str,
+    run: Run,
+    engine: Engine,
+    epochs: int,
+    limit: int | None,
+    seed: int,
+    overwrite: bool,
+    parts: Parts | None,
+    label: str,
+) -> None:
     config = {
         "recipe": recipe.model_dump(mode="json"),
         "origin": recipe.origin,
@@ -133,9 +162,9 @@ def train(
         f"{len(validation.samples):,} validation images, {len(source.class_names)} classes"
         + (", trained by Keras" if engine == "keras" else "")
     )
-    save_training_figures(folder, training, recipe.augmentation, parts._asdict(), seed)
+    save_training_figures(run.folder, training, recipe.augmentation, parts._asdict(), seed)
     if goes_on:
-        console.print(f"{label}going on with the interrupted run in {folder}")
+        console.print(f"{label}going on with the interrupted run in {run.folder}")
     bar = TrainingProgress(label)
     weights = balanced_weights(training) if recipe.training.class_weight else None
     try:
@@ -143,14 +172,13 @@ def train(
     except KeyboardInterrupt:
         bar.close()
         raise TrainingInterruptedError(
-            f"interrupted; the same command goes on after the last whole epoch in {folder}"
+            f"interrupted; the same command goes on after the last whole epoch in {run.folder}"
         ) from None
     except ValueError as error:
         raise UserError(f"recipe {recipe.name} cannot be trained on these data: {error}") from error
     finally:
         bar.close()
     _finish(run, engine, validation, history, recipe)
-    return run
 
 
 def balanced_weights(dataset: Dataset) -> dict[int, float]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from film_files import numbered, write_film
 
+from pipelines.lock import LOCK_NAME
 from pipelines.movies.settings import Settings
 
 FILMS = ("drawn:2:1", "drawn:1:2", "drawn:2:3")
@@ -37,6 +38,7 @@ def extract_and_die(folder, family, left):
 for folder, family, count in zip(*[iter(sys.argv[2:])] * 3):
     child = os.fork()
     if not child:
+from pipelines.lock import LOCK_NAME
         try:
             extract_and_die(Path(folder), family, int(count))
         finally:
@@ -50,7 +52,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".dataset.lock"
+        if path.is_file() and path.name != LOCK_NAME
     }
 
 

@@ -23,6 +23,8 @@ from pipelines.started import TEXT, describe_parts
 from pipelines.training import make_dataset, train
 from pipelines.workers import end_with_parent, limit_threads, without_interrupts
 
+# within which a worker has ended whose cross-validation was killed
+LEFTOVER_SECONDS = 30.0
 # the random generator belongs to the whole process, so where a backend has folds share one they take turns
 _turn = threading.Lock()
 
@@ -74,7 +76,9 @@ def run_fold(task: Task) -> FoldResult:
     """
     with _turn, nullcontext() if os.getpid() == task.main_process else _worker(task):
         try:
-            return _run(task)
+            run = Run(task.folder)
+            with run.locked(LEFTOVER_SECONDS):
+                return _run(task, run)
         except TrainingInterruptedError:
             raise
         except (UserError, sn.ModelFileError) as error:
@@ -90,8 +94,7 @@ def _worker(task: Task) -> Iterator[None]:
         yield
 
 
-def _run(task: Task) -> FoldResult:
-    run = Run(task.folder)
+def _run(task: Task, run: Run) -> FoldResult:
     source = open_data(task.data, task.recipe.preprocessing, chosen=task.recipe.data.classes)
     if run.is_started and run.finished:
         _check_finished(run, task, source)
@@ -100,7 +103,7 @@ def _run(task: Task) -> FoldResult:
             console.print(f"{task.label} was done before: {_told(result)}")
             return result
     else:
-        run = train(
+        train(
             task.recipe,
             source,
             task.data,

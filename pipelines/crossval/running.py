@@ -72,6 +72,23 @@ def run_crossval(
         UserError: the data, the recipe or the folder cannot be used, or there are too few images for so many folds.
         TrainingInterruptedError: Ctrl-C was pressed.
     """
+    store = CrossvalFolder(folder)
+    with store.locked():
+        return _run_crossval(recipe, data, store, folds, engine, epochs, limit, seed, jobs, overwrite)
+
+
+def _run_crossval(
+    recipe: Recipe,
+    data: str,
+    store: CrossvalFolder,
+    folds: int,
+    engine: Engine,
+    epochs: int | None,
+    limit: int | None,
+    seed: int,
+    jobs: int | None,
+    overwrite: bool,
+) -> Summary:
     name = resolve_name(data)
     source = open_data(name, recipe.preprocessing, chosen=recipe.data.classes)
     classes = source.class_names
@@ -80,7 +97,6 @@ def run_crossval(
     parts = [made.parts(fold, inner, seed, classes) for fold in range(folds)]
     recipe.build_model(classes)  # a mistake in it is told before anything is written
     _check_backend()
-    store = CrossvalFolder(folder)
     config = {
         "recipe": recipe.model_dump(mode="json"),
         "origin": recipe.origin,
@@ -97,7 +113,7 @@ def run_crossval(
     goes_on = store.start(config, describe_folds(made, classes), overwrite)
     _announce(recipe, made, classes, config["protocol"])
     if goes_on:
-        console.print(f"going on with the interrupted cross-validation in {folder}")
+        console.print(f"going on with the interrupted cross-validation in {store.folder}")
     at_once = min(effective_n_jobs(jobs), folds)
     tasks = [
         Task(
@@ -117,7 +133,7 @@ def run_crossval(
         for fold in range(folds)
     ]
     with told([store.run(task.fold) for task in tasks], config["epochs"]):
-        results = _train_all(tasks, None if jobs is None else at_once, folder)
+        results = _train_all(tasks, None if jobs is None else at_once, store.folder)
     summary = summarize(results, classes)
     _save(store, summary, recipe, inner)
     return summary

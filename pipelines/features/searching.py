@@ -20,6 +20,7 @@ from pipelines.features.vectors import EXTRACTORS, Size, extract, open_maker
 from pipelines.figures.found import Match, draw_found
 from pipelines.figures.saving import save_figure
 from pipelines.files import whole_file, write_json
+from pipelines.lock import WRITING_SECONDS, folder_lock
 
 FIGURE_NAME, JSON_NAME = "search.png", "search.json"
 DRAWN = 48  # images beside each query in the figure
@@ -152,9 +153,10 @@ def run_search(sought: Sought) -> list[list[Found]]:
         _print(queries, found, sought.metric, title)
     _write(sought, queries, found)
     figure = _draw(queries, found, sought.metric, title)
-    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of the figure
-    save_figure(figure, folder / FIGURE_NAME)
-    record.write(folder)
+    with folder_lock(folder, WRITING_SECONDS):
+        (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of the figure
+        save_figure(figure, folder / FIGURE_NAME)
+        record.write(folder)
     errors.print(f"the figure is {folder / FIGURE_NAME}")
     return found
 

@@ -17,6 +17,7 @@ from pipelines.curation.scan import scan
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
 from pipelines.files import write_json
+from pipelines.lock import WRITING_SECONDS, folder_lock
 from pipelines.report.blocks import Block
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed_file
@@ -62,9 +63,10 @@ def audit_of(run: RunMaterial) -> Mapping[str, Any] | str:
             found = audit(scan(source, progress=advance))
     except DataError as error:
         return f"The data have not been audited: {readable(str(error))}."
-    write_audit(found, source, str(run.config["data"]), folder)
-    # after the findings, so that they are whole if it is there
-    write_json(folder / "of.json", {"split": _key(run)})
+    with folder_lock(folder, WRITING_SECONDS):
+        write_audit(found, source, str(run.config["data"]), folder)
+        # after the findings, so that they are whole if it is there
+        write_json(folder / "of.json", {"split": _key(run)})
     result: dict[str, Any] = json.loads((folder / "audit.json").read_text(encoding="utf-8", errors="surrogateescape"))
     return result
 
