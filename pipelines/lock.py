@@ -60,8 +60,8 @@ def folder_lock(folder: Path, wait: float = 0) -> Iterator[None]:
         if outermost:
             with suppress(OSError):
                 holder.unlink(missing_ok=True)
-                if created and is_empty(folder):
-                    (folder / LOCK_NAME).unlink(missing_ok=True)
+                Path(lock.lock_file).unlink()  # while it is held; who waits for it takes a new file
+                if created:
                     folder.rmdir()
         lock.release()
 

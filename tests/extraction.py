@@ -4,7 +4,6 @@ from pathlib import Path
 
 from film_files import numbered, write_film
 
-from pipelines.lock import LOCK_NAME
 from pipelines.movies.settings import Settings
 
 FILMS = ("drawn:2:1", "drawn:1:2", "drawn:2:3")
@@ -38,7 +37,6 @@ def extract_and_die(folder, family, left):
 for folder, family, count in zip(*[iter(sys.argv[2:])] * 3):
     child = os.fork()
     if not child:
-from pipelines.lock import LOCK_NAME
         try:
             extract_and_die(Path(folder), family, int(count))
         finally:
@@ -49,11 +47,7 @@ from pipelines.lock import LOCK_NAME
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a dataset but the lock."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != LOCK_NAME
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def film_without_faces(path: Path) -> Path:

@@ -45,8 +45,10 @@ def test_the_second_is_told_who_works_there_and_a_killed_holder_does_not_block(t
         pass
     holder.send_signal(signal.SIGKILL)
     finish(holder)
-    with folder_lock(tmp_path):
-        assert (tmp_path / LOCK_NAME).exists()
+    assert (tmp_path / LOCK_NAME).exists()
+    with folder_lock(tmp_path), pytest.raises(Timeout), held(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_made_for_the_lock_goes_again_unless_something_was_put_into_it(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_a_folder_made_for_the_lock_goes_again_unless_something_was_put_into_it(
     assert not (tmp_path / "empty").exists()
     with folder_lock(tmp_path / "used"), folder_lock(tmp_path / "used"):
         (tmp_path / "used" / "file").touch()
-    assert sorted(path.name for path in (tmp_path / "used").iterdir()) == [LOCK_NAME, "file"]
+    assert sorted(path.name for path in (tmp_path / "used").iterdir()) == ["file"]
 
 
 def test_a_training_holds_its_folder_and_a_second_one_leaves_it_alone(
@@ -77,14 +79,14 @@ def test_a_training_holds_its_folder_and_a_second_one_leaves_it_alone(
     train = ("train", tiny_recipe, "--data", "drawn:70", "--epochs", 1, "--out", run)
     assert command(*train).status == 0
     assert tried == ["kept out"]
-    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
     with held(run):
+        before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
         for arguments in (train, (*train, "--overwrite"), ("evaluate", run), ("demo", "--out", run)):
             done = command(*arguments)
             assert done.status == 1, arguments
             assert f"another scratchnet command is working on {run}; wait for it or end it" in done.err
             assert len(done.err.splitlines()) == 1
-    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+        assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
 
 
 def test_a_cross_validation_holds_its_folder_and_each_fold_that_of_its_run(

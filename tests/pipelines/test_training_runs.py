@@ -15,13 +15,11 @@ from tiny import TINY, Command
 
 import scratchnet as sn
 from pipelines.console import TrainingProgress
-from pipelines.lock import LOCK_NAME
 
 # ends its own process in the second step of the third epoch, as a power cut would
 KILLED = """
 import os, signal
 from pipelines.console import TrainingProgress
-from pipelines.lock import LOCK_NAME
 def kill(self, batch, logs=None):
     if batch == 1 and len(self.model.history.epoch) == 2:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -41,7 +39,7 @@ def test_a_run_leaves_everything_behind(
     assert done.status == 0, done.err
     assert "best epoch" in done.out
     assert str(run) in done.out
-    assert sorted(path.name for path in run.iterdir() if path.name != LOCK_NAME) == [
+    assert sorted(path.name for path in run.iterdir()) == [
         "augmented.png", "class_distribution.png", "config.json", "confusion_matrix_validation.png", "curves.png",
         "history.csv", "metrics.json", "model.safetensors", "predictions_validation.csv", "split.csv",
     ]  # fmt: skip
