@@ -33,7 +33,7 @@ class FoldResult:
         accuracy: the share of right predictions.
         macro_f1: as in `Evaluation`.
         loss: the mean cross-entropy, without penalties on weights.
-        seconds: of training.
+        seconds: of training, without compiling kernels.
         matrix: int64 (classes, classes); rows are true classes, columns predictions.
         history: the figures of each epoch, as history.csv has them.
     """

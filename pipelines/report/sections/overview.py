@@ -15,6 +15,7 @@ from pipelines.report.wording import (
     percent,
     percent_interval,
     points,
+    readable,
 )
 
 EXPRESSION = (
@@ -113,6 +114,8 @@ def _sentence(run: RunMaterial, part: str) -> str:
     if published is not None and part in published.accuracy:
         theirs = published.accuracy[part]
         sentence += f" {published.system} reports {percent(theirs)}: {points(accuracy, theirs)}."
+    if ended := run.metrics.get("training", {}).get("ended"):
+        sentence += f" Training {readable(ended)}."
     return sentence
 
 
