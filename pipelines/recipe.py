@@ -143,6 +143,10 @@ class Published(_Section):
 
     system: str
     """The title of their work."""
+    data: str = ""
+    """What they trained and measured on."""
+    images: Positive | None = None
+    """How many images these are in all; left out where nobody else has them."""
     accuracy: dict[Literal["train", "validation", "test"], Share] = {}
     """By part."""
     macro_f1: Share | None = None
@@ -245,6 +249,11 @@ class Recipe(_Section):
                 f"recipe {self.name}: the network's output has shape {shape}, but the data have {classes} classes; "
                 f"end it with a Dense layer of {end}"
             )
+
+
+def without_published(recipe: dict[str, Any]) -> dict[str, Any]:
+    """What trains, of a recipe as configurations hold it: what others have published can be told otherwise later."""
+    return {key: value for key, value in recipe.items() if key not in ("published", "description")}
 
 
 def _layer(entry: dict[str, Any], classes: int) -> sn.layers.Layer:

@@ -14,6 +14,7 @@ from pipelines.errors import UserError
 from pipelines.files import file_in_the_way, write_json, write_text
 from pipelines.lock import folder_lock, is_empty
 from pipelines.machine import versions
+from pipelines.recipe import without_published
 
 # a file name need not be valid UTF-8, and must come back as it was
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
@@ -147,15 +148,25 @@ class StartedFolder(ABC):
             raise UserError(f"{self.config_path} is damaged: it holds no settings by name")
         return content
 
+    def differing(self, config: Mapping[str, Any]) -> str | None:
+        """The first setting of `config` with which the work here was not started; None if there is none.
+
+        Raises:
+            UserError: as `config` does.
+        """
+        earlier, wanted = self.config(), json.loads(json.dumps(config))
+        for content in (earlier, wanted):
+            content["recipe"] = without_published(content["recipe"])
+        # one recipe may come from two files
+        keys = (key for key in wanted if key not in ("origin", "changes"))
+        return next((key for key in keys if earlier.get(key) != wanted[key]), None)
+
     def _check_same(self, config: Mapping[str, Any], split: str) -> None:
-        earlier = self.config()
-        for key, value in json.loads(json.dumps(config)).items():
-            # one recipe may come from two files
-            if key not in ("origin", "changes") and earlier.get(key) != value:
-                raise UserError(
-                    f"{self.folder} holds an unfinished {self.kind} with another {key}; "
-                    f"repeat its command to go on, {REMEDY}"
-                )
+        if key := self.differing(config):
+            raise UserError(
+                f"{self.folder} holds an unfinished {self.kind} with another {key}; "
+                f"repeat its command to go on, {REMEDY}"
+            )
         if self.split_path.exists() and self.split_path.read_text(**TEXT) != split:
             raise UserError(
                 f"the data have changed since the {self.kind} in {self.folder} was interrupted; restore them, {REMEDY}"

@@ -1,6 +1,5 @@
 """One fold: a training like any other, and the figures of the images that were held out."""
 
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -120,7 +119,7 @@ def _run(task: Task, run: Run) -> FoldResult:
 
 
 def _check_finished(run: Run, task: Task, source: Source) -> None:
-    config, split = run.config(), describe_parts(task.parts._asdict(), source.class_names)
+    split = describe_parts(task.parts._asdict(), source.class_names)
     expected = {
         "recipe": task.recipe.model_dump(mode="json"),
         "engine": task.engine,
@@ -128,8 +127,7 @@ def _check_finished(run: Run, task: Task, source: Source) -> None:
         "epochs": task.epochs,
         "seed": task.seed,
     }
-    same = all(config.get(key) == value for key, value in json.loads(json.dumps(expected)).items())
-    if not same or run.split_path.read_text(**TEXT) != split:
+    if run.differing(expected) or run.split_path.read_text(**TEXT) != split:
         raise UserError(f"{run.folder} holds a run of another kind; delete it to train this fold anew")
 
 

@@ -1,7 +1,7 @@
 """An evaluation for people, in the terminal."""
 
 from pipelines.console import console, table
-from pipelines.evaluation.published import PublishedFigures
+from pipelines.evaluation.published import PublishedFigures, told_caveats
 from pipelines.evaluation.result import Evaluation
 
 UNKNOWN = "-"
@@ -19,6 +19,8 @@ def print_evaluation(evaluation: Evaluation, title: str, published: PublishedFig
     _print_summary(evaluation, published)
     if published is not None:
         console.print(f"published: {published.system}{f'. {published.note}' if published.note else ''}")
+        if published.caveats:
+            console.print(told_caveats(published.caveats))
     if evaluation.absent:
         console.print(f"without images, and in no average: {', '.join(evaluation.absent)}")
     if evaluation.log_loss is None and evaluation.macro_roc_auc is not None:
@@ -60,6 +62,7 @@ def _print_classes(evaluation: Evaluation, title: str, published: PublishedFigur
 def _print_summary(evaluation: Evaluation, published: PublishedFigures | None) -> None:
     figures = {
         "accuracy": evaluation.accuracy,
+        f"majority-class baseline ({evaluation.majority_class})": evaluation.majority_baseline,
         "error rate": evaluation.error_rate,
         "balanced accuracy": evaluation.balanced_accuracy,
         "macro F1": evaluation.macro_f1,

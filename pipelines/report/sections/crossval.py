@@ -9,6 +9,7 @@ from pipelines.report.commands import train_command
 from pipelines.report.material import StudyMaterial, reading
 from pipelines.report.pictures import embed
 from pipelines.report.sections.evaluation import figures_of, matrix_pictures
+from pipelines.report.sections.overview import caveat
 from pipelines.report.wording import UNKNOWN, decimal, duration, listed, percent
 
 
@@ -75,14 +76,16 @@ def _table(study: StudyMaterial, results: Mapping[str, Any]) -> Table:
             [name, "", "", percent(figures["accuracy"]), decimal(figures["macro_f1"]), decimal(figures["loss"]), ""]
         )
     headings = ["", "images", "epoch", "accuracy", "macro F1", "loss", "training"]
-    if published:
+    caption = "The held-out images of each fold; the deviation is that over folds, with n - 1."
+    if study.recipe.published and published:
         headings.append("published accuracy")
+        caption += caveat(study.recipe.published, study.files)
         told = [percent(value) for value in published[: len(results["folds"])]]
         told += [UNKNOWN] * (len(results["folds"]) - len(told))
         mean = sum(published) / len(published)
         for row, value in zip(rows, [*told, percent(mean), ""], strict=True):
             row.append(value)
-    return Table("The held-out images of each fold; the deviation is that over folds, with n - 1.", headings, rows)
+    return Table(caption, headings, rows)
 
 
 def _pictures(study: StudyMaterial, results: Mapping[str, Any]) -> list[Picture]:

@@ -30,6 +30,7 @@ from pipelines.report.wording import (
 # what metrics.json calls it, what readers call it, and how it is written
 _FIGURES: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("accuracy", "accuracy", percent),
+    ("majority_baseline", "majority-class baseline: the accuracy of always answering the largest class", percent),
     ("error_rate", "error rate", percent),
     ("balanced_accuracy", "balanced accuracy (mean recall of the classes)", percent),
     ("top2_accuracy", "right class among the two most probable", percent),
