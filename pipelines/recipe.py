@@ -10,7 +10,7 @@ from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
 from scratchnet.models.building import build_layer
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 
@@ -219,6 +219,8 @@ class Recipe(_Section):
                 model.add(_layer(entry, len(class_names)))
             except ValueError as error:
                 raise UserError(f"recipe {self.name}, layer {number}: {error}") from error
+            except OverflowError as error:
+                raise UserError(f"recipe {self.name}, layer {number}: a number is too large") from error
         self._check_output(model.output_shape, len(class_names))
         optimizer = self.training.optimizer
         try:

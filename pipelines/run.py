@@ -22,7 +22,6 @@ backup/                while training is under way: where it goes on after an in
 """
 
 import csv
-import json
 import math
 import re
 import shutil
@@ -38,6 +37,8 @@ from pipelines.data.sample import Source
 from pipelines.engines import ENGINES, Engine
 from pipelines.errors import UserError
 from pipelines.files import write_json
+from pipelines.measured import EvaluationFigures, Metrics
+from pipelines.parsing import checked, damaged, read_json
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import parse_recipe
 from pipelines.started import StartedFolder
@@ -49,6 +50,9 @@ _PART = r"(train|validation|test|all|held_out)(-.+-[0-9a-f]{8})?"
 _EVALUATED = re.compile(
     rf"predictions_{_PART}\.(csv|png)|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
 )
+
+
+_REMEDY = "delete what is wrong, and run scratchnet evaluate again"
 
 
 class Run(StartedFolder):
@@ -130,16 +134,18 @@ class Run(StartedFolder):
         return {name for name, _, own in self.split() if own == part}
 
     def metrics(self) -> dict[str, Any]:
-        """What has been measured so far."""
+        """What has been measured so far.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         if not self.metrics_path.exists():
             return {}
-        try:
-            content: dict[str, Any] = json.loads(self.metrics_path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{self.metrics_path} is damaged: {error}") from error
-        training = content.get("training", {"best_epoch": 1}) if isinstance(content, dict) else None
-        if not isinstance(training, dict) or not isinstance(training.get("best_epoch"), int):
-            raise UserError(f"{self.metrics_path} is damaged: it does not hold what a training has measured")
+        content: dict[str, Any] = read_json(self.metrics_path)
+        others = checked(content, Metrics, self.metrics_path, _REMEDY).model_extra or {}
+        for part, own in others.items():
+            if isinstance(own, dict) and "confusion_matrix" in own:
+                checked(own, EvaluationFigures, f"{self.metrics_path}, {part},", _REMEDY)
         return content
 
     def history(self) -> dict[str, list[float]]:
@@ -149,7 +155,7 @@ class Run(StartedFolder):
                 reader = csv.DictReader(file)
                 rows = list(reader)
         except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(f"{self.history_path} is damaged: {error}") from error
+            raise damaged(self.history_path, str(error)) from error
         names = [name for name in reader.fieldnames or () if name != "epoch"]
         return {name: [_figure(row[name]) for row in rows] for name in names}
 

@@ -7,19 +7,36 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from pipelines.data.sample import Sample
 from pipelines.errors import UserError
 from pipelines.files import file_in_the_way, write_json, write_text
 from pipelines.lock import folder_lock, is_empty
 from pipelines.machine import versions
+from pipelines.parsing import Count, Told, checked, damaged, read_json
 from pipelines.recipe import without_published
 
 # a file name need not be valid UTF-8, and must come back as it was
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 COLUMNS = ["name", "class", "part"]  # of split.csv
 REMEDY = "choose another --out, or pass --overwrite"
+
+
+class Settings(Told):
+    """What work is started with."""
+
+    recipe: dict[str, Any]
+    data: str
+    classes: Annotated[list[str], Field(min_length=1)]
+    epochs: Annotated[Count, Field(ge=1)]
+    limit: Count | None
+    seed: Annotated[int, Field(ge=0)]
+    engine: str = "scratch"
+    origin: str = ""
+    changes: list[str] = Field(default_factory=list)
 
 
 class StartedFolder(ABC):
@@ -35,8 +52,8 @@ class StartedFolder(ABC):
     """What its configuration calls itself."""
     config_name: ClassVar[str]
     """The file of its configuration."""
-    needed: ClassVar[tuple[str, ...]] = ("recipe", "data", "classes", "epochs", "limit", "seed")
-    """What its configuration always has."""
+    settings: ClassVar[type[Settings]] = Settings
+    """What its configuration holds."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -109,9 +126,7 @@ class StartedFolder(ABC):
         content = self._content()
         if content.get("format") != self.format:
             raise UserError(f"{self.folder} is not a {self.kind}: its {self.config_name} is another program's")
-        for key in self.needed:
-            if key not in content:
-                raise UserError(f"{self.config_path} is damaged: it lacks {key!r}")
+        checked(content, self.settings, self.config_path)
         return content
 
     def split(self) -> list[tuple[str, str, str]]:
@@ -126,9 +141,9 @@ class StartedFolder(ABC):
             with self.split_path.open(newline="", **TEXT) as file:
                 rows = list(csv.reader(file, strict=True))
         except csv.Error as error:
-            raise UserError(f"{self.split_path} is damaged: {error}") from error
+            raise damaged(self.split_path, str(error)) from error
         if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
-            raise UserError(f"{self.split_path} is damaged: it must have the columns {', '.join(COLUMNS)} in each line")
+            raise damaged(self.split_path, f"it must have the columns {', '.join(COLUMNS)} in each line")
         return [(name, class_name, part) for name, class_name, part in rows[1:]]
 
     def _check_place(self) -> None:
@@ -139,13 +154,11 @@ class StartedFolder(ABC):
 
     def _content(self) -> dict[str, Any]:
         try:
-            content = json.loads(self.config_path.read_text(encoding="utf-8"))
+            content = read_json(self.config_path)
         except OSError as error:
             raise UserError(f"{self.folder} is not a {self.kind}: it has no readable {self.config_name}") from error
-        except ValueError as error:
-            raise UserError(f"{self.config_path} is damaged: {error}") from error
         if not isinstance(content, dict):
-            raise UserError(f"{self.config_path} is damaged: it holds no settings by name")
+            raise damaged(self.config_path, "it holds no settings by name")
         return content
 
     def differing(self, config: Mapping[str, Any]) -> str | None:

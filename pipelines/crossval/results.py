@@ -12,8 +12,8 @@ from rich.table import Table
 from sklearn.metrics import log_loss
 
 from pipelines.console import table
-from pipelines.errors import UserError
 from pipelines.evaluation import Evaluation, Predictions, evaluate_predictions, evaluate_probabilities
+from pipelines.parsing import damaged
 from pipelines.run import Run
 
 HELD_OUT = "held_out"  # where metrics.json of a fold's run has them
@@ -55,19 +55,18 @@ class FoldResult:
         metrics = run.metrics()
         if HELD_OUT not in metrics:
             return None
-        try:
-            held_out, training = metrics[HELD_OUT], metrics["training"]
-            return cls(
-                fold=fold,
-                epochs=training["epochs"],
-                epoch=training["best_epoch"],
-                seconds=training["seconds"],
-                **{name: held_out[name] for name in ("images", *FIGURES)},
-                matrix=np.array(held_out["confusion_matrix"], np.int64),
-                history=run.history(),
-            )
-        except (LookupError, TypeError) as error:
-            raise UserError(f"{run.metrics_path} is damaged; delete {run.folder} to train this fold anew") from error
+        held_out, training = metrics[HELD_OUT], metrics.get("training")
+        if training is None or "loss" not in held_out:
+            raise damaged(run.metrics_path, "it lacks figures", f"delete {run.folder} to train this fold anew")
+        return cls(
+            fold=fold,
+            epochs=training["epochs"],
+            epoch=training["best_epoch"],
+            seconds=training["seconds"],
+            **{name: held_out[name] for name in ("images", *FIGURES)},
+            matrix=np.array(held_out["confusion_matrix"], np.int64),
+            history=run.history(),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the history, which the fold's own folder has."""

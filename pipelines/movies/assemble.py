@@ -4,8 +4,7 @@ Everything is decided first and written down as a plan. Carrying out a plan can 
 so that a dataset is never left between two states for longer than until the next run.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,19 @@ from pipelines.movies.one_film import total
 from pipelines.movies.quality import REASONS
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Found, Piece, Work
+from pipelines.parsing import checked, read_json
 
 WORK, PLAN, REPORT = ".extraction", "plan.json", "extraction.json"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What `assemble` has decided, and `carry_out` does."""
+
+    moves: Sequence[tuple[str, str]]
+    rows: Sequence[Row]
+    report: Mapping[str, Any]
+    works: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ def read_report(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        films = json.loads(path.read_text(encoding="utf-8"))["films"]
+        films = read_json(path)["films"]
         if not all({"film", "key", "fingerprint"} <= set(film) for film in films):
             raise KeyError("films")
     except (ValueError, KeyError, TypeError) as error:
@@ -128,25 +138,22 @@ def carry_out(folder: Path) -> None:
     path = folder / WORK / PLAN
     if not path.exists():
         return
-    try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
-        rows = [Row(**row) for row in plan["rows"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged; delete {path.parent} to extract these films anew") from error
+    remedy = f"delete {path.parent} to extract these films anew"
+    plan = checked(read_json(path, remedy), _Plan, path, remedy)
     manifest = _manifest(folder)
     present = {row.key for row in manifest.rows}  # some may have been labelled, and so renamed, since
-    missing = {row.file for row in rows if row.key not in present}
-    for source, target in plan["moves"]:
+    missing = {row.file for row in plan.rows if row.key not in present}
+    for source, target in plan.moves:
         if (folder / source).exists():
             (folder / target).parent.mkdir(parents=True, exist_ok=True)
             (folder / source).replace(folder / target)
         elif target in missing and not (folder / target).exists():
             raise UserError(f"{folder / target} is gone; delete {path.parent} to extract these films anew")
-    manifest.rows += [row for row in rows if row.key not in present]
+    manifest.rows += [row for row in plan.rows if row.key not in present]
     manifest.write()
-    write_json(folder / REPORT, plan["report"])
+    write_json(folder / REPORT, plan.report)
     path.unlink()
-    for work in plan["works"]:
+    for work in plan.works:
         Work(path.parent / work).remove()
 
 

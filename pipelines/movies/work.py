@@ -4,7 +4,6 @@ A piece covers some frames of the film. What it holds follows from the film and 
 where it was made; so it does no harm if one is made twice, and a film in pieces gives what it gives in one go.
 """
 
-import json
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_whole
+from pipelines.parsing import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Work:
         pieces: list[Piece] = []
         while (path := self._piece(len(pieces))).exists():
             try:
-                pieces.append(Piece.from_json(json.loads(path.read_text(encoding="utf-8"))))
+                pieces.append(Piece.from_json(read_json(path)))
             except (ValueError, TypeError, KeyError) as error:
                 raise UserError(f"{path} is damaged; delete {self.folder} to extract this film anew") from error
         return pieces

@@ -1,7 +1,6 @@
 """The audit of a run's images, which is kept in the run folder, since looking at all of them takes a while."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ from pipelines.curation.audit_report import write_audit
 from pipelines.curation.scan import scan
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
+from pipelines.errors import UserError
 from pipelines.files import write_json
 from pipelines.lock import WRITING_SECONDS, folder_lock
+from pipelines.parsing import read_json
 from pipelines.report.blocks import Block
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed_file
@@ -67,7 +68,7 @@ def audit_of(run: RunMaterial) -> Mapping[str, Any] | str:
         write_audit(found, source, str(run.config["data"]), folder)
         # after the findings, so that they are whole if it is there
         write_json(folder / "of.json", {"split": _key(run)})
-    result: dict[str, Any] = json.loads((folder / "audit.json").read_text(encoding="utf-8", errors="surrogateescape"))
+    result: dict[str, Any] = read_json(folder / "audit.json")
     return result
 
 
@@ -95,12 +96,10 @@ def audit_picture(run: RunMaterial) -> list[Block]:
 
 def _kept(folder: Path, run: RunMaterial) -> Mapping[str, Any] | None:
     try:
-        if json.loads((folder / "of.json").read_text(encoding="utf-8")) != {"split": _key(run)}:
+        if read_json(folder / "of.json") != {"split": _key(run)}:
             return None
-        content: dict[str, Any] = json.loads(
-            (folder / "audit.json").read_text(encoding="utf-8", errors="surrogateescape")
-        )
-    except (OSError, ValueError):
+        content: dict[str, Any] = read_json(folder / "audit.json")
+    except (OSError, UserError):
         return None
     return content if isinstance(content, dict) and content.keys() >= _FINDINGS else None
 

@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.figures.folds import draw_fold_bars, draw_fold_curves
 from pipelines.report.blocks import Block, Facts, Gallery, Picture, Remark, Section, Table, Text
 from pipelines.report.commands import train_command
-from pipelines.report.material import StudyMaterial, reading
+from pipelines.report.material import StudyMaterial
 from pipelines.report.pictures import embed
 from pipelines.report.sections.evaluation import figures_of, matrix_pictures
 from pipelines.report.sections.overview import caveat
@@ -26,8 +26,7 @@ def crossval_section(studies: Sequence[StudyMaterial]) -> Section | None:
 
 
 def _study(study: StudyMaterial) -> tuple[list[Block], list[Section]]:
-    with reading(study.files.config_path, "crossval"):
-        return _found(study)
+    return _found(study)
 
 
 def _found(study: StudyMaterial) -> tuple[list[Block], list[Section]]:

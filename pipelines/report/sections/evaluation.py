@@ -14,7 +14,7 @@ from pipelines.evaluation.predictions import predictions_name
 from pipelines.figures.confusion import draw_confusion_matrix
 from pipelines.report.blocks import Block, Gallery, Picture, Remark, Section, Table, Text
 from pipelines.report.commands import evaluate_command
-from pipelines.report.material import PARTS, RunMaterial, reading
+from pipelines.report.material import PARTS, RunMaterial
 from pipelines.report.pictures import embed
 from pipelines.report.wording import (
     counted,
@@ -76,8 +76,7 @@ def _run(run: RunMaterial) -> tuple[list[Block], list[Section]]:
             blocks.append(Remark("The test images have not been evaluated. To do so:", evaluate_command(run)))
         else:
             blocks.append(Remark("There is nothing to evaluate: the first epoch has not ended yet."))
-    with reading(run.run.metrics_path, "evaluate"):
-        return blocks, [Section(_title(run, part), "", _part(run, part)) for part in parts]
+    return blocks, [Section(_title(run, part), "", _part(run, part)) for part in parts]
 
 
 def _title(run: RunMaterial, part: str) -> str:
