@@ -1,6 +1,7 @@
 """The `scratchnet` command: what each subcommand takes, and how mistakes end."""
 
 import sys
+import traceback
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,7 @@ from pipelines.commands.options import SeedOption
 from pipelines.console import console, errors
 from pipelines.errors import TrainingInterruptedError, UserError
 
+FAULT = 70  # the exit status after a fault of the program itself, as sysexits.h has it
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
 
 app = typer.Typer(
@@ -109,7 +111,7 @@ for command in COMMANDS:
 
 
 def run() -> None:
-    """Run the command; a mistake ends in one sentence and a non-zero exit status, without a traceback."""
+    """Run the command; a mistake ends in one sentence and a non-zero exit status, our own fault in a traceback too."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name need not be valid UTF-8
@@ -128,6 +130,9 @@ def run() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}")
+    except Exception:
+        traceback.print_exc()
+        _fail("this is a fault of the program, not of what it was given; please report it with the lines above", FAULT)
 
 
 def _fail(sentence: str, status: int = 1) -> None:
