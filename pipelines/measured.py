@@ -41,7 +41,7 @@ class CopiesFigures(Told):
 
     images: Count
     of: Count
-    accuracy: float | None
+    accuracy: float
     accuracy_of_copies: float | None
     accuracy_without_copies: float | None
 

@@ -53,9 +53,9 @@ class FoldResult:
     def read(cls, fold: int, run: Run) -> "FoldResult | None":
         """The figures that a fold's run folder has; None while it has none."""
         metrics = run.metrics()
-        if HELD_OUT not in metrics:
+        held_out, training = metrics.get(HELD_OUT), metrics.get("training")
+        if held_out is None:
             return None
-        held_out, training = metrics[HELD_OUT], metrics.get("training")
         if training is None or "loss" not in held_out:
             raise damaged(run.metrics_path, "it lacks figures", f"delete {run.folder} to train this fold anew")
         return cls(
