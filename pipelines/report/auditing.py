@@ -18,7 +18,7 @@ from pipelines.data.sample import Sample, Source
 from pipelines.errors import UserError
 from pipelines.files import write_json
 from pipelines.lock import WRITING_SECONDS, folder_lock
-from pipelines.parsing import read_json
+from pipelines.parsing import Count, Told, checked, read_json
 from pipelines.report.blocks import Block
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed_file
@@ -40,10 +40,42 @@ class _RunSource:
         return self.inner.read(sample)
 
 
-_FINDINGS = {
-    "leaks", "exact_copies", "exact_copies_within", "conflicting_groups", "groups", "near_distance", "blank",
-    "nearly_blank", "broken",
-}  # fmt: skip
+class LeakEntry(Told):
+    """How much of one part another one knows already."""
+
+    split: str
+    other: str
+    exact: Count
+    near: Count
+
+
+class BrokenEntry(Told):
+    """An image that cannot be read."""
+
+    name: str
+    split: str
+    reason: str
+
+
+class GroupLists(Told):
+    """Images that are copies of one another."""
+
+    exact: list[Any]
+    near: list[Any]
+
+
+class AuditFile(Told):
+    """What `audit.json` holds, as far as a report shows it."""
+
+    leaks: list[LeakEntry]
+    exact_copies: Count
+    exact_copies_within: dict[str, Count]
+    conflicting_groups: dict[str, Count]
+    groups: GroupLists
+    near_distance: Count
+    blank: list[Any]
+    nearly_blank: list[Any]
+    broken: list[BrokenEntry]
 
 
 def audit_of(run: RunMaterial) -> Mapping[str, Any] | str:
@@ -99,9 +131,10 @@ def _kept(folder: Path, run: RunMaterial) -> Mapping[str, Any] | None:
         if read_json(folder / "of.json") != {"split": _key(run)}:
             return None
         content: dict[str, Any] = read_json(folder / "audit.json")
-    except (OSError, UserError):
+        checked(content, AuditFile, folder / "audit.json")
+    except (OSError, UserError):  # another audit costs no more than time
         return None
-    return content if isinstance(content, dict) and content.keys() >= _FINDINGS else None
+    return content
 
 
 def _key(run: RunMaterial) -> str:

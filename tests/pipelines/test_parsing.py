@@ -53,12 +53,10 @@ WRONG = ("", "{", "[" * 100_000, "9" * 5000, '{"a": ' * 5000, "[1]", "null", "3"
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("content", WRONG, ids=lambda text: f"{text:.6}...{len(text)}")
 def test_a_file_that_is_damaged_anyhow_is_named(name: str, content: str, tmp_path: Path) -> None:
-    if name == "labels.jsonl" and not content:
-        pytest.skip("a journal may be empty")
     (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_bytes((content + "\n").encode("utf-8", "surrogatepass"))
-    if (name, content) == ("metrics.json", "{}"):
-        assert Run(tmp_path).metrics() == {}
+    (tmp_path / name).write_bytes((content and content + "\n").encode("utf-8", "surrogatepass"))
+    if (name, content) in {("metrics.json", "{}"), ("labels.jsonl", "")}:
+        assert READERS[name](tmp_path) is not None, "nothing is missing there"
         return
     with pytest.raises(UserError) as caught:
         READERS[name](tmp_path)
