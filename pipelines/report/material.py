@@ -72,10 +72,14 @@ class RunMaterial:
         return len(self.history.get("loss", []))
 
     @property
+    def training(self) -> Mapping[str, Any]:
+        """What the training took, and what ended it; empty before it has ended."""
+        return self.metrics.get("training") or {}
+
+    @property
     def best_epoch(self) -> int | None:
         """The epoch that was kept, from 1; None before the training has ended."""
-        training = self.metrics.get("training")
-        return int(training["best_epoch"]) if training else None
+        return self.training.get("best_epoch")
 
     def measured(self, part: str) -> Mapping[str, Any] | None:
         """The evaluation of a part; None if there is none."""

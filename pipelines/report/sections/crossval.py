@@ -10,7 +10,7 @@ from pipelines.report.material import StudyMaterial
 from pipelines.report.pictures import embed
 from pipelines.report.sections.evaluation import figures_of, matrix_pictures
 from pipelines.report.sections.overview import caveat
-from pipelines.report.wording import UNKNOWN, decimal, duration, listed, percent
+from pipelines.report.wording import UNKNOWN, decimal, duration, listed, percent, readable
 
 
 def crossval_section(studies: Sequence[StudyMaterial]) -> Section | None:
@@ -26,10 +26,6 @@ def crossval_section(studies: Sequence[StudyMaterial]) -> Section | None:
 
 
 def _study(study: StudyMaterial) -> tuple[list[Block], list[Section]]:
-    return _found(study)
-
-
-def _found(study: StudyMaterial) -> tuple[list[Block], list[Section]]:
     config = study.config
     facts = [
         (
@@ -47,7 +43,12 @@ def _found(study: StudyMaterial) -> tuple[list[Block], list[Section]]:
         done = sum(fold.measured("held_out") is not None for fold in study.folds.values())
         said = f"{done} of {config['folds']} folds are done. The same command goes on with the others:"
         return [*blocks, Remark(said, train_command(study))], []
-    blocks += [_table(study, study.results), Gallery(_pictures(study, study.results))]
+    ends = [f"fold {number} {end}" for number, fold in study.folds.items() if (end := fold.training.get("ended"))]
+    blocks += [
+        _table(study, study.results),
+        *([Text(readable(f"What ended the trainings: {'; '.join(ends)}."))] if ends else []),
+        Gallery(_pictures(study, study.results)),
+    ]
     pooled = study.results["pooled"]
     together = Section(
         "All held-out images together",

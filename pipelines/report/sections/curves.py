@@ -1,8 +1,8 @@
 """How the trainings went."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from statistics import median
 
 from pipelines.figures.curves import TITLES, draw_curves
 from pipelines.report.blocks import Block, Gallery, Remark, Section, Table
@@ -73,7 +73,7 @@ def _table(runs: Sequence[RunMaterial]) -> Table:
     rows += [
         ["learning rate at the end", *(_rate(run) for run in runs)],
         *time_rows(runs),
-        ["what ended it", *(readable(str(_training(run).get("ended", UNKNOWN))) for run in runs)],
+        ["what ended it", *(readable(str(run.training.get("ended") or UNKNOWN)) for run in runs)],
     ]
     caption = "The trainings; losses and accuracies are of the epoch that was kept, or of the last so far."
     return Table(caption, ["figure", *(run.label for run in runs)], rows)
@@ -88,8 +88,8 @@ def time_rows(runs: Sequence[RunMaterial]) -> list[list[str]]:
     """What the epochs and the compiling took, a cell for each run."""
     return [
         ["time per epoch (median)", *(duration(seconds_per_epoch(run)) for run in runs)],
-        ["first epoch", *(duration(run.history.get("seconds", [math.nan])[0]) for run in runs)],
-        ["all epochs", *(duration(sum(run.history.get("seconds", [math.nan]))) for run in runs)],
+        ["first epoch", *(duration(_seconds(run)[0]) for run in runs)],
+        ["all epochs", *(duration(sum(_seconds(run))) for run in runs)],
         ["compiling kernels, besides", *(_compiling(run) for run in runs)],
     ]
 
@@ -97,19 +97,17 @@ def time_rows(runs: Sequence[RunMaterial]) -> list[list[str]]:
 def _compiling(run: RunMaterial) -> str:
     if run.engine == "keras":
         return "traced in the first epoch"
-    seconds = _training(run).get("compile_seconds")
+    seconds = run.training.get("compile_seconds")
     return UNKNOWN if seconds is None else duration(seconds)
-
-
-def _training(run: RunMaterial) -> Mapping[str, Any]:
-    training: Mapping[str, Any] = run.metrics.get("training", {})
-    return training
 
 
 def seconds_per_epoch(run: RunMaterial) -> float:
     """The median time of an epoch, validation included."""
-    seconds = sorted(run.history.get("seconds", []))
-    return (seconds[(len(seconds) - 1) // 2] + seconds[len(seconds) // 2]) / 2 if seconds else math.nan
+    return median(_seconds(run))
+
+
+def _seconds(run: RunMaterial) -> Sequence[float]:
+    return run.history.get("seconds") or [math.nan]
 
 
 def _at(run: RunMaterial, name: str, epoch: int) -> float | None:

@@ -119,7 +119,7 @@ def _sentence(run: RunMaterial, part: str) -> str:
         theirs = published.accuracy[part]
         sentence += f" {published.system} reports {percent(theirs)}: {points(accuracy, theirs)}."
         sentence += caveat(published, run.run)
-    if ended := run.metrics.get("training", {}).get("ended"):
+    if ended := run.training.get("ended"):
         sentence += f" Training {readable(ended)}."
     return sentence
 
