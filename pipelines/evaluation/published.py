@@ -60,7 +60,7 @@ def published_figures(run: Run, part: str) -> PublishedFigures | None:
 
 
 def caveats(published: Published, folder: StartedFolder) -> list[str]:
-    """Why what was trained there cannot be compared with what is published: less training, or other data.
+    """Why what was trained there cannot be compared with what is published: less training, other settings or data.
 
     Args:
         published: what the recipe says of its authors' figures.
@@ -72,6 +72,8 @@ def caveats(published: Published, folder: StartedFolder) -> list[str]:
         found.append(f"trained on at most {config['limit']:,} images (--limit)")
     if config["epochs"] < config["recipe"]["training"]["epochs"]:
         found.append(f"trained for at most {config['epochs']} of {config['recipe']['training']['epochs']} epochs")
+    if config.get("changes"):
+        found.append(f"trained with other settings ({', '.join(config['changes'])})")
     theirs, images = published.data or "the authors' images", len(folder.split())
     if str(config["data"]).startswith(f"{DRAWN}:"):
         found.append(f"measured on drawn faces, published on {theirs}")

@@ -228,6 +228,7 @@ def test_what_is_published_stands_beside_our_figures(command: Command, run: Path
     [
         ({"limit": 60}, {}, "trained on at most 60 images (--limit)"),
         ({"epochs": 1}, {}, "trained for at most 1 of 2 epochs"),
+        ({"changes": ["training.epochs=2"]}, {}, "trained with other settings (training.epochs=2)"),
         ({"data": "drawn:70:0"}, {"data": "FER-2013"}, "measured on drawn faces, published on FER-2013"),
         ({}, {"data": "FER-2013", "images": 9}, "measured on data of 108 images, published on FER-2013, which has 9"),
         ({}, {"data": "their own photos"}, "published on their own photos"),
