@@ -23,7 +23,7 @@ from pipelines.training import make_dataset, train
 from pipelines.workers import end_with_parent, limit_threads, without_interrupts
 
 # within which a worker has ended whose cross-validation was killed
-LEFTOVER_SECONDS = 30.0
+LEFTOVER_SECONDS = 90.0
 # the random generator belongs to the whole process, so where a backend has folds share one they take turns
 _turn = threading.Lock()
 
