@@ -2,6 +2,7 @@
 
 import errno
 import sys
+import traceback
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -29,6 +30,7 @@ from pipelines.console import console, errors
 from pipelines.errors import TrainingInterruptedError, UserError
 from pipelines.interruption import exit_status
 
+FAULT = 70  # the exit status after a fault of the program itself, as sysexits.h has it
 TYPERS_INTERRUPTED = 130  # the exit status that Typer makes of a KeyboardInterrupt
 PLACE = "choose another place"
 REMEDIES = {
@@ -122,7 +124,7 @@ for command in COMMANDS:
 
 
 def run() -> None:
-    """Run the command; a mistake ends in one sentence and a non-zero exit status, without a traceback."""
+    """Run the command; a mistake ends in one sentence and a non-zero exit status, our own fault in a traceback too."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name need not be valid UTF-8
@@ -140,6 +142,9 @@ def run() -> None:
         _fail("there is not enough memory for this; choose smaller images, a smaller batch or a smaller network")
     except OSError as error:
         _fail(describe_os_error(error))
+    except Exception:
+        traceback.print_exc()
+        _fail("this is a fault of the program, not of what it was given; please report it with the lines above", FAULT)
 
 
 def describe_os_error(error: OSError) -> str:

@@ -157,7 +157,7 @@ class TrainingProgress(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.close()
         figures = "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items() if np.ndim(value) == 0)
-        self._seconds.append(time.monotonic() - self._started)
+        self._seconds.append((logs or {}).get("seconds", time.monotonic() - self._started))  # without compiling
         left = self.params["epochs"] - epoch - 1
         rest = f"  left {duration(left * float(np.median(self._seconds)))}" if left else ""
         console.print(f"{self.label}epoch {epoch + 1}/{self.params['epochs']}  {figures}{rest}")

@@ -18,11 +18,13 @@ from pipelines.figures.explanations import Explained, draw_explanations
 from pipelines.figures.filters import LayerMaps, draw_feature_maps, draw_filters
 from pipelines.figures.saving import is_own, save_figure
 from pipelines.figures.sizing import shortened
+from pipelines.lock import WRITING_SECONDS, folder_lock
 from pipelines.probabilities import class_probabilities, require_finite
 from pipelines.run import Run, check_run_model, open_model
 from scratchnet import explain, layers
 from scratchnet.arrays import FloatArray
-from scratchnet.models.flat import flatten
+from scratchnet.explain.layer_maps import spatial_place
+from scratchnet.models.flat import Place, flatten
 
 NAMES = ("architecture.svg", "architecture.png", "filters.png", "feature_maps.png", "grad_cam.png")
 SMOOTH = 16  # noisy copies of each image for its saliency
@@ -125,20 +127,18 @@ def run_explain(
     model = open_model(path)
     if not model.built:
         raise UserError(f"{path} holds a model without weights; train it, or build it before saving")
-    try:
-        architecture = describe_architecture(model)
-        faces = _faces(model, path, images, data, count, seed)
-        figures = _figures(model, architecture, faces, layer, seed)
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"{path} cannot be explained: {error}") from error
+    faces = _faces(model, path, images, data, count, seed)
+    if faces and layer is not None:
+        _check_layer(model, path, layer)
+    architecture = describe_architecture(model)
+    figures = _figures(model, architecture, faces, layer, seed)
     _print(architecture)
-    for name in NAMES:
-        if name in figures:
-            save_figure(figures[name], folder / name)
-        else:
-            (folder / name).unlink(missing_ok=True)
+    with folder_lock(folder, WRITING_SECONDS):
+        for name in NAMES:
+            if name in figures:
+                save_figure(figures[name], folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
     if not faces:
         console.print(
             "no images were shown to the model: name image files, or pass --data with labelled images, for "
@@ -147,6 +147,20 @@ def run_explain(
     elif "grad_cam.png" not in figures:
         console.print("there is no convolution to look at: name a layer with maps with --layer for grad_cam.png")
     console.print(f"everything is in {folder}: {', '.join(figures)}")
+
+
+def _check_layer(model: sn.Model, path: Path, layer: str) -> None:
+    graph = flatten(model)
+    try:
+        place = spatial_place(model, graph, layer)
+    except ValueError as error:
+        raise UserError(f"{path} cannot be explained: {error}") from error
+    reached, ahead = set(), [place]
+    while ahead:
+        reached.add(now := ahead.pop())
+        ahead += [Place(taker, index) for taker in graph.takers(now) for index in range(len(graph.calls[taker].shapes))]
+    if not reached.intersection(graph.outputs):
+        raise UserError(f"{path} cannot be explained: its scores do not depend on layer {layer!r}; choose another")
 
 
 def _figures(

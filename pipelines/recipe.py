@@ -10,7 +10,7 @@ from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
 from scratchnet.models.building import build_layer
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 
@@ -143,6 +143,10 @@ class Published(_Section):
 
     system: str
     """The title of their work."""
+    data: str = ""
+    """What they trained and measured on."""
+    images: Positive | None = None
+    """How many images these are in all; left out where nobody else has them."""
     accuracy: dict[Literal["train", "validation", "test"], Share] = {}
     """By part."""
     macro_f1: Share | None = None
@@ -215,6 +219,8 @@ class Recipe(_Section):
                 model.add(_layer(entry, len(class_names)))
             except ValueError as error:
                 raise UserError(f"recipe {self.name}, layer {number}: {error}") from error
+            except OverflowError as error:
+                raise UserError(f"recipe {self.name}, layer {number}: a number is too large") from error
         self._check_output(model.output_shape, len(class_names))
         optimizer = self.training.optimizer
         try:
@@ -245,6 +251,11 @@ class Recipe(_Section):
                 f"recipe {self.name}: the network's output has shape {shape}, but the data have {classes} classes; "
                 f"end it with a Dense layer of {end}"
             )
+
+
+def without_published(recipe: dict[str, Any]) -> dict[str, Any]:
+    """What trains, of a recipe as configurations hold it: what others have published can be told otherwise later."""
+    return {key: value for key, value in recipe.items() if key not in ("published", "description")}
 
 
 def _layer(entry: dict[str, Any], classes: int) -> sn.layers.Layer:

@@ -1,8 +1,8 @@
 """Reading recipes: those that come with the program, and the user's own, with changes from the command line."""
 
 import json
-import tomllib
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import UserError
+from pipelines.parsing import parse_toml
 from pipelines.reading import read_text
 from pipelines.recipe import Recipe
 
+SHOWN_FAULTS = 5
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 
 
@@ -69,10 +71,10 @@ def load_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
 def _read(source: Traversable | Path, origin: str) -> dict[str, Any]:
     """The parsed TOML, with what it takes from the recipe that it extends."""
     try:
-        content = tomllib.loads(read_text(source) if isinstance(source, Path) else source.read_text(encoding="utf-8"))
+        content = parse_toml(read_text(source) if isinstance(source, Path) else source.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"recipe {origin} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"recipe {origin} is not valid TOML: {error}") from error
     base = content.pop("extends", None)
     if base is None:
@@ -124,8 +126,8 @@ def _index(entries: list[Any], key: str, change: str) -> int:
 def _value(text: str) -> Any:
     # what is no TOML is a word that somebody left without quotes, as a shell makes it
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text
 
 
@@ -136,12 +138,39 @@ def parse_recipe(content: dict[str, Any], origin: str) -> Recipe:
         UserError: something in it is wrong.
     """
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg']}" for fault in error.errors()
-        )
-        raise UserError(f"recipe {origin} is not valid: {faults}") from error
+        faults = [_told(fault["type"], fault["loc"], fault["msg"]) for fault in error.errors()]
+        more = [f"and {len(faults) - SHOWN_FAULTS} more"] if len(faults) > SHOWN_FAULTS else []
+        raise UserError(f"recipe {origin} is not valid: {'; '.join(faults[:SHOWN_FAULTS] + more)}") from error
+    try:
+        recipe.model_dump(mode="json")  # as its run will have to keep it
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"recipe {origin} is not valid: its brackets are nested too deeply") from error
+    return recipe
+
+
+def _told(kind: str, place: tuple[str | int, ...], message: str) -> str:
+    """A fault of a field; of an unknown one with those that may have been meant."""
+    field = ".".join(map(str, place))
+    if kind != "extra_forbidden":
+        return f"{field or 'recipe'}: {message}"
+    known = [row[0].strip("[]") for row in describe_fields()]
+    meant = _meant(field, known)
+    if meant:
+        return f"{field}: there is no such field; did you mean {' or '.join(meant)}?"
+    section = field.rpartition(".")[0]
+    others = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]
+    return f"{field}: there is no such field; choose one of {', '.join(others)}"
+
+
+def _meant(field: str, known: Sequence[str]) -> list[str]:
+    """The fields that may have been meant: of the same name or the most like it, those in the nearest section first."""
+    ends: dict[str, list[str]] = {}
+    for name in known:
+        ends.setdefault(name.rpartition(".")[2], []).append(name)
+    close = get_close_matches(field.rpartition(".")[2], ends, n=1, cutoff=0.7)
+    return get_close_matches(field, ends[close[0]], n=3, cutoff=0) if close else []
 
 
 def describe_fields() -> list[list[str]]:

@@ -24,7 +24,6 @@ backup/                while training is under way: where it goes on after an in
 
 import csv
 import io
-import json
 import math
 import re
 import shutil
@@ -41,7 +40,9 @@ from pipelines.data.sample import Source
 from pipelines.engines import ENGINES, Engine
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
-from pipelines.reading import open_text, read_text
+from pipelines.measured import EvaluationFigures, Metrics
+from pipelines.parsing import checked, damaged, read_json
+from pipelines.reading import open_text
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import parse_recipe
 from pipelines.started import REMEDY, TEXT, StartedFolder
@@ -54,6 +55,9 @@ CONTENT_COLUMNS = ["part", "name", "sha256"]  # of contents.csv
 _EVALUATED = re.compile(
     rf"predictions_{_PART}\.(csv|png)|(confusion_matrix|roc|precision_recall|calibration)_{_PART}(_normalised)?\.png"
 )
+
+
+_REMEDY = "delete what is wrong, and run scratchnet evaluate again"
 
 
 class Run(StartedFolder):
@@ -151,7 +155,11 @@ class Run(StartedFolder):
         writer.writerow(CONTENT_COLUMNS)
         for part, images in parts.items():
             writer.writerows([part, *image] for image in images)
-        if goes_on and self.contents_path.exists() and self.contents_path.read_text(**TEXT) != text.getvalue():
+        if (
+            goes_on
+            and self.contents_path.exists()
+            and read_text(self.contents_path, "surrogateescape") != text.getvalue()
+        ):
             raise UserError(
                 f"the pixels of the data have changed since the run in {self.folder} was interrupted; restore them, "
                 f"{REMEDY}"
@@ -165,7 +173,7 @@ class Run(StartedFolder):
             UserError: contents.csv is damaged.
         """
         try:
-            with self.contents_path.open(newline="", **TEXT) as file:
+            with open_text(self.contents_path, newline="", **TEXT) as file:
                 rows = list(csv.reader(file, strict=True))
         except FileNotFoundError:
             return None
@@ -178,16 +186,18 @@ class Run(StartedFolder):
         return frozenset(content for own, _, content in rows[1:] if own == part)
 
     def metrics(self) -> dict[str, Any]:
-        """What has been measured so far."""
+        """What has been measured so far.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         if not self.metrics_path.exists():
             return {}
-        try:
-            content: dict[str, Any] = json.loads(read_text(self.metrics_path))
-        except ValueError as error:
-            raise UserError(f"{self.metrics_path} is damaged: {error}") from error
-        training = content.get("training", {"best_epoch": 1}) if isinstance(content, dict) else None
-        if not isinstance(training, dict) or not isinstance(training.get("best_epoch"), int):
-            raise UserError(f"{self.metrics_path} is damaged: it does not hold what a training has measured")
+        content: dict[str, Any] = read_json(self.metrics_path)
+        others = checked(content, Metrics, self.metrics_path, _REMEDY).model_extra or {}
+        for part, own in others.items():
+            if isinstance(own, dict) and "confusion_matrix" in own:
+                checked(own, EvaluationFigures, f"{self.metrics_path}, {part},", _REMEDY)
         return content
 
     def history(self) -> dict[str, list[float]]:
@@ -197,7 +207,7 @@ class Run(StartedFolder):
                 reader = csv.DictReader(file)
                 rows = list(reader)
         except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(f"{self.history_path} is damaged: {error}") from error
+            raise damaged(self.history_path, str(error)) from error
         names = [name for name in reader.fieldnames or () if name != "epoch"]
         return {name: [_figure(row[name]) for row in rows] for name in names}
 

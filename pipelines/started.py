@@ -4,20 +4,40 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from pipelines.data.sample import Sample
 from pipelines.errors import UserError
-from pipelines.files import remove_leftovers, write_json, write_text
+from pipelines.files import file_in_the_way, remove_leftovers, write_json, write_text
+from pipelines.lock import folder_lock, is_empty
 from pipelines.machine import versions
+from pipelines.parsing import Count, Told, checked, damaged, read_json
 from pipelines.reading import open_text, read_text
+from pipelines.recipe import without_published
 
 # a file name need not be valid UTF-8, and must come back as it was
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 COLUMNS = ["name", "class", "part"]  # of split.csv
 REMEDY = "choose another --out, or pass --overwrite"
+
+
+class Settings(Told):
+    """What work is started with."""
+
+    recipe: dict[str, Any]
+    data: str
+    classes: Annotated[list[str], Field(min_length=1)]
+    epochs: Annotated[Count, Field(ge=1)]
+    limit: Count | None
+    seed: Annotated[int, Field(ge=0)]
+    engine: str = "scratch"
+    origin: str = ""
+    changes: list[str] = Field(default_factory=list)
 
 
 class StartedFolder(ABC):
@@ -33,8 +53,8 @@ class StartedFolder(ABC):
     """What its configuration calls itself."""
     config_name: ClassVar[str]
     """The file of its configuration."""
-    needed: ClassVar[tuple[str, ...]] = ("recipe", "data", "classes", "epochs", "limit", "seed")
-    """What its configuration always has."""
+    settings: ClassVar[type[Settings]] = Settings
+    """What its configuration holds."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,6 +75,20 @@ class StartedFolder(ABC):
         """Whether the folder is one of this kind; other programs have files of the same name."""
         return self.config_path.exists() and self._content().get("format") == self.format
 
+    @contextmanager
+    def locked(self, wait: float = 0) -> Iterator[None]:
+        """Keep other commands out of the folder, from before it is looked at until the work in it is done.
+
+        Args:
+            wait: seconds to wait for another command to finish.
+
+        Raises:
+            UserError: another command works there, or the folder holds something else, which is left untouched.
+        """
+        self._check_place()
+        with folder_lock(self.folder, wait):
+            yield
+
     def start(self, config: Mapping[str, Any], split: str, overwrite: bool) -> bool:
         """Make the folder ready for work of this configuration; nothing is written if it is refused.
 
@@ -69,13 +103,10 @@ class StartedFolder(ABC):
         Raises:
             UserError: the folder holds finished work, work of another configuration or other data, or something else.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UserError(f"{self.folder} is a file; choose another --out")
+        self._check_place()
         goes_on = False
         remove_leftovers(self.folder)
-        if self.folder.is_dir() and any(self.folder.iterdir()):
-            if not self.is_started:
-                raise UserError(f"{self.folder} is not empty and is not a {self.kind}; choose another --out")
+        if self.folder.is_dir() and not is_empty(self.folder):
             if overwrite:
                 self.clear()
             elif self.finished:
@@ -97,9 +128,7 @@ class StartedFolder(ABC):
         content = self._content()
         if content.get("format") != self.format:
             raise UserError(f"{self.folder} is not a {self.kind}: its {self.config_name} is another program's")
-        for key in self.needed:
-            if key not in content:
-                raise UserError(f"{self.config_path} is damaged: it lacks {key!r}")
+        checked(content, self.settings, self.config_path)
         return content
 
     def split(self) -> list[tuple[str, str, str]]:
@@ -114,31 +143,45 @@ class StartedFolder(ABC):
             with open_text(self.split_path, newline="", **TEXT) as file:
                 rows = list(csv.reader(file, strict=True))
         except csv.Error as error:
-            raise UserError(f"{self.split_path} is damaged: {error}") from error
+            raise damaged(self.split_path, str(error)) from error
         if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
-            raise UserError(f"{self.split_path} is damaged: it must have the columns {', '.join(COLUMNS)} in each line")
+            raise damaged(self.split_path, f"it must have the columns {', '.join(COLUMNS)} in each line")
         return [(name, class_name, part) for name, class_name, part in rows[1:]]
+
+    def _check_place(self) -> None:
+        if file := file_in_the_way(self.folder):
+            raise UserError(f"{file} is a file; choose another --out")
+        if self.folder.is_dir() and not is_empty(self.folder) and not self.is_started:
+            raise UserError(f"{self.folder} is not empty and is not a {self.kind}; choose another --out")
 
     def _content(self) -> dict[str, Any]:
         try:
-            content = json.loads(read_text(self.config_path))
+            content = read_json(self.config_path)
         except OSError as error:
             raise UserError(f"{self.folder} is not a {self.kind}: it has no readable {self.config_name}") from error
-        except ValueError as error:
-            raise UserError(f"{self.config_path} is damaged: {error}") from error
         if not isinstance(content, dict):
-            raise UserError(f"{self.config_path} is damaged: it holds no settings by name")
+            raise damaged(self.config_path, "it holds no settings by name")
         return content
 
+    def differing(self, config: Mapping[str, Any]) -> str | None:
+        """The first setting of `config` with which the work here was not started; None if there is none.
+
+        Raises:
+            UserError: as `config` does.
+        """
+        earlier, wanted = self.config(), json.loads(json.dumps(config))
+        for content in (earlier, wanted):
+            content["recipe"] = without_published(content["recipe"])
+        # one recipe may come from two files, and what is grouped follows from the data, which the split tells
+        keys = (key for key in wanted if key not in ("origin", "changes", "grouped"))
+        return next((key for key in keys if earlier.get(key) != wanted[key]), None)
+
     def _check_same(self, config: Mapping[str, Any], split: str) -> None:
-        earlier = self.config()
-        for key, value in json.loads(json.dumps(config)).items():
-            # one recipe may come from two files, and what is grouped follows from the data, which the split tells
-            if key not in ("origin", "changes", "grouped") and earlier.get(key) != value:
-                raise UserError(
-                    f"{self.folder} holds an unfinished {self.kind} with another {key}; "
-                    f"repeat its command to go on, {REMEDY}"
-                )
+        if key := self.differing(config):
+            raise UserError(
+                f"{self.folder} holds an unfinished {self.kind} with another {key}; "
+                f"repeat its command to go on, {REMEDY}"
+            )
         if self.split_path.exists() and read_text(self.split_path, "surrogateescape") != split:
             raise UserError(
                 f"the data have changed since the {self.kind} in {self.folder} was interrupted; restore them, {REMEDY}"

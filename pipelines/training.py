@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba.core.event import TimingListener, register
 from sklearn.utils.class_weight import compute_class_weight
 
 import scratchnet as sn
@@ -37,17 +38,41 @@ from scratchnet.callbacks import (
 from scratchnet.random import random_scope
 from scratchnet.schedules import CosineDecay
 
+_compiling = TimingListener()
+register("numba:compile", _compiling)
+
+
+def compile_seconds() -> float:
+    """How long this process has compiled kernels since this module was imported; what the cache had is not counted."""
+    return float(_compiling.duration) if _compiling.done else 0.0
+
 
 class EpochClock(Callback):
-    """Adds the seconds of each epoch, validation included, and the learning rate to its figures."""
+    """Adds the learning rate and the seconds of each epoch to its figures: with validation, without compiling kernels.
+
+    Attributes:
+        compile_seconds: that all epochs took besides, those before an interruption too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compile_seconds = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._started = time.perf_counter()
+        self._started, self._compiled = time.perf_counter(), compile_seconds()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        compiling = compile_seconds() - self._compiled
+        self.compile_seconds += compiling
         if logs is not None:
             logs["learning_rate"] = self.model.optimizer.learning_rate
-            logs["seconds"] = round(time.perf_counter() - self._started, 2)
+            logs["seconds"] = round(time.perf_counter() - self._started - compiling, 2)
+
+    def get_state(self) -> dict[str, Any]:
+        return {"compile_seconds": self.compile_seconds}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.compile_seconds = state.get("compile_seconds", 0.0)  # earlier versions kept nothing
 
 
 def make_dataset(
@@ -104,11 +129,40 @@ def train(
         label: stands before each line that is printed meanwhile.
 
     Raises:
-        UserError: the data, the recipe or the folder cannot be used.
+        UserError: the data, the recipe or the folder cannot be used, or another command works in the folder.
         TrainingInterruptedError: the user has pressed Ctrl-C; the same call goes on later.
     """
-    epochs = epochs or recipe.training.epochs
     run = Run(folder)
+    with run.locked():
+        _train(
+            recipe,
+            source,
+            data_name,
+            run,
+            engine,
+            epochs or recipe.training.epochs,
+            limit,
+            seed,
+            overwrite,
+            parts,
+            label,
+        )
+    return run
+
+
+def _train(
+    recipe: Recipe,
+    source: Source,
+    data_name: str,
+    run: Run,
+    engine: Engine,
+    epochs: int,
+    limit: int | None,
+    seed: int,
+    overwrite: bool,
+    parts: Parts | None,
+    label: str,
+) -> None:
     config = {
         "recipe": recipe.model_dump(mode="json"),
         "origin": recipe.origin,
@@ -144,24 +198,23 @@ def train(
             f"{label}{copies:,} of {len(validation.samples):,} validation images are, pixel by pixel, copies of "
             "training images, so figures on them flatter the model"
         )
-    save_training_figures(folder, training, recipe.augmentation, parts._asdict(), seed)
+    save_training_figures(run.folder, training, recipe.augmentation, parts._asdict(), seed)
     if goes_on:
-        console.print(f"{label}going on with the interrupted run in {folder}")
-    bar = TrainingProgress(label)
+        console.print(f"{label}going on with the interrupted run in {run.folder}")
+    bar, clock = TrainingProgress(label), EpochClock()
     weights = balanced_weights(training) if recipe.training.class_weight else None
     try:
-        history = fit(engine, model, training, validation, epochs, _callbacks(recipe, epochs, run, bar), weights)
+        history = fit(engine, model, training, validation, epochs, _callbacks(recipe, epochs, run, bar, clock), weights)
     except KeyboardInterrupt:
         bar.close()
         raise TrainingInterruptedError(
-            f"interrupted; the same command goes on after the last whole epoch in {folder}"
+            f"interrupted; the same command goes on after the last whole epoch in {run.folder}"
         ) from None
-    except ValueError as error:
-        raise UserError(f"recipe {recipe.name} cannot be trained on these data: {error}") from error
     finally:
         bar.close()
-    _finish(run, engine, validation, history, recipe)
-    return run
+    measured = _measure(history, recipe, epochs, None if engine == "keras" else clock.compile_seconds)
+    console.print(f"{label}{_told(measured)}")
+    _finish(run, engine, validation, history, recipe, measured)
 
 
 def _contents(dataset: Dataset) -> list[tuple[str, str]]:
@@ -175,9 +228,44 @@ def balanced_weights(dataset: Dataset) -> dict[int, float]:
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
-def _callbacks(recipe: Recipe, epochs: int, run: Run, bar: Callback) -> list[Callback]:
+def _measure(history: dict[str, list[Any]], recipe: Recipe, epochs: int, compiling: float | None) -> dict[str, Any]:
+    """What a training took and what ended it; Keras does not tell how long it traces, which is in its first epoch."""
+    loss, seconds, stopping = history["loss"], history["seconds"], recipe.training.early_stopping
+    if not math.isfinite(loss[-1]):
+        ended = f"diverged: the loss was {loss[-1]} in epoch {len(loss)}"
+    elif stopping is not None and len(loss) < epochs:
+        ended = f"stopped early: {stopping.monitor} did not improve for {_epochs(stopping.patience)}"
+    else:
+        ended = f"reached {_epochs(len(loss))}"
+    return {
+        "epochs": len(loss),
+        "ended": ended,
+        "seconds": round(sum(seconds), 2),
+        "seconds_per_epoch": float(np.median(seconds)),
+        "first_epoch_seconds": seconds[0],
+        "compile_seconds": None if compiling is None else round(compiling, 2),
+    }
+
+
+def _epochs(number: int) -> str:
+    return f"{number} epoch{'s' if number > 1 else ''}"
+
+
+def _told(measured: dict[str, Any]) -> str:
+    """A training's end and its times, as a line."""
+    line = (
+        f"{measured['ended']}; the first epoch took {measured['first_epoch_seconds']:.1f} s, the median is "
+        f"{measured['seconds_per_epoch']:.1f} s"
+    )
+    compiling = measured["compile_seconds"]
+    if compiling is None:
+        return f"{line}; Keras traces its graph in the first one"
+    return f"{line}; compiling kernels took {compiling:.1f} s besides" if compiling >= 0.05 else line
+
+
+def _callbacks(recipe: Recipe, epochs: int, run: Run, bar: Callback, clock: Callback) -> list[Callback]:
     settings = recipe.training
-    callbacks: list[Callback] = [EpochClock()]
+    callbacks: list[Callback] = [clock]
     if settings.learning_rate_schedule:
         falling = CosineDecay(settings.optimizer.learning_rate, decay_steps=epochs)
         callbacks.append(LearningRateScheduler(falling))
@@ -201,7 +289,14 @@ def _callbacks(recipe: Recipe, epochs: int, run: Run, bar: Callback) -> list[Cal
     return [*callbacks, bar, BackupAndRestore(run.backup_folder, delete_checkpoint=False)]
 
 
-def _finish(run: Run, engine: Engine, validation: Dataset, history: dict[str, list[Any]], recipe: Recipe) -> None:
+def _finish(
+    run: Run,
+    engine: Engine,
+    validation: Dataset,
+    history: dict[str, list[Any]],
+    recipe: Recipe,
+    measured: dict[str, Any],
+) -> None:
     """Draw the curves, and measure the model that was kept on the validation part."""
     losses, checkpoint = history["loss"], recipe.training.checkpoint
     best = _best_epoch(history[checkpoint.monitor], checkpoint.monitor)
@@ -222,10 +317,7 @@ def _finish(run: Run, engine: Engine, validation: Dataset, history: dict[str, li
     evaluation = evaluate_probabilities(predictions)
     save_predictions(run, "validation", predictions)
     save_matrix(run, "validation", evaluation)
-    seconds = {"seconds": round(sum(history["seconds"]), 2), "seconds_per_epoch": float(np.median(history["seconds"]))}
-    run.add_metrics(
-        training={"epochs": len(losses), "best_epoch": best + 1, **seconds}, validation=evaluation.to_json()
-    )
+    run.add_metrics(training={**measured, "best_epoch": best + 1}, validation=evaluation.to_json())
     shutil.rmtree(run.backup_folder, ignore_errors=True)
 
 

@@ -67,11 +67,13 @@ def to_keras(model: sn.Model) -> Any:
         function stays behind.)
 
     Raises:
-        UserError: TensorFlow is not installed.
-        ValueError: Keras does not have a layer or an option.
+        UserError: TensorFlow is not installed, or Keras does not have a layer or an option.
     """
     keras = import_keras()
-    config, training = model_to_keras(model), training_to_keras(model)
+    try:
+        config, training = model_to_keras(model), training_to_keras(model)
+    except ValueError as error:
+        raise UserError(f"{model.name} has no Keras twin: {error}") from error
     twin = keras.saving.deserialize_keras_object(config)
     with reading():
         for own, layer in _weighted_layers(twin, model):

@@ -47,11 +47,7 @@ for folder, family, count in zip(*[iter(sys.argv[2:])] * 3):
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a dataset but the lock."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".dataset.lock"
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def film_without_faces(path: Path) -> Path:

@@ -37,6 +37,7 @@ from pipelines.features.division import data_of, run_of
 from pipelines.features.filter_vectors import FilterMaker
 from pipelines.features.vectors import EXTRACTORS, Size, VectorMaker, Vectors, extract, open_maker
 from pipelines.figures.saving import save_figure
+from pipelines.lock import WRITING_SECONDS, folder_lock
 from pipelines.run import Run
 
 ALL = "all"  # in place of a method's name
@@ -137,10 +138,6 @@ def run_cluster(wanted: Wanted) -> None:
     elif seen is None:
         errors.print(f"leakage is unknown: {wanted.what} may have been trained on some of these images")
     figures = _draw(wanted, maker, source, vectors, outcomes, choice, number)
-    remove_cluster_figures(folder)
-    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
-    for name, figure in (pair for group in figures.values() for pair in group.items()):
-        save_figure(figure, folder / name)
     about = {
         "vectors": maker.name, "what": wanted.what, "data": data, "part": part, "trained_on": seen,
         "recorded": None if recorded is None else recorded.to_json(),
@@ -149,7 +146,12 @@ def run_cluster(wanted: Wanted) -> None:
         "seconds_per_image": vectors.seconds_per_image, "failed": failed,
         "command": wanted.command(data, part, folder),
     }  # fmt: skip
-    save_clusters(folder, vectors, outcomes, choice, {group: list(own) for group, own in figures.items()}, about)
+    with folder_lock(folder, WRITING_SECONDS):
+        remove_cluster_figures(folder)
+        (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of them
+        for name, figure in (pair for group in figures.values() for pair in group.items()):
+            save_figure(figure, folder / name)
+        save_clusters(folder, vectors, outcomes, choice, {group: list(own) for group, own in figures.items()}, about)
     names = [CSV_NAME, JSON_NAME, *(name for group in figures.values() for name in group)]
     console.print(f"everything is in {folder}: {', '.join(names)}")
 

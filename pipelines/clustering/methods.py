@@ -1,5 +1,6 @@
 """The clustering methods: what each needs, and how many images it can take."""
 
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from sklearn.cluster import DBSCAN, HDBSCAN, AgglomerativeClustering, KMeans, Mi
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils._param_validation import InvalidParameterError
 from threadpoolctl import threadpool_limits
 
 from pipelines.clustering.knee import knee
@@ -219,10 +221,19 @@ def _numerics(title: str, images: int) -> Iterator[None]:
     except UserError:
         raise
     except (ValueError, TypeError, np.linalg.LinAlgError, ArpackError) as error:
+        if _is_ours(error):
+            raise
         reason = "".join(str(error).strip().splitlines()[:1])
         raise UserError(
             f"{title} cannot cluster these {images:,} vectors ({reason}); choose another --method"
         ) from error
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an error is of this program, or of how it calls a library, and not of the vectors."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    return isinstance(error, InvalidParameterError) or package in ("pipelines", "scratchnet")
 
 
 def core_distances(vectors: Floats) -> NDArray[np.float64]:

@@ -4,16 +4,51 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from pipelines.clustering.assessing import Outcome
 from pipelines.clustering.choice import Choice
 from pipelines.clustering.scores import NOISE, SILHOUETTE_SAMPLE
 from pipelines.features.vectors import Vectors
 from pipelines.files import write_json, write_text
+from pipelines.parsing import Count, Told
 
 JSON_NAME, CSV_NAME = "clusters.json", "clusters.csv"
 FORMAT = "scratchnet clusters"
+
+
+class ScoreEntry(Told):
+    """A score over the seeds, and that of random clusters."""
+
+    mean: float | None
+    deviation: float | None
+    random: float | None
+
+
+class MethodEntry(Told):
+    """What a method found."""
+
+    title: str
+    clusters: int
+    scores: dict[str, ScoreEntry | None]
+    figures: list[str]
+
+
+class ClustersFile(Told):
+    """What `save_clusters` writes, as far as it is read again."""
+
+    images: Count
+    part: str
+    vectors: str
+    dimension: Count
+    clusters: Count | None
+    clusters_by: str
+    trained_on: Count | None
+    methods: Annotated[dict[str, MethodEntry], Field(min_length=1)]
+    figures: list[str]
+    command: list[str]
 
 
 def save_clusters(

@@ -48,8 +48,10 @@ def crossval(
     other folds, and the held-out fold is measured once. After an interruption the same command goes on where it
     stopped.
     """
+    from pipelines.crossval.folder import CrossvalFolder
     from pipelines.crossval.results import results_table
     from pipelines.crossval.running import run_crossval
+    from pipelines.evaluation.published import caveats, told_caveats
     from pipelines.recipe_files import load_recipe
 
     loaded = load_recipe(recipe_source(recipe, recipe_file), changes or ())
@@ -68,6 +70,8 @@ def crossval(
     )
     published = loaded.published.folds if loaded.published else []
     console.print(results_table(summary, f"{loaded.name} on {data}, held-out folds", published))
+    if loaded.published and published and (found := caveats(loaded.published, CrossvalFolder(folder))):
+        console.print(told_caveats(found))
     pooled = summary.pooled
     console.print(
         f"all {pooled.images:,} held-out images together: accuracy {pooled.accuracy:.4f}, macro F1 "

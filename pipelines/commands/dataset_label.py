@@ -10,6 +10,7 @@ import typer
 
 from pipelines.console import console, table
 from pipelines.errors import UserError
+from pipelines.lock import folder_lock
 
 if TYPE_CHECKING:
     from pipelines.curation.labelling import Labelling
@@ -59,11 +60,10 @@ def label(
     """
     from pipelines.curation.emotions import choose_classes
     from pipelines.curation.labelling import Labelling
-    from pipelines.curation.lock import dataset_lock
     from pipelines.curation.manifest import Manifest, require_manifest
 
     require_manifest(folder)
-    with dataset_lock(folder):
+    with folder_lock(folder):
         manifest = Manifest.read(folder)
         chosen = choose_classes(classes, manifest.class_names())
         who = labeller or _user()

@@ -8,6 +8,7 @@ import typer
 from pipelines.console import console, errors, progress, table
 from pipelines.curation.likeness import NEAR_BITS
 from pipelines.errors import UserError
+from pipelines.lock import folder_lock
 
 if TYPE_CHECKING:
     from pipelines.curation.splitting import Division
@@ -41,13 +42,12 @@ def split(
     Every class keeps its share in each part, as far as scenes allow: no scene of a film, and no near-duplicates, are in
     two parts. The table says how near the shares are.
     """
-    from pipelines.curation.lock import dataset_lock
     from pipelines.curation.manifest import Manifest, require_manifest
     from pipelines.curation.splitting import divide_dataset
 
     folder, numbers = _folder_and_ratios(words, ratios)
     require_manifest(folder)
-    with dataset_lock(folder):
+    with folder_lock(folder):
         manifest = Manifest.read(folder)
         division = divide_dataset(manifest, numbers, plain=plain, near=near, seed=seed)
         manifest.write()
@@ -65,11 +65,10 @@ def card(
     What changed since the last version needs a new one.
     """
     from pipelines.curation.card import make_version, write_card
-    from pipelines.curation.lock import dataset_lock
     from pipelines.curation.manifest import Manifest, require_manifest
 
     require_manifest(folder)
-    with dataset_lock(folder):
+    with folder_lock(folder):
         manifest = Manifest.read(folder)
         description = make_version(manifest, name=name, version=version, rights=rights)
         path = write_card(manifest, description)

@@ -60,8 +60,7 @@ def train(
     measured = run.metrics()
     kept = "best" if loaded.training.checkpoint.keep == "best" else "kept the last"
     console.print(
-        f"{kept} epoch {measured['training']['best_epoch']} of {measured['training']['epochs']}, "
-        f"{measured['training']['seconds_per_epoch']:.1f} s per epoch; validation accuracy "
+        f"{kept} epoch {measured['training']['best_epoch']} of {measured['training']['epochs']}; validation accuracy "
         f"{measured['validation']['accuracy']:.4f}, macro F1 {measured['validation']['macro_f1']:.4f}"
     )
     console.print(f"everything is in {folder}; next: scratchnet evaluate {folder}")

@@ -8,6 +8,7 @@ from pipelines.compare.report import print_comparison, write_comparison
 from pipelines.compare.subject import Subject
 from pipelines.console import console
 from pipelines.errors import UserError
+from pipelines.lock import WRITING_SECONDS, folder_lock
 from pipelines.twin import import_keras
 from scratchnet.formats.keras_description import model_to_keras, training_to_keras
 
@@ -44,7 +45,8 @@ def run_compare(path: Path, data: str | None, out: Path | None, steps: int, seed
     comparison = compare_models(subject.model, subject.batches, steps)
     print_comparison(comparison)
     about = {"model": str(path), "data": subject.data, "samples": images, "batch_size": size, "seed": seed}
-    write_comparison(comparison, folder / "compare.json", **about)
-    figures = save_comparison(comparison, folder)
+    with folder_lock(folder, WRITING_SECONDS):
+        write_comparison(comparison, folder / "compare.json", **about)
+        figures = save_comparison(comparison, folder)
     console.print(f"everything is in {folder}: compare.json, {', '.join(figure.name for figure in figures)}")
     return comparison.fault is None

@@ -2,15 +2,17 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from pipelines.compare.comparison import ACTIVATIONS, GRADIENTS, Comparison
 from pipelines.compare.differences import NUDGE, Difference
 from pipelines.console import console, table
 from pipelines.files import write_json
 from pipelines.machine import versions
+from pipelines.parsing import Told
 
 SHOWN_STEPS = 10
 COLUMNS = ["largest difference", "as a share", "judged"]
@@ -74,6 +76,50 @@ def _print_trajectory(comparison: Comparison) -> None:
     ]
     columns = ["step", "scratchnet", "Keras", "apart, as a share", "by rounding alone", "judged"]
     console.print(table(f"losses of {steps} training steps on the same batches", columns, rows))
+
+
+Written = float | Literal["inf", "-inf", "nan"]  # JSON has no numbers for some
+
+
+class DifferenceEntry(Told):
+    """Two arrays that should be one."""
+
+    relative: Written
+
+
+class LossEntry(Told):
+    """The training of both."""
+
+    ours: list[Any]
+    apart: Annotated[list[Written], Field(min_length=1)]
+
+
+class SpeedEntry(Told):
+    """Seconds of both."""
+
+    what: str
+    ours: Annotated[float, Field(gt=0)]
+    theirs: Annotated[float, Field(gt=0)]
+
+
+class Tolerances(Told):
+    """What is more than rounding."""
+
+    activations: float
+    gradients: float
+    losses: float
+
+
+class CompareFile(Told):
+    """What `write_comparison` writes, as far as it is read again."""
+
+    verdict: str
+    notes: list[str]
+    tolerances: Tolerances
+    activations: list[DifferenceEntry]
+    gradients: list[DifferenceEntry]
+    training: LossEntry | None
+    seconds: list[SpeedEntry]
 
 
 def write_comparison(comparison: Comparison, path: Path, **about: Any) -> None:

@@ -141,5 +141,4 @@ class Subject:
 
 
 def _batch_size(path: Path) -> int:
-    recipe = Run(path).config().get("recipe", {}) if path.is_dir() else {}
-    return int(recipe.get("training", {}).get("batch_size", BATCH))
+    return Run(path).recipe.training.batch_size if path.is_dir() else BATCH

@@ -1,6 +1,5 @@
 """One fold: a training like any other, and the figures of the images that were held out."""
 
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -24,6 +23,8 @@ from pipelines.started import describe_parts
 from pipelines.training import make_dataset, train
 from pipelines.workers import end_with_parent, limit_threads
 
+# within which a worker has ended whose cross-validation was killed
+LEFTOVER_SECONDS = 90.0
 # the random generator belongs to the whole process, so where a backend has folds share one they take turns
 _turn = threading.Lock()
 
@@ -75,7 +76,9 @@ def run_fold(task: Task) -> FoldResult:
     """
     with _turn, nullcontext() if os.getpid() == task.main_process else _worker(task):
         try:
-            return _run(task)
+            run = Run(task.folder)
+            with run.locked(LEFTOVER_SECONDS):
+                return _run(task, run)
         except TrainingInterruptedError:
             raise
         except (UserError, sn.ModelFileError) as error:
@@ -90,8 +93,7 @@ def _worker(task: Task) -> Iterator[None]:
         yield
 
 
-def _run(task: Task) -> FoldResult:
-    run = Run(task.folder)
+def _run(task: Task, run: Run) -> FoldResult:
     source = open_data(task.data, task.recipe.preprocessing, chosen=task.recipe.data.classes)
     if run.is_started and run.finished:
         _check_finished(run, task, source)
@@ -100,7 +102,7 @@ def _run(task: Task) -> FoldResult:
             console.print(f"{task.label} was done before: {_told(result)}")
             return result
     else:
-        run = train(
+        train(
             task.recipe,
             source,
             task.data,
@@ -117,7 +119,7 @@ def _run(task: Task) -> FoldResult:
 
 
 def _check_finished(run: Run, task: Task, source: Source) -> None:
-    config, split = run.config(), describe_parts(task.parts._asdict(), source.class_names)
+    split = describe_parts(task.parts._asdict(), source.class_names)
     expected = {
         "recipe": task.recipe.model_dump(mode="json"),
         "engine": task.engine,
@@ -125,8 +127,7 @@ def _check_finished(run: Run, task: Task, source: Source) -> None:
         "epochs": task.epochs,
         "seed": task.seed,
     }
-    same = all(config.get(key) == value for key, value in json.loads(json.dumps(expected)).items())
-    if not same or read_text(run.split_path, "surrogateescape") != split:
+    if run.differing(expected) or read_text(run.split_path, "surrogateescape") != split:
         raise UserError(f"{run.folder} holds a run of another kind; delete it to train this fold anew")
 
 

@@ -10,14 +10,58 @@ accuracy_per_fold.png loss_per_fold.png fold_accuracies.png confusion_matrix.png
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from pipelines.crossval.folds import Folds
 from pipelines.files import write_json
+from pipelines.measured import EvaluationFigures
+from pipelines.parsing import Count, Share, Told
 from pipelines.run import Run
-from pipelines.started import StartedFolder, describe_parts
+from pipelines.started import Settings, StartedFolder, describe_parts
 
 FIGURES = ("accuracy_per_fold.png", "loss_per_fold.png", "fold_accuracies.png", "confusion_matrix.png")
+
+
+class FoldFigures(Told):
+    """What one fold measured."""
+
+    fold: Count
+    images: Count
+    epochs: Count
+    epoch: Count
+    accuracy: Share
+    macro_f1: Share
+    loss: float
+    seconds: float
+
+
+class Averages(Told):
+    """Over the folds."""
+
+    accuracy: float
+    macro_f1: float
+    loss: float
+
+
+class Results(Told):
+    """What all folds measured; see `pipelines.crossval.results.Summary`."""
+
+    folds: Annotated[list[FoldFigures], Field(min_length=2)]
+    mean: Averages
+    standard_deviation: Averages
+    pooled: EvaluationFigures
+
+
+class CrossvalSettings(Settings):
+    """What a cross-validation is started with, and its results."""
+
+    folds: Annotated[Count, Field(ge=2)]
+    grouped: bool
+    inner_validation: float | None
+    protocol: str
+    results: Results | None = None
 
 
 class CrossvalFolder(StartedFolder):
@@ -26,7 +70,7 @@ class CrossvalFolder(StartedFolder):
     kind = "cross-validation"
     format = "scratchnet crossval"
     config_name = "crossval.json"
-    needed = (*StartedFolder.needed, "folds", "grouped", "inner_validation", "protocol")
+    settings = CrossvalSettings
 
     def __init__(self, folder: Path) -> None:
         """Nothing is read or written yet."""

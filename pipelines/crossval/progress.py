@@ -80,7 +80,7 @@ def told(runs: Sequence[Run], epochs: int) -> Iterator[None]:
 
 def _is_done(run: Run) -> bool:
     try:
-        return HELD_OUT in run.metrics()
+        return run.metrics().get(HELD_OUT) is not None
     except (OSError, UserError):  # whoever reads it for its figures says what is wrong with it
         return False
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from sklearn.metrics import log_loss
 
 from pipelines.console import table
-from pipelines.errors import UserError
 from pipelines.evaluation import Evaluation, Predictions, evaluate_predictions, evaluate_probabilities
+from pipelines.parsing import damaged
 from pipelines.run import Run
 
 HELD_OUT = "held_out"  # where metrics.json of a fold's run has them
@@ -33,7 +33,7 @@ class FoldResult:
         accuracy: the share of right predictions.
         macro_f1: as in `Evaluation`.
         loss: the mean cross-entropy, without penalties on weights.
-        seconds: of training.
+        seconds: of training, without compiling kernels.
         matrix: int64 (classes, classes); rows are true classes, columns predictions.
         history: the figures of each epoch, as history.csv has them.
     """
@@ -53,21 +53,20 @@ class FoldResult:
     def read(cls, fold: int, run: Run) -> "FoldResult | None":
         """The figures that a fold's run folder has; None while it has none."""
         metrics = run.metrics()
-        if HELD_OUT not in metrics:
+        held_out, training = metrics.get(HELD_OUT), metrics.get("training")
+        if held_out is None:
             return None
-        try:
-            held_out, training = metrics[HELD_OUT], metrics["training"]
-            return cls(
-                fold=fold,
-                epochs=training["epochs"],
-                epoch=training["best_epoch"],
-                seconds=training["seconds"],
-                **{name: held_out[name] for name in ("images", *FIGURES)},
-                matrix=np.array(held_out["confusion_matrix"], np.int64),
-                history=run.history(),
-            )
-        except (LookupError, TypeError) as error:
-            raise UserError(f"{run.metrics_path} is damaged; delete {run.folder} to train this fold anew") from error
+        if training is None or "loss" not in held_out:
+            raise damaged(run.metrics_path, "it lacks figures", f"delete {run.folder} to train this fold anew")
+        return cls(
+            fold=fold,
+            epochs=training["epochs"],
+            epoch=training["best_epoch"],
+            seconds=training["seconds"],
+            **{name: held_out[name] for name in ("images", *FIGURES)},
+            matrix=np.array(held_out["confusion_matrix"], np.int64),
+            history=run.history(),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the history, which the fold's own folder has."""

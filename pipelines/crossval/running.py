@@ -78,6 +78,23 @@ def run_crossval(
         UserError: the data, the recipe or the folder cannot be used, or there are too few images for so many folds.
         TrainingInterruptedError: Ctrl-C was pressed.
     """
+    store = CrossvalFolder(folder)
+    with store.locked():
+        return _run_crossval(recipe, data, store, folds, engine, epochs, limit, seed, jobs, overwrite)
+
+
+def _run_crossval(
+    recipe: Recipe,
+    data: str,
+    store: CrossvalFolder,
+    folds: int,
+    engine: Engine,
+    epochs: int | None,
+    limit: int | None,
+    seed: int,
+    jobs: int | None,
+    overwrite: bool,
+) -> Summary:
     name = resolve_name(data)
     source = open_data(name, recipe.preprocessing, chosen=recipe.data.classes)
     classes = source.class_names
@@ -86,7 +103,6 @@ def run_crossval(
     parts = [made.parts(fold, inner, seed, classes) for fold in range(folds)]
     recipe.build_model(classes)  # a mistake in it is told before anything is written
     _check_backend()
-    store = CrossvalFolder(folder)
     config = {
         "recipe": recipe.model_dump(mode="json"),
         "origin": recipe.origin,
@@ -105,7 +121,7 @@ def run_crossval(
     report_data(name, source, sizes, limit=limit)
     _announce(recipe, made, classes, config["protocol"])
     if goes_on:
-        console.print(f"going on with the interrupted cross-validation in {folder}")
+        console.print(f"going on with the interrupted cross-validation in {store.folder}")
     at_once = min(effective_n_jobs(jobs), folds)
     tasks = [
         Task(
@@ -125,7 +141,7 @@ def run_crossval(
         for fold in range(folds)
     ]
     with told([store.run(task.fold) for task in tasks], config["epochs"]):
-        results = _train_all(tasks, None if jobs is None else at_once, folder)
+        results = _train_all(tasks, None if jobs is None else at_once, store.folder)
     said = [load_predictions(store.run(task.fold), HELD_OUT) for task in tasks] if made.grouped else []
     summary = summarize(results, classes, said)
     _save(store, summary, recipe, inner)

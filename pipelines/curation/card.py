@@ -1,6 +1,5 @@
 """The README of a dataset: what is in it, where it comes from, how it was made, and what it must not be taken for."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from pipelines.curation.naming import REJECTED, UNLABELLED
 from pipelines.curation.provenance import PROVENANCE_NAME, read_origins
 from pipelines.errors import UserError
 from pipelines.files import write_text
+from pipelines.parsing import read_json
 from pipelines.reading import read_text
 
 CARD_NAME = "README.md"
@@ -208,11 +208,9 @@ def _settings(extraction: dict[str, Any]) -> list[tuple[list[str], dict[str, Any
 def _read_extraction(folder: Path) -> dict[str, Any] | None:
     path = folder / EXTRACTION_NAME
     try:
-        content = json.loads(read_text(path))
+        content = read_json(path)
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}") from error
     return content if isinstance(content, dict) else None
 
 

@@ -5,20 +5,19 @@ depend on file names, on the order of rows, or on how the PNG files are compress
 """
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import scratchnet as sn
 from pipelines.curation.manifest import Manifest
 from pipelines.errors import UserError
 from pipelines.files import write_json
-from pipelines.reading import read_text
+from pipelines.parsing import checked, read_json
 
 DESCRIPTION_NAME = "dataset.json"
 FORMAT = "scratchnet dataset"
 NOT_STATED = "not stated"
+_REMEDY = "move it away, and make it anew with dataset card"
 
 
 @dataclass(frozen=True)
@@ -68,22 +67,12 @@ def read_description(folder: Path) -> Description | None:
     """
     path = folder / DESCRIPTION_NAME
     try:
-        content: dict[str, Any] = json.loads(read_text(path))
+        content = read_json(path, _REMEDY)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    try:
-        if content.pop("format") != FORMAT:
-            raise KeyError("format")
-        texts = {key: content[key] for key in Description.__dataclass_fields__ if key not in ("classes", "images")}
-        if not all(isinstance(value, str) for value in texts.values()):
-            raise TypeError
-        return Description(classes=tuple(map(str, content["classes"])), images=int(content["images"]), **texts)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path} is no description of a dataset; move it away, and make it anew with dataset card"
-        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path} is no description of a dataset; {_REMEDY}")
+    return checked(content, Description, path, _REMEDY)
 
 
 def write_description(folder: Path, description: Description) -> None:

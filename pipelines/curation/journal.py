@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from pipelines.curation.naming import NO_CLASSES, check_class, check_contributor
 from pipelines.errors import UserError
 from pipelines.files import naming, sync_folder
+from pipelines.parsing import parse_json
 from pipelines.reading import open_regular, read_file
 
 JOURNAL_NAME = "labels.jsonl"
@@ -131,7 +132,7 @@ class Journal:
         self._length = data.rfind(b"\n") + 1
         for line, text in enumerate(data[: self._length].splitlines(), 1):
             try:
-                content = json.loads(text)
+                content = parse_json(text, "its JSON")
                 if "settled" in content:
                     self.settled = int(content["settled"])
                     continue
@@ -163,7 +164,7 @@ def has_pending(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        last = json.loads(tail[: tail.rfind(b"\n")].rpartition(b"\n")[2])
+        last = parse_json(tail[: tail.rfind(b"\n")].rpartition(b"\n")[2], folder)
         return bool(last["settled"] != last["last"])
     except (ValueError, TypeError, KeyError):
         return size > 0

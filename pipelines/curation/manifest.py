@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.curation.journal import Journal, has_pending
-from pipelines.curation.lock import LockedError, dataset_lock
 from pipelines.curation.settling import settle_rows
 from pipelines.curation.table import COLUMNS, SPLITS, Problem, Row, TableLine, format_table, parse_table
 from pipelines.errors import UserError
 from pipelines.files import write_text
+from pipelines.lock import LockedError, folder_lock
 from pipelines.reading import read_file
 
 __all__ = ["COLUMNS", "MANIFEST_NAME", "SPLITS", "Manifest", "Problem", "Row", "has_manifest", "require_manifest"]
@@ -70,7 +70,7 @@ class Manifest:
             UserError: There is no table, or it cannot be one: the sentence names file, line and column.
         """
         if has_pending(folder):
-            with suppress(LockedError, OSError), dataset_lock(folder):
+            with suppress(LockedError, OSError), folder_lock(folder):
                 settle(cls._load(folder), Journal(folder))
         return cls._load(folder)
 

@@ -1,6 +1,5 @@
 """`augmentation.json`: which images of an enlarged dataset are varied copies, and of what."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from pipelines.curation.journal import Key
 from pipelines.curation.naming import parse_name
 from pipelines.errors import UserError
 from pipelines.files import write_json
+from pipelines.parsing import parse_json
 from pipelines.reading import read_file
 
 PROVENANCE_NAME = "augmentation.json"
@@ -45,7 +45,7 @@ def read_origins(folder: Path) -> dict[Key, Key]:
 def parse_origins(data: bytes, where: str) -> dict[Key, Key]:
     """`read_origins` of a file's bytes; `where` is what messages call it."""
     try:
-        images = json.loads(data)["images"]
+        images = parse_json(data, where)["images"]
         # class folders change with labels; contributor and number stay
         return {_key(file): _key(told["original"]) for file, told in images.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,6 +1,5 @@
 """What a dataset looks like: its classes, its images, how training varies them, and what extraction threw away."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,8 @@ from pipelines.figures.classes import draw_class_bars, draw_class_pies, draw_rea
 from pipelines.figures.of_run import count_classes
 from pipelines.figures.saving import remove_figures, save_figure
 from pipelines.figures.sheets import Cell, draw_sheet
-from pipelines.reading import read_file, read_text
+from pipelines.parsing import read_json
+from pipelines.reading import read_file
 
 EXTRACTION_NAME = "extraction.json"
 SHEET_ROWS, SHEET_COLUMNS = 6, 8
@@ -138,7 +138,7 @@ def _rejected_counts(path: Path) -> Counter[str]:
     counts: Counter[str] = Counter()
     if path.exists():
         try:
-            for film in json.loads(read_text(path))["films"]:
+            for film in read_json(path)["films"]:
                 counts.update({str(reason): int(number) for reason, number in film["rejected"].items()})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged; restore it, or delete it") from error

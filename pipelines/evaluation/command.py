@@ -3,6 +3,7 @@
 import json
 import re
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from pipelines.evaluation.result import evaluate_probabilities
 from pipelines.evaluation.saving import save_evaluation
 from pipelines.evaluation.selection import Recorded, choose_samples, recorded_part
 from pipelines.features.division import run_of
+from pipelines.lock import folder_lock
 from pipelines.run import Run, load_run_model
 
 
@@ -67,8 +69,15 @@ def run_evaluate(path: Path, data: str | None, split: str | None, out: Path | No
         UserError: the model, the data or the folder cannot be used.
     """
     run = Run(path) if path.is_dir() else None
-    model = load_run_model(path)
     place = _place(run, out)
+    with nullcontext() if place is None else folder_lock(place.folder):
+        _evaluate(path, run, place, data, split, as_json)
+
+
+def _evaluate(
+    path: Path, run: Run | None, place: Run | None, data: str | None, split: str | None, as_json: bool
+) -> None:
+    model = load_run_model(path)
     screen = errors if as_json else console
     preprocessing = Preprocessing.from_config(model.preprocessing or {})
     subject = _subject(path, run, data, split, preprocessing, model.class_names, screen)
@@ -102,6 +111,8 @@ def run_evaluate(path: Path, data: str | None, split: str | None, out: Path | No
 
 def _place(run: Run | None, out: Path | None) -> Run | None:
     """Where files go; None for nowhere."""
+    if run is not None:
+        run.config()  # what is no run is left untouched
     if out is None or (run is not None and out.resolve() == run.folder.resolve()):
         return run
     if out.exists() and not out.is_dir():

@@ -1,7 +1,7 @@
 """An evaluation for people, in the terminal."""
 
 from pipelines.console import console, table
-from pipelines.evaluation.published import PublishedFigures
+from pipelines.evaluation.published import PublishedFigures, told_caveats
 from pipelines.evaluation.result import Evaluation
 
 UNKNOWN = "-"
@@ -19,6 +19,8 @@ def print_evaluation(evaluation: Evaluation, title: str, published: PublishedFig
     _print_summary(evaluation, published)
     if published is not None:
         console.print(f"published: {published.system}{f'. {published.note}' if published.note else ''}")
+        if published.caveats:
+            console.print(told_caveats(published.caveats))
     if evaluation.groups is not None:
         console.print(
             f"intervals resample {evaluation.groups:,} groups of images that belong together, as frames of one scene do"
@@ -64,6 +66,7 @@ def _print_classes(evaluation: Evaluation, title: str, published: PublishedFigur
 def _print_summary(evaluation: Evaluation, published: PublishedFigures | None) -> None:
     figures = {
         "accuracy": evaluation.accuracy,
+        f"majority-class baseline ({evaluation.majority_class})": evaluation.majority_baseline,
         "error rate": evaluation.error_rate,
         "balanced accuracy": evaluation.balanced_accuracy,
         "macro F1": evaluation.macro_f1,

@@ -61,6 +61,16 @@ class Evaluation:
         return 1 - self.accuracy
 
     @property
+    def majority_class(self) -> str:
+        """The class with the most images; the first of several."""
+        return self.class_names[int(self.matrix.sum(axis=1).argmax())]
+
+    @property
+    def majority_baseline(self) -> float:
+        """The accuracy of always answering the largest class."""
+        return float(self.matrix.sum(axis=1).max() / self.images)
+
+    @property
     def macro_f1(self) -> float:
         """The mean over classes of F1; classes without images left out."""
         return self.macro.f1
@@ -95,6 +105,8 @@ class Evaluation:
         return {
             "images": self.images,
             "accuracy": self.accuracy,
+            "majority_class": self.majority_class,
+            "majority_baseline": self.majority_baseline,
             "error_rate": self.error_rate,
             "balanced_accuracy": self.balanced_accuracy,
             "macro_f1": self.macro_f1,

@@ -21,6 +21,7 @@ from pipelines.features.showing import HEADINGS, chosen, comparison_figure, desc
 from pipelines.features.vectors import SIZE, Size
 from pipelines.figures.saving import save_figure
 from pipelines.files import file_in_the_way
+from pipelines.lock import WRITING_SECONDS, folder_lock
 from pipelines.run import open_model
 
 
@@ -96,8 +97,9 @@ def run_compare_features(
         command=command,
     )
     _tell(comparison, contenders)
-    save_figure(comparison_figure(comparison), folder / FIGURE_NAME)
-    comparison.write(folder)
+    with folder_lock(folder, WRITING_SECONDS):
+        save_figure(comparison_figure(comparison), folder / FIGURE_NAME)
+        comparison.write(folder)
     console.print(f"everything is in {folder}: features.json, {FIGURE_NAME}")
     return folder
 

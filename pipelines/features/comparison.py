@@ -76,14 +76,6 @@ class Row:
         """Everything as JSON can hold it."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Row":
-        """The inverse of `to_json`; KeyError or TypeError if something is missing or no figure."""
-        spreads = {name: Spread(**content[name]) for name in ("linear", "neighbours")}
-        known = [] if content.get("unclustered") else CLUSTER_SCORES
-        clusters = {name: Spread(**content["clusters"][name]) for name in known}
-        return cls(**{**content, **spreads, "clusters": clusters})
-
 
 class Images(NamedTuple):
     """The three parts, decoded."""

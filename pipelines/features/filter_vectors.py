@@ -83,12 +83,9 @@ class FilterMaker:
 def _read_filters(path: Path) -> NDArray[Any]:
     # of any numbers and any shape, which the extractor checks
     try:
-        found = np.load(io.BytesIO(read_file(path)), allow_pickle=False)
+        found: NDArray[Any] = np.lib.format.read_array(io.BytesIO(read_file(path)), allow_pickle=False)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, OverflowError) as error:
         raise UserError(f"{path} holds no filters; {_EXPECTED}") from error
-    if not isinstance(found, np.ndarray):
-        found.close()  # an archive of several arrays
-        raise UserError(f"{path} holds no filters; {_EXPECTED}")
     return found

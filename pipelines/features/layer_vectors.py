@@ -17,6 +17,8 @@ from scratchnet.layers.regularization import Dropout
 from scratchnet.layers.symbolic import SymbolicTensor
 from scratchnet.models.flat import INPUTS, Place, flatten
 
+MOST_NAMES = 20  # of layers in a message
+
 
 class LayerMaker:
     """What a layer of a trained model says of an image; maps over the image are averaged over it.
@@ -42,14 +44,13 @@ class LayerMaker:
             raise UserError(f"{path} must take one image to make vectors of images")
         self.preprocessing = made = Preprocessing.from_config(model.preprocessing)
         try:
-            chosen = last_before_scores(model) if layer is None else layer
-            self._compute = _computer(model, chosen, engine)
-            self._normalize = normalize
-            self.dimension = self(np.zeros((1, made.height, made.width, made.channels), np.float32)).shape[1]
-        except UserError:
-            raise
+            model.compute_output_shape((None, made.height, made.width, made.channels))
+            chosen = last_before_scores(model) if layer is None else _checked_layer(model, layer, engine)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from error
+        self._compute = _computer(model, chosen, engine)
+        self._normalize = normalize
+        self.dimension = self(np.zeros((1, made.height, made.width, made.channels), np.float32)).shape[1]
         self.name = f"{path} ({chosen}{', Keras' if engine == 'keras' else ''})"
 
     def fit(self, batches: Iterable[FloatBatch]) -> None:
@@ -90,15 +91,22 @@ def _name_of(named: dict[str, Place], place: Place) -> str:
     return min((name for name, there in named.items() if there == place), key=lambda name: name.count("/"))
 
 
+def _checked_layer(model: sn.Model, layer: str, engine: Engine) -> str:
+    names = flatten(model).named
+    if layer not in names:
+        more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+        raise ValueError(f"{model.name} has no layer {layer!r}; it has {', '.join(list(names)[:MOST_NAMES])}{more}")
+    if engine == "keras" and _result_of(model, layer) is None:
+        raise ValueError(f"{layer!r} is no layer of its own that Keras can be asked for; name one around it")
+    return layer
+
+
 def _computer(model: sn.Model, layer: str, engine: Engine) -> Callable[[FloatBatch], NDArray[np.floating]]:
     """What computes a layer's result: the part of the model up to there, made once for all batches."""
     result = _result_of(model, layer)
-    if result is None:
+    if result is None:  # a layer of a model within the model
         from scratchnet.features import layer_features  # needs scikit-learn
 
-        if engine == "keras":
-            raise ValueError(f"{layer!r} is no layer of its own that Keras can be asked for; name one around it")
-        # a layer of a model within the model, or none: it says which there are
         return lambda images: layer_features(model, images, layer, batch_size=len(images))
     part = sn.Model(model.inputs, result)
     if engine == "keras":

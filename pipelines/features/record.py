@@ -1,22 +1,18 @@
 """What a comparison of vectors found, as a file holds it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from pipelines.errors import UserError
-from pipelines.features.comparison import Row
+from pydantic import Field
+
+from pipelines.features.comparison import CLUSTER_SCORES, Row
 from pipelines.files import write_json
-from pipelines.reading import read_text
+from pipelines.parsing import checked, damaged, read_json
 
 JSON_NAME, FIGURE_NAME = "features.json", "features.png"
-
-
-def is_command(value: object) -> bool:
-    """Whether something that a file held is a list of words."""
-    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+IMAGES = {"training", "choosing", "evaluated", "whole_training"}
 
 
 @dataclass(frozen=True)
@@ -47,11 +43,11 @@ class Comparison:
     of_run: bool
     size: tuple[int, int, int]
     seed: int
-    classes: int
+    classes: Annotated[int, Field(ge=1)]
     images: Mapping[str, int]
     majority: str
     majority_share: float
-    rows: Sequence[Row]
+    rows: Annotated[Sequence[Row], Field(min_length=1)]
     command: Sequence[str]
     held_back: bool = False
     trained_on: int | None = None
@@ -75,11 +71,11 @@ class Comparison:
         path = folder / JSON_NAME
         if not path.exists():
             return None
-        try:
-            content: dict[str, Any] = json.loads(read_text(path, "surrogateescape"))
-            found = cls(**{**content, "rows": [Row.from_json(row) for row in content["rows"]]})
-            if not found.rows or not is_command(found.command):
-                raise ValueError("there is nothing to show")
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged; run scratchnet compare-features again") from error
+        remedy = "run scratchnet compare-features again"
+        found = checked(read_json(path, remedy), cls, path, remedy)
+        scored = [row for row in found.rows if row.unclustered is None]
+        if not found.images.keys() >= IMAGES or any(
+            not figures.keys() >= CLUSTER_SCORES.keys() for row in scored for figures in (row.clusters, row.random)
+        ):
+            raise damaged(path, "it lacks figures", remedy)
         return found

@@ -14,13 +14,13 @@ from pipelines.errors import UserError
 from pipelines.evaluation.selection import choose_samples
 from pipelines.features.command import results_folder
 from pipelines.features.division import data_of
-from pipelines.features.record import is_command
 from pipelines.features.search import FIGURES, Found, Metric, Query, read_query, search
 from pipelines.features.vectors import EXTRACTORS, Size, extract, open_maker
 from pipelines.figures.found import Match, draw_found
 from pipelines.figures.saving import save_figure
 from pipelines.files import whole_file, write_json
-from pipelines.reading import read_text
+from pipelines.lock import WRITING_SECONDS, folder_lock
+from pipelines.parsing import checked, read_json
 
 FIGURE_NAME, JSON_NAME = "search.png", "search.json"
 DRAWN = 48  # images beside each query in the figure
@@ -114,13 +114,8 @@ class Record:
         path = folder / JSON_NAME
         if not path.exists():
             return None
-        try:
-            record = cls(**json.loads(read_text(path, "surrogateescape")))
-            if record.metric not in FIGURES or not isinstance(record.images, int) or not is_command(record.command):
-                raise ValueError("a value is of another kind")
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{path} is damaged; run scratchnet search again") from error
-        return record
+        remedy = "run scratchnet search again"
+        return checked(read_json(path, remedy), cls, path, remedy)
 
 
 def run_search(sought: Sought) -> list[list[Found]]:
@@ -155,9 +150,10 @@ def run_search(sought: Sought) -> list[list[Found]]:
         _print(queries, found, sought.metric, title)
     _write(sought, queries, found)
     figure = _draw(queries, found, sought.metric, title)
-    (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of the figure
-    save_figure(figure, folder / FIGURE_NAME)
-    record.write(folder)
+    with folder_lock(folder, WRITING_SECONDS):
+        (folder / JSON_NAME).unlink(missing_ok=True)  # it speaks of the figure
+        save_figure(figure, folder / FIGURE_NAME)
+        record.write(folder)
     errors.print(f"the figure is {folder / FIGURE_NAME}")
     return found
 

@@ -16,6 +16,7 @@ from pipelines.data.decode import decode_image
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.errors import UserError
 from pipelines.probabilities import class_probabilities
+from pipelines.reading import open_regular
 from pipelines.run import Run
 
 BATCH = 16
@@ -31,9 +32,10 @@ def model_name(path: Path) -> str:
     Raises:
         OSError: It cannot be read.
     """
-    content = (Run(path).model_path if path.is_dir() else path).read_bytes()
+    with open_regular(Run(path).model_path if path.is_dir() else path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     name = "".join(character if character.isprintable() else "?" for character in path.resolve().name)
-    return f"{name}@{hashlib.sha256(content).hexdigest()[:12]}"
+    return f"{name}@{digest[:12]}"
 
 
 class Guesser(threading.Thread):

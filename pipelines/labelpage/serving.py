@@ -16,6 +16,7 @@ from pipelines.errors import UserError
 from pipelines.files import whole_file
 from pipelines.labelpage.app import LARGEST_REQUEST, make_app
 from pipelines.labelpage.guessing import Guesser
+from pipelines.parsing import read_json
 
 HOST = "127.0.0.1"
 ADDRESS_NAME = ".labelpage.json"
@@ -113,7 +114,7 @@ def _address(record: Path, port: int | None) -> tuple[str, socket.socket]:
     """A token and a listening socket; those of a server that was killed, if they can be had again."""
     token = secrets.token_urlsafe(24)
     try:
-        left = json.loads(record.read_text())
+        left = read_json(record)
         old_port, old_token = int(left["port"]), str(left["token"])
     except (OSError, ValueError, KeyError, TypeError):
         return token, _listen(port or 0)

@@ -4,8 +4,7 @@ Everything is decided first and written down as a plan. Carrying out a plan can 
 so that a dataset is never left between two states for longer than until the next run.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,20 @@ from pipelines.movies.one_film import total
 from pipelines.movies.quality import REASONS
 from pipelines.movies.settings import Settings
 from pipelines.movies.work import Found, Piece, Work
-from pipelines.reading import read_file, read_text
+from pipelines.parsing import checked, read_json
+from pipelines.reading import read_file
 
 WORK, PLAN, REPORT = ".extraction", "plan.json", "extraction.json"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What `assemble` has decided, and `carry_out` does."""
+
+    moves: Sequence[tuple[str, str]]
+    rows: Sequence[Row]
+    report: Mapping[str, Any]
+    works: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ def read_report(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        films = json.loads(read_text(path))["films"]
+        films = read_json(path)["films"]
         if not all({"film", "key", "fingerprint"} <= set(film) for film in films):
             raise KeyError("films")
     except (ValueError, KeyError, TypeError) as error:
@@ -130,29 +140,26 @@ def carry_out(folder: Path) -> None:
     path = folder / WORK / PLAN
     if not path.exists():
         return
-    try:
-        plan = json.loads(read_text(path))
-        rows = [Row(**row) for row in plan["rows"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged; delete {path.parent} to extract these films anew") from error
+    remedy = f"delete {path.parent} to extract these films anew"
+    plan = checked(read_json(path, remedy), _Plan, path, remedy)
     manifest = _manifest(folder)
     present = {row.key for row in manifest.rows}  # some may have been labelled, and so renamed, since
-    missing = {row.file for row in rows if row.key not in present}
-    for source, target in plan["moves"]:
+    missing = {row.file for row in plan.rows if row.key not in present}
+    for source, target in plan.moves:
         if (folder / source).exists():
             (folder / target).parent.mkdir(parents=True, exist_ok=True)
             (folder / source).replace(folder / target)
         elif target in missing and not (folder / target).exists():
             raise UserError(f"{folder / target} is gone; delete {path.parent} to extract these films anew")
-    targets = {(folder / target).parent for _, target in plan["moves"]}
+    targets = {(folder / target).parent for _, target in plan.moves}
     for place in targets | {target.parent for target in targets}:  # before the plan goes
         if place.is_dir():
             sync_folder(place)
-    manifest.rows += [row for row in rows if row.key not in present]
+    manifest.rows += [row for row in plan.rows if row.key not in present]
     manifest.write()
-    write_json(folder / REPORT, plan["report"])
+    write_json(folder / REPORT, plan.report)
     path.unlink()
-    for work in plan["works"]:
+    for work in plan.works:
         Work(path.parent / work).remove()
 
 

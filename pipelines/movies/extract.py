@@ -11,11 +11,12 @@ from typing import Any
 from joblib import delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from pipelines.curation.lock import LOCK_NAME, dataset_lock
 from pipelines.curation.manifest import has_manifest
 from pipelines.curation.naming import check_contributor
 from pipelines.data.errors import DataError
+from pipelines.data.layout import is_visible
 from pipelines.errors import TrainingInterruptedError, UserError
+from pipelines.lock import folder_lock
 from pipelines.movies.assemble import REPORT, WORK, FinishedFilm, assemble, carry_out, has_plan, read_report
 from pipelines.movies.detectors import YUNET
 from pipelines.movies.drawn_film import DrawnFilm
@@ -121,9 +122,7 @@ def extract(
     sources = [_source(given) for given in films]
     result = Extraction()
     _check_folder(folder)
-    created = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    with dataset_lock(folder):
+    with folder_lock(folder):
         carry_out(folder)
         (folder / WORK).mkdir(exist_ok=True)
         entries = _entries(sources, folder, settings, network, result)
@@ -139,8 +138,6 @@ def extract(
         if finished:
             result.films = assemble(folder, finished, contributor, settings)
         _tidy(folder)
-    if created and not finished:
-        _remove_empty(folder)
     return result
 
 
@@ -149,7 +146,7 @@ def _check_folder(folder: Path) -> None:
         raise UserError(f"{folder} is a file; give a folder for the dataset")
     remove_leftovers_below(folder)
     if folder.is_dir() and not has_manifest(folder) and not has_plan(folder):
-        strange = sorted(path.name for path in folder.iterdir() if path.name not in {WORK, REPORT, LOCK_NAME})
+        strange = sorted(path.name for path in folder.iterdir() if is_visible(path.name) and path.name != REPORT)
         if strange:
             raise UserError(
                 f"{folder} holds other things ({strange[0]}) and no manifest; give a new folder, or one of a dataset"
@@ -256,9 +253,3 @@ def _tidy(folder: Path) -> None:
         Work(folder / WORK / film["key"]).remove()
     with suppress(OSError):  # work on other films may wait there
         (folder / WORK).rmdir()
-
-
-def _remove_empty(folder: Path) -> None:
-    (folder / LOCK_NAME).unlink(missing_ok=True)
-    with suppress(OSError):
-        folder.rmdir()

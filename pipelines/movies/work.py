@@ -4,7 +4,6 @@ A piece covers some frames of the film. What it holds follows from the film and 
 where it was made; so it does no harm if one is made twice, and a film in pieces gives what it gives in one go.
 """
 
-import json
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import UserError
 from pipelines.files import write_json, write_whole
-from pipelines.reading import read_text
+from pipelines.parsing import checked, damaged, read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +97,6 @@ class Piece:
         """Everything, as JSON can hold it."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, told: dict[str, Any]) -> "Piece":
-        """What `to_json` gave."""
-        found = [_found(entry) for entry in told.pop("found")]
-        gone = [(_found(entry), by) for entry, by in told.pop("gone")]
-        return cls(**{**told, "counts": Counts(**told["counts"])}, found=found, gone=gone)
-
-
-def _found(told: dict[str, Any]) -> Found:
-    return Found(**{**told, "box": tuple(told["box"])})
-
 
 class Work:
     """The folder of one film's unfinished work.
@@ -129,10 +117,11 @@ class Work:
         """
         pieces: list[Piece] = []
         while (path := self._piece(len(pieces))).exists():
-            try:
-                pieces.append(Piece.from_json(json.loads(read_text(path))))
-            except (ValueError, TypeError, KeyError) as error:
-                raise UserError(f"{path} is damaged; delete {self.folder} to extract this film anew") from error
+            remedy = f"delete {self.folder} to extract this film anew"
+            content = read_json(path, remedy)
+            pieces.append(checked(content, Piece, path, remedy))
+            if not content.keys() >= Piece.__dataclass_fields__.keys():
+                raise damaged(path, "it lacks what was found", remedy)
         return pieces
 
     def commit(self, number: int, piece: Piece) -> None:

@@ -1,7 +1,6 @@
 """The audit of a run's images, which is kept in the run folder, since looking at all of them takes a while."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ from pipelines.curation.audit_report import write_audit
 from pipelines.curation.scan import scan
 from pipelines.data.errors import DataError
 from pipelines.data.sample import LeftOut, Sample, Source
+from pipelines.errors import UserError
 from pipelines.files import write_json
-from pipelines.reading import read_text
+from pipelines.lock import WRITING_SECONDS, folder_lock
+from pipelines.parsing import Count, Share, Told, checked, read_json
 from pipelines.report.blocks import Block
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed_file
@@ -40,10 +41,42 @@ class _RunSource:
         return self.inner.read(sample)
 
 
-_FINDINGS = {
-    "leaks", "exact_copies", "exact_copies_within", "conflicting_groups", "groups", "near_likeness", "blank",
-    "nearly_blank", "broken",
-}  # fmt: skip
+class LeakEntry(Told):
+    """How much of one part another one knows already."""
+
+    split: str
+    other: str
+    exact: Count
+    near: Count
+
+
+class BrokenEntry(Told):
+    """An image that cannot be read."""
+
+    name: str
+    split: str
+    reason: str
+
+
+class GroupLists(Told):
+    """Images that are copies of one another."""
+
+    exact: list[Any]
+    near: list[Any]
+
+
+class AuditFile(Told):
+    """What `audit.json` holds, as far as a report shows it."""
+
+    leaks: list[LeakEntry]
+    exact_copies: Count
+    exact_copies_within: dict[str, Count]
+    conflicting_groups: dict[str, Count]
+    groups: GroupLists
+    near_likeness: Share
+    blank: list[Any]
+    nearly_blank: list[Any]
+    broken: list[BrokenEntry]
 
 
 def audit_of(run: RunMaterial) -> Mapping[str, Any] | str:
@@ -65,10 +98,11 @@ def audit_of(run: RunMaterial) -> Mapping[str, Any] | str:
             found = audit(scan(source, progress=advance))
     except DataError as error:
         return f"The data have not been audited: {readable(str(error))}."
-    write_audit(found, source, str(run.config["data"]), folder)
-    # after the findings, so that they are whole if it is there
-    write_json(folder / "of.json", {"split": _key(run)})
-    result: dict[str, Any] = json.loads(read_text(folder / "audit.json", "surrogateescape"))
+    with folder_lock(folder, WRITING_SECONDS):
+        write_audit(found, source, str(run.config["data"]), folder)
+        # after the findings, so that they are whole if it is there
+        write_json(folder / "of.json", {"split": _key(run)})
+    result: dict[str, Any] = read_json(folder / "audit.json")
     return result
 
 
@@ -96,12 +130,13 @@ def audit_picture(run: RunMaterial) -> list[Block]:
 
 def _kept(folder: Path, run: RunMaterial) -> Mapping[str, Any] | None:
     try:
-        if json.loads(read_text(folder / "of.json")) != {"split": _key(run)}:
+        if read_json(folder / "of.json") != {"split": _key(run)}:
             return None
-        content: dict[str, Any] = json.loads(read_text(folder / "audit.json", "surrogateescape"))
-    except (OSError, ValueError):
+        content: dict[str, Any] = read_json(folder / "audit.json")
+        checked(content, AuditFile, folder / "audit.json")
+    except (OSError, UserError):  # another audit costs no more than time
         return None
-    return content if isinstance(content, dict) and content.keys() >= _FINDINGS else None
+    return content
 
 
 def _key(run: RunMaterial) -> str:

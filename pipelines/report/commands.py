@@ -3,6 +3,7 @@
 import shlex
 
 from pipelines.errors import UserError
+from pipelines.recipe import without_published
 from pipelines.recipe_files import load_recipe
 from pipelines.report.material import RunMaterial, StudyMaterial
 
@@ -42,7 +43,7 @@ def recipe_has_changed(run: RunMaterial | StudyMaterial) -> bool:
         recipe = load_recipe(_origin(run), run.config.get("changes", ()))
     except UserError:
         return True
-    return bool(recipe.model_dump(mode="json") != run.config["recipe"])
+    return without_published(recipe.model_dump(mode="json")) != without_published(run.config["recipe"])
 
 
 def _origin(run: RunMaterial | StudyMaterial) -> str:

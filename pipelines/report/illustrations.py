@@ -21,6 +21,7 @@ from pipelines.report.blocks import Block, Picture, Remark, Text
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed
 from pipelines.report.wording import counted, listed, readable
+from scratchnet.explain import convolution_layers
 
 EXPLAINED = 8
 STACK_WIDTH = 8.4  # inches, which a page has room for
@@ -93,11 +94,10 @@ def explanation_blocks(run: RunMaterial, model: sn.Model) -> list[Block]:
     faces = unseen_faces(run)
     if isinstance(faces, str):
         blocks.append(Remark(f"Grad-CAM, saliency and feature maps need images, which are not there: {faces}."))
+    elif convolution_layers(model):
+        blocks.append(_explanations(run, model, faces))
     else:
-        try:
-            blocks.append(_explanations(run, model, faces))
-        except ValueError as error:
-            blocks.append(Remark(f"Grad-CAM cannot be drawn of this network: {readable(str(error))}."))
+        blocks.append(Remark("Grad-CAM cannot be drawn of this network, which has no convolution with maps."))
     filters = filters_figure(model)
     if filters is None:
         return [*blocks, Text("The network has no convolution, so it has no filters and no feature maps.")]

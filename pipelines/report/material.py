@@ -1,29 +1,27 @@
 """What run folders hold, read once and made ready for the sections of a report."""
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import scratchnet as sn
+from pipelines.compare.report import CompareFile
 from pipelines.crossval.folder import CrossvalFolder
 from pipelines.crossval.results import HELD_OUT
 from pipelines.data.errors import DataError
 from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
 from pipelines.errors import UserError
-from pipelines.reading import read_text
+from pipelines.parsing import checked, read_json
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import parse_recipe
 from pipelines.report.wording import readable
 from pipelines.run import Run, open_model
 
 PARTS = ("train", "validation", "test")
-EVALUATED = {"images", "accuracy", "macro_f1", "per_class"}  # what every evaluation has
 ENGINES = {"scratch": "scratchnet", "keras": "Keras"}
 
 
@@ -74,25 +72,19 @@ class RunMaterial:
         return len(self.history.get("loss", []))
 
     @property
+    def training(self) -> Mapping[str, Any]:
+        """What the training took, and what ended it; empty before it has ended."""
+        return self.metrics.get("training") or {}
+
+    @property
     def best_epoch(self) -> int | None:
         """The epoch that was kept, from 1; None before the training has ended."""
-        training = self.metrics.get("training")
-        return int(training["best_epoch"]) if training else None
+        return self.training.get("best_epoch")
 
     def measured(self, part: str) -> Mapping[str, Any] | None:
-        """The evaluation of a part; None if there is none.
-
-        Raises:
-            UserError: it is damaged.
-        """
+        """The evaluation of a part; None if there is none."""
         found = self.metrics.get(part)
-        if not isinstance(found, dict) or "confusion_matrix" not in found:
-            return None
-        if missing := EVALUATED - found.keys():
-            raise UserError(
-                f"{self.run.metrics_path} is damaged: {part} lacks {min(missing)!r}; run scratchnet evaluate again"
-            )
-        return found
+        return found if isinstance(found, dict) and "confusion_matrix" in found else None
 
     @property
     def measured_parts(self) -> list[str]:
@@ -136,7 +128,12 @@ class RunMaterial:
     def comparison(self) -> Mapping[str, Any] | None:
         """What `scratchnet compare` found; None if it was not asked."""
         path = self.run.folder / "compare" / "compare.json"
-        return _read_json(path) if path.exists() else None
+        if not path.exists():
+            return None
+        remedy = "run scratchnet compare again"
+        content: dict[str, Any] = read_json(path, remedy)
+        checked(content, CompareFile, path, remedy)
+        return content
 
 
 class RunData:
@@ -242,18 +239,11 @@ def _gather_study(path: Path, label: str) -> StudyMaterial:
     config = folder.config()
     folds = {
         number: _gather_run(folder.run(number).folder, f"{label}, fold {number}", number)
-        for number in range(1, _number_of_folds(folder) + 1)
+        for number in range(1, config["folds"] + 1)
         if folder.run(number).config_path.exists()
     }
     recipe = parse_recipe(config["recipe"], f"of {path}")
     return StudyMaterial(folder, label, config, recipe, folds, config.get("results"))
-
-
-def _number_of_folds(folder: CrossvalFolder) -> int:
-    folds = folder.config()["folds"]
-    if not isinstance(folds, int):
-        raise UserError(f"{folder.config_path} is damaged: folds must be a number, got {folds!r}")
-    return folds
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
@@ -272,30 +262,3 @@ def _gather_run(folder: Path, label: str, fold: int | None = None) -> RunMateria
     run = Run(folder)
     history = run.history() if run.history_path.exists() else {}
     return RunMaterial(run, label, run.config(), run.engine, run.recipe, run.metrics(), history, run.split(), fold)
-
-
-@contextmanager
-def reading(path: Path, command: str) -> Iterator[None]:
-    """Turn what values of another kind in a file lead to into a sentence.
-
-    Args:
-        path: of the file whose values are used.
-        command: after `scratchnet`, that writes it anew.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged; run scratchnet {command} again") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(read_text(path))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}") from error
-    return content

@@ -11,6 +11,7 @@ from scratchnet import random
 from scratchnet.arrays import AnyArray
 from scratchnet.callbacks.base import Callback, Logs
 from scratchnet.formats.container import read_container, write_container
+from scratchnet.formats.errors import ModelFileError
 
 __all__ = ["BackupAndRestore"]
 
@@ -55,23 +56,26 @@ class BackupAndRestore(Callback):
         """Restore the backup, if there is one.
 
         Raises:
-            ValueError: if it cannot be read, or was made with other callbacks.
+            ModelFileError: if it cannot be read, or was made with another model or other callbacks.
         """
         if not self.path.exists():
             return
         arrays, meta = read_container(self.path, REMEDY)
         if meta.get("version") != VERSION:
-            raise ValueError(f"backup {self.path} is of another version of scratchnet; {REMEDY}")
+            raise ModelFileError(f"backup {self.path} is of another version of scratchnet; {REMEDY}")
         others = self._others()
         names = [type(callback).__name__ for callback in others]
         saved = [entry["class_name"] for entry in meta["callbacks"]]
         if names != saved:
-            raise ValueError(
+            raise ModelFileError(
                 f"callbacks must be those of the backup {self.path}, {saved}, got {names}; "
                 "pass the same ones, or delete the backup to start over"
             )
         model_arrays = {key.removeprefix("model/"): value for key, value in arrays.items() if key.startswith("model/")}
-        self.model.load_training_state(model_arrays, meta["model"])
+        try:
+            self.model.load_training_state(model_arrays, meta["model"])
+        except ValueError as error:
+            raise ModelFileError(f"backup {self.path} does not fit: {error}; {REMEDY}") from error
         for callback, entry in zip(others, meta["callbacks"], strict=True):
             callback.set_state(_unpack(entry["state"], arrays))
         random.set_random_state(meta["random"])

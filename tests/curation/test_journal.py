@@ -9,9 +9,9 @@ from filelock import FileLock, Timeout
 
 from pipelines.curation import manifest as manifests
 from pipelines.curation.journal import Journal, Label, Mark, has_pending
-from pipelines.curation.lock import LOCK_NAME, LockedError, dataset_lock
 from pipelines.curation.manifest import Manifest, settle
 from pipelines.errors import UserError
+from pipelines.lock import LOCK_NAME, LockedError, folder_lock
 
 BEFORE = Mark("unlabelled", None, None)
 
@@ -189,14 +189,14 @@ def test_a_locked_dataset_is_read_as_it_stands(folder: Path) -> None:
         raise LockedError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifests, "dataset_lock", locked)
+        patch.setattr(manifests, "folder_lock", locked)
         assert Manifest.read(folder).rows[0].class_name == "unlabelled"
 
 
 def test_the_lock_may_be_taken_again_by_its_holder_and_ends_with_the_first(folder: Path) -> None:
     other = FileLock(folder / LOCK_NAME)
-    with dataset_lock(folder):
-        with dataset_lock(folder):
+    with folder_lock(folder):
+        with folder_lock(folder):
             pass
         with pytest.raises(Timeout):
             other.acquire(timeout=0)

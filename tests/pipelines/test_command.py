@@ -181,6 +181,7 @@ def test_the_demo_shows_everything_beside_keras_and_replaces_an_earlier_one(comm
     ):
         assert part in done.out
     assert "side by side" in done.out
+    assert "seconds of compiling kernels, besides" in done.out
     metrics = json.loads((folder / "metrics.json").read_text())
     theirs = json.loads((folder / "keras" / "metrics.json").read_text())
     assert {"training", "validation", "test"} <= set(metrics)

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from oracle import keras, tf
-from tiny import Command
+from tiny import TINY, Command
 
 import scratchnet as sn
 from pipelines.bench.timing import Pace
@@ -27,6 +28,10 @@ from pipelines.twin import to_keras
 from scratchnet import layers
 
 QUICK = Pace(rounds=1, budget=0, lead=0, pause=0)
+STARTED = {
+    "recipe": tomllib.loads(TINY), "data": "drawn:70:0", "classes": ["happy", "sad"], "epochs": 1, "limit": None,
+    "seed": 0,
+}  # fmt: skip
 
 
 def net(compiled: bool = True) -> sn.Model:
@@ -272,8 +277,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.class_names = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
     model.preprocessing = {"height": 16, "width": 16, "channels": 1, "scale": 1 / 255, "offset": 0.0}
     run = Run(folder)
-    started = {**dict.fromkeys(Run.needed), "recipe": {"training": {"batch_size": 16}}}
-    run.start(started, "name,class,part\n", overwrite=False)
+    run.start(STARTED, "name,class,part\n", overwrite=False)
     model.save(run.model_path)
     return folder
 
@@ -451,9 +455,8 @@ def test_a_model_without_weights_is_refused(tmp_path: Path) -> None:
 
 def test_overwriting_a_run_takes_its_comparison_along(trained: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    started = dict.fromkeys(Run.needed)
-    run.start({**started, "seed": 0}, "", overwrite=False)
+    run.start(STARTED, "", overwrite=False)
     (run.folder / "compare").mkdir()
     (run.folder / "compare" / "compare.json").write_text("{}")
-    run.start({**started, "seed": 1}, "", overwrite=True)
+    run.start({**STARTED, "seed": 1}, "", overwrite=True)
     assert not (run.folder / "compare").exists()

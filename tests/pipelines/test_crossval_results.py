@@ -134,7 +134,8 @@ def test_how_far_folds_are_is_read_from_their_folders(tmp_path: Path) -> None:
     runs = [Run(tmp_path / f"fold_{number}") for number in range(1, 5)]
     for run in runs[:3]:
         run.folder.mkdir()
-    runs[0].add_metrics(training={"epochs": 3, "best_epoch": 3}, held_out={})  # stopped early
+    held_out = {"images": 1, "accuracy": 1.0, "macro_f1": 1.0, "per_class": {}, "confusion_matrix": []}
+    runs[0].add_metrics(training={"epochs": 3, "best_epoch": 3, "seconds": 1.0}, held_out=held_out)  # stopped early
     runs[0].history_path.write_text("epoch,loss\n0,1\n1,1\n2,1\n")
     runs[1].history_path.write_text("epoch,loss\n0,1\n1,1\n")
     assert look(runs, 20) == Progress(1, 22)

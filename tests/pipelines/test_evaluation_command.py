@@ -18,6 +18,7 @@ from pipelines.data.opening import open_data
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.source import open_source
 from pipelines.evaluation import evaluate_probabilities, load_predictions, predictions_of
+from pipelines.evaluation.published import published_figures, told_caveats
 from pipelines.evaluation.selection import Recorded, recorded_part
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run
@@ -309,6 +310,8 @@ def test_what_is_published_stands_beside_our_figures(command: Command, run: Path
     (run / "config.json").write_text(json.dumps(config))
     done = command("evaluate", run)
     assert done.status == 0, done.err
+    assert "majority-class baseline (" in done.out
+    assert "not comparable" not in done.out
     for words in ("published F1", "published recall", "0.454", "0.388", "0.769", "0.681", "0.337"):
         assert words in done.out, words
     assert "published: A system of others. On other images." in done.out
@@ -317,7 +320,32 @@ def test_what_is_published_stands_beside_our_figures(command: Command, run: Path
     assert "published F1" not in done.out, "the figures of classes are of the test"
     others = json.loads(command("evaluate", run, "--json").out)["published"]
     assert others["f1"] == {"happy": 0.769, "surprise": 0.681}
+    assert others["caveats"] == []
     assert "published:" not in command("evaluate", run, "--split", "train").out
+
+
+@pytest.mark.parametrize(
+    ("settings", "published", "caveat"),
+    [
+        ({"limit": 60}, {}, "trained on at most 60 images (--limit)"),
+        ({"epochs": 1}, {}, "trained for at most 1 of 2 epochs"),
+        ({"changes": ["training.epochs=2"]}, {}, "trained with other settings (training.epochs=2)"),
+        ({"data": "drawn:70:0"}, {"data": "FER-2013"}, "measured on drawn faces, published on FER-2013"),
+        ({}, {"data": "FER-2013", "images": 9}, "measured on data of 108 images, published on FER-2013, which has 9"),
+        ({}, {"data": "their own photos"}, "published on their own photos"),
+        ({}, {"data": "FER-2013", "images": 108}, ""),
+    ],
+)
+def test_figures_that_cannot_be_compared_with_published_ones_are_marked(
+    settings: dict[str, object], published: dict[str, object], caveat: str, run: Path
+) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["recipe"]["published"] = {"system": "Others", "accuracy": {"test": 0.5}, **published}
+    (run / "config.json").write_text(json.dumps({**config, **settings}))
+    found = published_figures(Run(run), "test")
+    assert found is not None
+    assert told_caveats(found.caveats).endswith(caveat)
+    assert bool(found.caveats) == bool(caveat)
 
 
 @pytest.mark.usefixtures("without_figures")

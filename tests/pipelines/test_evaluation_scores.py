@@ -156,10 +156,16 @@ def test_predictions_that_are_not_finite_are_refused_by_name() -> None:
         Predictions(("x",), np.zeros(1, np.int64), np.zeros((1, 3)), ("a", "b"))
 
 
+def test_the_majority_class_baseline_is_what_always_answering_the_largest_class_would_score() -> None:
+    written = evaluate_predictions([0, 1, 1, 1, 2, 2], [0, 0, 0, 0, 0, 0], ("a", "b", "c")).to_json()
+    assert (written["majority_class"], written["majority_baseline"]) == ("b", 0.5)
+
+
 def test_everything_is_in_the_json() -> None:
     written = evaluate_probabilities(replace(random_predictions(4), groups=np.arange(60) // 4)).to_json()
     assert {
-        "images", "accuracy", "error_rate", "balanced_accuracy", "macro_f1", "macro", "weighted", "cohen_kappa",
+        "images", "accuracy", "majority_class", "majority_baseline", "error_rate", "balanced_accuracy", "macro_f1",
+        "macro", "weighted", "cohen_kappa",
         "top2_accuracy", "macro_roc_auc", "macro_average_precision", "log_loss", "brier_score", "ece", "intervals",
         "interval_groups", "per_class", "absent_classes", "confusion_matrix", "worst_confusions",
     } == set(written)  # fmt: skip

@@ -155,7 +155,7 @@ def test_any_field_can_be_changed_when_a_recipe_is_loaded(tiny_recipe: Path) -> 
     [
         ("batch_size", "a change of a recipe is written section.field=value, got 'batch_size'"),
         ("=3", "a change of a recipe is written"),
-        ("training.batchsize=3", r"training\.batchsize: Extra inputs"),
+        ("training.batchsize=3", r"training\.batchsize: there is no such field; did you mean training\.batch_size\?"),
         ("training.batch_size=many", r"training\.batch_size: Input should be a valid integer"),
         ("training.epochs.first=3", "epochs is a value, which has no fields"),
         ("network.6.units=3", "the layers are numbered from 1 to 5, got '6'"),
@@ -229,10 +229,10 @@ def changed(tiny: Path, folder: Path, old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("rotation = 10", "rotatoin = 10", r"augmentation\.rotatoin: Extra inputs"),
+        ("rotation = 10", "rotatoin = 10", r"rotatoin: there is no such field; did you mean augmentation\.rotation\?"),
         ("rotation = 10", "rotation = 200", r"augmentation\.rotation: Input should be less than or equal to 180"),
         ("rotation = 10", "brightness = [1.3, 0.7]", r"augmentation\.brightness: .*first number must not be larger"),
-        ("[data]", "[dta]", r"dta: Extra inputs"),
+        ("[data]", "[dta]", r"dta: there is no such field; did you mean data"),
         ("epochs = 2", "", r"training\.epochs: Field required"),
         ('name = "tiny"', "", "name: Field required"),
         ("epochs = 2", 'epochs = "many"', r"training\.epochs: Input should be a valid integer"),
@@ -256,6 +256,13 @@ def changed(tiny: Path, folder: Path, old: str, new: str) -> str:
         ),
         ("[input]", "[input", "is not valid TOML: .*line"),
         ('name = "tiny"', "name = tiny", "is not valid TOML"),
+        ("epochs = 2", f"epochs = {'9' * 5000}", "is not valid TOML: it holds a number of too many digits"),
+        ("epochs = 2", f"epochs = {'[' * 3000}", "is not valid TOML: its brackets are nested too deeply"),
+        ("momentum = 0.9", f"momentum = {'[' * 280}{']' * 280}", "is not valid: its brackets are nested too deeply"),
+        ("height = 16", f"height = {'9' * 400}", r"input\.height: Input should be less than"),
+        ("batch_size = 16", "batch_size = 16\nlearning_rate = 1", r"did you mean training\.optimizer\.learning_rate\?"),
+        ("[input]", "patience = 3\n[input]", r"training\.early_stopping\.patience or training\.reduce_lr_on_pl"),
+        ("height = 16", "height = 16\nx = 1", r"input\.x: .*choose one of height, width, channels, scale, offset$"),
     ],
 )
 def test_mistakes_in_the_file_are_named_by_their_field(
@@ -283,6 +290,7 @@ def test_mistakes_in_the_file_are_named_by_their_field(
         ('units = "classes"', "units = 5", "output has shape .None, 5., but the data have 2 classes"),
         ('layer = "Flatten"', 'layer = "ReLU"', r"output has shape \(None, 7, 7, 2\)"),
         ("kernel_size = 3", "kernel_size = 30", "layer 1: "),
+        ("filters = 4", f"filters = {'9' * 400}", "layer 1: a number is too large"),
         ('name = "adam"', 'name = "adamant"', "optimizer must be one of .*got 'adamant'"),
         ("learning_rate = 0.01", "learning_rate = 0.01\noptions = {beta = 1}", "optimizer.*beta"),
     ],

@@ -6,8 +6,10 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
+import numba
 import numpy as np
 import pytest
 from processes import finish, start_command
@@ -16,6 +18,7 @@ from tiny import TINY, Command
 import scratchnet as sn
 from pipelines.console import TrainingProgress
 from pipelines.interruption import ENDING
+from pipelines.training import EpochClock, compile_seconds
 from scratchnet.random import get_random_state
 
 # ends its own process in the second step of the third epoch, as a power cut would
@@ -88,6 +91,59 @@ def test_the_learning_rate_falls_along_half_a_cosine(
     with (tmp_path / "run" / "history.csv").open(newline="") as file:
         rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
     assert rates == pytest.approx([0.01, 0.01 * (1 + 0.5**0.5) / 2, 0.005, 0.01 * (1 - 0.5**0.5) / 2])
+    training = json.loads((tmp_path / "run" / "metrics.json").read_text())["training"]
+    assert training["ended"] == "reached 4 epochs"
+    assert (training["compile_seconds"] is None) == (engine == "keras"), "Keras does not tell it"
+    assert "reached 4 epochs; the first epoch took" in done.out
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("save_training_figures", "save_curves", "save_matrix"):
+        monkeypatch.setattr(f"pipelines.training.{name}", lambda *_: None)
+
+
+@pytest.mark.usefixtures("without_pictures")
+def test_a_training_that_no_longer_improves_says_so(command: Command, tiny_recipe: Path, tmp_path: Path) -> None:
+    stopping = 'training.early_stopping={monitor = "accuracy", patience = 2}'
+    run = tmp_path / "run"
+    done = command(
+        "train", tiny_recipe, "--data", "drawn:70", "--epochs", 99, "--out", run, "--set", stopping,
+        "--set", "training.optimizer.learning_rate=1e-30", "--set", "augmentation.rotation=0",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    assert "stopped early: accuracy did not improve for 2 epochs" in done.out
+    training = json.loads((run / "metrics.json").read_text())["training"]
+    assert training["ended"] == "stopped early: accuracy did not improve for 2 epochs"
+    assert training["epochs"] < 99
+
+
+def test_compiling_is_timed_apart_from_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, now = EpochClock(), [0.0, 0.0]  # seconds in all, and of compiling
+    monkeypatch.setattr("pipelines.training.compile_seconds", lambda: now[1])
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    clock.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.1)))
+    told = []
+    for compiling in (80.0, 0.0):
+        clock.on_epoch_begin(len(told))
+        now[:] = now[0] + compiling + 1.5, now[1] + compiling
+        clock.on_epoch_end(len(told), logs := {})
+        told.append(logs["seconds"])
+    assert told == [1.5, 1.5]
+    later = EpochClock()
+    later.set_state(clock.get_state())
+    assert later.compile_seconds == 80
+    later.set_state({})  # as runs have it that were begun by earlier versions
+
+
+def test_the_seconds_of_compiling_are_those_of_the_compiler() -> None:
+    before = compile_seconds()
+    function = numba.njit(lambda x: x + 1)
+    assert function(1) == 2
+    after = compile_seconds()
+    assert after > before
+    assert function(2) == 3
+    assert compile_seconds() == after
 
 
 def test_the_same_seed_trains_the_same_model_and_another_does_not(
@@ -233,6 +289,7 @@ def test_a_training_that_diverges_later_keeps_the_epochs_before(
     assert "training ended there, and the best epoch before it is kept" in done.err
     measured = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert measured["training"]["best_epoch"] == 1
+    assert measured["training"]["ended"] == "diverged: the loss was nan in epoch 2"
     assert all(np.isfinite(weight).all() for weight in weights_of(tmp_path / "run"))
 
 

@@ -7,10 +7,11 @@ from pipelines.figures.folds import draw_fold_bars, draw_fold_curves
 from pipelines.reading import read_file
 from pipelines.report.blocks import Block, Facts, Gallery, Picture, Remark, Section, Table, Text
 from pipelines.report.commands import train_command
-from pipelines.report.material import StudyMaterial, reading
+from pipelines.report.material import StudyMaterial
 from pipelines.report.pictures import embed
 from pipelines.report.sections.evaluation import figures_of, matrix_pictures
-from pipelines.report.wording import UNKNOWN, decimal, duration, listed, percent
+from pipelines.report.sections.overview import caveat
+from pipelines.report.wording import UNKNOWN, decimal, duration, listed, percent, readable
 
 
 def crossval_section(studies: Sequence[StudyMaterial]) -> Section | None:
@@ -26,11 +27,6 @@ def crossval_section(studies: Sequence[StudyMaterial]) -> Section | None:
 
 
 def _study(study: StudyMaterial) -> tuple[list[Block], list[Section]]:
-    with reading(study.files.config_path, "crossval"):
-        return _found(study)
-
-
-def _found(study: StudyMaterial) -> tuple[list[Block], list[Section]]:
     config = study.config
     facts = [
         (
@@ -48,7 +44,12 @@ def _found(study: StudyMaterial) -> tuple[list[Block], list[Section]]:
         done = sum(fold.measured("held_out") is not None for fold in study.folds.values())
         said = f"{done} of {config['folds']} folds are done. The same command goes on with the others:"
         return [*blocks, Remark(said, train_command(study))], []
-    blocks += [_table(study, study.results), Gallery(_pictures(study, study.results))]
+    ends = [f"fold {number} {end}" for number, fold in study.folds.items() if (end := fold.training.get("ended"))]
+    blocks += [
+        _table(study, study.results),
+        *([Text(readable(f"What ended the trainings: {'; '.join(ends)}."))] if ends else []),
+        Gallery(_pictures(study, study.results)),
+    ]
     pooled = study.results["pooled"]
     together = Section(
         "All held-out images together",
@@ -76,14 +77,16 @@ def _table(study: StudyMaterial, results: Mapping[str, Any]) -> Table:
             [name, "", "", percent(figures["accuracy"]), decimal(figures["macro_f1"]), decimal(figures["loss"]), ""]
         )
     headings = ["", "images", "epoch", "accuracy", "macro F1", "loss", "training"]
-    if published:
+    caption = "The held-out images of each fold; the deviation is that over folds, with n - 1."
+    if study.recipe.published and published:
         headings.append("published accuracy")
+        caption += caveat(study.recipe.published, study.files)
         told = [percent(value) for value in published[: len(results["folds"])]]
         told += [UNKNOWN] * (len(results["folds"]) - len(told))
         mean = sum(published) / len(published)
         for row, value in zip(rows, [*told, percent(mean), ""], strict=True):
             row.append(value)
-    return Table("The held-out images of each fold; the deviation is that over folds, with n - 1.", headings, rows)
+    return Table(caption, headings, rows)
 
 
 def _pictures(study: StudyMaterial, results: Mapping[str, Any]) -> list[Picture]:

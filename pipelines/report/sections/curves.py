@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from statistics import median
 
 from pipelines.figures.curves import TITLES, draw_curves
 from pipelines.report.blocks import Block, Gallery, Remark, Section, Table
 from pipelines.report.commands import train_command
 from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed
-from pipelines.report.wording import UNKNOWN, counted, decimal, duration, percent
+from pipelines.report.wording import UNKNOWN, counted, decimal, duration, percent, readable
 
 
 def curves_section(runs: Sequence[RunMaterial]) -> Section | None:
@@ -71,8 +72,8 @@ def _table(runs: Sequence[RunMaterial]) -> Table:
         rows.append([name, *(wording(_at(run, key, epoch)) for run, epoch in zip(runs, kept, strict=True))])
     rows += [
         ["learning rate at the end", *(_rate(run) for run in runs)],
-        ["time per epoch (median)", *(duration(seconds_per_epoch(run)) for run in runs)],
-        ["time in all", *(duration(sum(run.history.get("seconds", []))) for run in runs)],
+        *time_rows(runs),
+        ["what ended it", *(readable(str(run.training.get("ended") or UNKNOWN)) for run in runs)],
     ]
     caption = "The trainings; losses and accuracies are of the epoch that was kept, or of the last so far."
     return Table(caption, ["figure", *(run.label for run in runs)], rows)
@@ -83,10 +84,30 @@ def _rate(run: RunMaterial) -> str:
     return f"{rates[-1]:.2g}" if rates else UNKNOWN
 
 
+def time_rows(runs: Sequence[RunMaterial]) -> list[list[str]]:
+    """What the epochs and the compiling took, a cell for each run."""
+    return [
+        ["time per epoch (median)", *(duration(seconds_per_epoch(run)) for run in runs)],
+        ["first epoch", *(duration(_seconds(run)[0]) for run in runs)],
+        ["all epochs", *(duration(sum(_seconds(run))) for run in runs)],
+        ["compiling kernels, besides", *(_compiling(run) for run in runs)],
+    ]
+
+
+def _compiling(run: RunMaterial) -> str:
+    if run.engine == "keras":
+        return "traced in the first epoch"
+    seconds = run.training.get("compile_seconds")
+    return UNKNOWN if seconds is None else duration(seconds)
+
+
 def seconds_per_epoch(run: RunMaterial) -> float:
     """The median time of an epoch, validation included."""
-    seconds = sorted(run.history.get("seconds", []))
-    return (seconds[(len(seconds) - 1) // 2] + seconds[len(seconds) // 2]) / 2 if seconds else math.nan
+    return median(_seconds(run))
+
+
+def _seconds(run: RunMaterial) -> Sequence[float]:
+    return run.history.get("seconds") or [math.nan]
 
 
 def _at(run: RunMaterial, name: str, epoch: int) -> float | None:

@@ -15,7 +15,7 @@ from pipelines.evaluation.selection import Recorded
 from pipelines.figures.confusion import draw_confusion_matrix
 from pipelines.report.blocks import Block, Gallery, Picture, Remark, Section, Table, Text
 from pipelines.report.commands import evaluate_command
-from pipelines.report.material import PARTS, RunMaterial, reading
+from pipelines.report.material import PARTS, RunMaterial
 from pipelines.report.pictures import embed
 from pipelines.report.wording import (
     counted,
@@ -31,6 +31,7 @@ from pipelines.report.wording import (
 # what metrics.json calls it, what readers call it, and how it is written
 _FIGURES: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("accuracy", "accuracy", percent),
+    ("majority_baseline", "majority-class baseline: the accuracy of always answering the largest class", percent),
     ("error_rate", "error rate", percent),
     ("balanced_accuracy", "balanced accuracy (mean recall of the classes)", percent),
     ("top2_accuracy", "right class among the two most probable", percent),
@@ -76,8 +77,7 @@ def _run(run: RunMaterial) -> tuple[list[Block], list[Section]]:
             blocks.append(Remark("The test images have not been evaluated. To do so:", evaluate_command(run)))
         else:
             blocks.append(Remark("There is nothing to evaluate: the first epoch has not ended yet."))
-    with reading(run.run.metrics_path, "evaluate"):
-        return blocks, [Section(_title(run, part), "", _part(run, part)) for part in parts]
+    return blocks, [Section(_title(run, part), "", _part(run, part)) for part in parts]
 
 
 def _title(run: RunMaterial, part: str) -> str:

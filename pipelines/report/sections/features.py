@@ -1,25 +1,22 @@
 """What the images look like as vectors: compared, clustered, searched."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipelines.clustering.saving import JSON_NAME
+from pipelines.clustering.saving import JSON_NAME, ClustersFile
 from pipelines.clustering.scores import TITLES
-from pipelines.errors import UserError
-from pipelines.features.record import JSON_NAME as COMPARISON_NAME
-from pipelines.features.record import Comparison, is_command
+from pipelines.features.record import Comparison
 from pipelines.features.searching import FIGURE_NAME, Record, figure_name
 from pipelines.features.showing import HEADINGS, chosen, comparison_figure, described, table_rows, three_digits
 from pipelines.figures.filter_bank import draw_filter_bank
-from pipelines.reading import read_text
+from pipelines.parsing import checked, read_json
 from pipelines.report.blocks import Block, Remark, Section, Table, Text
 from pipelines.report.commands import shell
 from pipelines.report.illustrations import unseen_faces
-from pipelines.report.material import RunMaterial, reading
+from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed, embed_file
 from pipelines.report.wording import UNKNOWN, listed, readable
 from scratchnet.features import filter_bank
@@ -29,9 +26,6 @@ _INTRO = (
     "filters and histograms of oriented gradients (HOG) need no labels; the trained network's are the results of its "
     "last layer before the class scores."
 )
-_CLUSTER_KEYS = {
-    "images", "part", "vectors", "dimension", "clusters", "clusters_by", "trained_on", "methods", "figures", "command",
-}  # fmt: skip
 _LOT = "dealt out by lot"
 # of several methods, whose table would be too wide with all of them
 _FEW_SCORES = ("ari", "nmi", "matched_purity", "silhouette")
@@ -77,19 +71,10 @@ def _read_clusters(run: RunMaterial) -> Mapping[str, Any] | None:
     path = _folder(run, "clusters") / JSON_NAME
     if not path.exists():
         return None
-    try:
-        content: dict[str, Any] = dict(json.loads(read_text(path, "surrogateescape")))
-    except (ValueError, TypeError) as error:
-        raise _damaged(path, "cluster") from error
-    if missing := _CLUSTER_KEYS - content.keys():
-        raise UserError(f"{path} is damaged, it lacks {min(missing)!r}; run scratchnet cluster again")
-    if not isinstance(content["methods"], dict) or not content["methods"] or not is_command(content["command"]):
-        raise _damaged(path, "cluster")
+    remedy = "run scratchnet cluster again"
+    content: dict[str, Any] = read_json(path, remedy)
+    checked(content, ClustersFile, path, remedy)
     return content
-
-
-def _damaged(path: Path, command: str) -> UserError:
-    return UserError(f"{path} is damaged; run scratchnet {command} again")
 
 
 def _folder(run: RunMaterial, name: str) -> Path:
@@ -120,8 +105,7 @@ def _comparison(run: RunMaterial) -> list[Block]:
     if found is None:
         said = "What this network's vectors are worth beside those of pixels, filters and HOG is measured by:"
         return [Remark(said, shell("compare-features", run.path))]
-    with reading(_folder(run, "features") / COMPARISON_NAME, "compare-features"):
-        return _compared(found)
+    return _compared(found)
 
 
 def _compared(found: Comparison) -> list[Block]:
@@ -148,8 +132,7 @@ def _clusters(run: RunMaterial) -> list[Block]:
         said = "Whether clusters of this network's vectors agree with the classes is measured by:"
         return [Remark(said, shell("cluster", run.path))]
     folder = _folder(run, "clusters")
-    with reading(folder / JSON_NAME, "cluster"):
-        return [*_scores(found), *_cluster_figures(folder, found)]
+    return [*_scores(found), *_cluster_figures(folder, found)]
 
 
 def _scores(found: Mapping[str, Any]) -> list[Block]:

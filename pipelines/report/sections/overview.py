@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from pipelines.crossval.results import HELD_OUT
+from pipelines.evaluation.published import caveats, told_caveats
+from pipelines.recipe import Published
 from pipelines.report.blocks import Block, Remark, Section, Text, Tile, Tiles
 from pipelines.report.commands import evaluate_command, train_command
 from pipelines.report.material import PARTS, RunMaterial, StudyMaterial
@@ -15,7 +17,9 @@ from pipelines.report.wording import (
     percent,
     percent_interval,
     points,
+    readable,
 )
+from pipelines.started import StartedFolder
 
 EXPRESSION = (
     "Recognising emotion from a face here means recognising an apparent expression, as annotators named it. It says "
@@ -85,6 +89,7 @@ def _study(study: StudyMaterial) -> list[Block]:
     if published is not None and published.folds:
         theirs = sum(published.folds) / len(published.folds)
         said += f" {published.system} reports {percent(theirs)}: {points(mean['accuracy'], theirs)}."
+        said += caveat(published, study.files)
     return [Tiles(tiles), Text(said)]
 
 
@@ -113,7 +118,16 @@ def _sentence(run: RunMaterial, part: str) -> str:
     if published is not None and part in published.accuracy:
         theirs = published.accuracy[part]
         sentence += f" {published.system} reports {percent(theirs)}: {points(accuracy, theirs)}."
+        sentence += caveat(published, run.run)
+    if ended := run.training.get("ended"):
+        sentence += f" Training {readable(ended)}."
     return sentence
+
+
+def caveat(published: Published, folder: StartedFolder) -> str:
+    """A sentence, after a space, of why figures cannot be compared with published ones; empty if they can."""
+    found = caveats(published, folder)
+    return f" This is {readable(told_caveats(found))}." if found else ""
 
 
 def _warnings(run: RunMaterial, part: str) -> list[Block]:

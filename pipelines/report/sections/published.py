@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.evaluation.published import published_figures
+from pipelines.evaluation.published import caveats, published_figures, told_caveats
 from pipelines.recipe import Published
 from pipelines.report.blocks import Block, Remark, Section, Table, Text
 from pipelines.report.commands import evaluate_command
@@ -35,6 +35,9 @@ def _blocks(published: Published, everything: Sequence[RunMaterial | StudyMateri
     runs = [each for each in everything if isinstance(each, RunMaterial)]
     studies = [each for each in everything if isinstance(each, StudyMaterial)]
     blocks: list[Block] = [Text(f"Source: {published.system}. {published.note}".strip())]
+    for each in everything:
+        if reasons := caveats(published, each.files if isinstance(each, StudyMaterial) else each.run):
+            blocks.append(Remark(f"{each.label} is {readable(told_caveats(reasons))}."))
     rows = [row for part in PARTS if (row := _accuracy(published, part, runs)) is not None]
     if published.macro_f1 is not None:
         rows.append(

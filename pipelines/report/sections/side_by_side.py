@@ -8,7 +8,7 @@ from pipelines.evaluation.paired import compare_paired
 from pipelines.evaluation.predictions import predictions_name
 from pipelines.report.blocks import Block, Section, Table, Text
 from pipelines.report.material import RunMaterial
-from pipelines.report.sections.curves import seconds_per_epoch
+from pipelines.report.sections.curves import seconds_per_epoch, time_rows
 from pipelines.report.wording import UNKNOWN, decimal, duration, percent, percent_interval, readable
 
 
@@ -62,8 +62,7 @@ def _figures(runs: Sequence[RunMaterial]) -> Table:
         ["parameters", *(f"{run.network.count_params():,}" for run in runs)],
         ["epochs", *(str(run.epochs) for run in runs)],
         ["epoch that was kept", *(str(run.best_epoch or UNKNOWN) for run in runs)],
-        ["time per epoch (median)", *(duration(seconds_per_epoch(run)) if run.epochs else UNKNOWN for run in runs)],
-        ["time in all", *(duration(sum(run.history.get("seconds", []))) if run.epochs else UNKNOWN for run in runs)],
+        *time_rows(runs),
     ]
     return Table("The runs beside one another.", ["figure", *(run.label for run in runs)], rows)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.report.blocks import Block, Remark, Section, Table, Text
 from pipelines.report.commands import shell
-from pipelines.report.material import RunMaterial, reading
+from pipelines.report.material import RunMaterial
 from pipelines.report.pictures import embed_file
 from pipelines.report.wording import readable
 
@@ -34,8 +34,7 @@ def _blocks(run: RunMaterial) -> list[Block]:
     if run.comparison is None:
         return [_missing(run)]
     folder = run.run.folder / "compare"
-    with reading(folder / "compare.json", "compare"):
-        return [*_compared(run.comparison), *_drawn(folder)]
+    return [*_compared(run.comparison), *_drawn(folder)]
 
 
 def _compared(found: Mapping[str, Any]) -> list[Block]:

@@ -158,7 +158,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str) -
         Comparison("d", "test", None, False, (8, 8, 1), 0, 2, {}, "a", 0.5, [], ["compare-features"]).write(tmp_path)
         content = (tmp_path / "features.json").read_text()
     (tmp_path / "features.json").write_text(content)
-    with pytest.raises(UserError, match=r"features\.json is damaged; run scratchnet compare-features again"):
+    with pytest.raises(UserError, match=r"features\.json is damaged: .*; run scratchnet compare-features again"):
         Comparison.read(tmp_path)
 
 

@@ -152,7 +152,7 @@ def test_a_model_file_looks_through_the_images_of_its_run_and_its_command_finds_
 def test_a_damaged_record_is_named_with_the_remedy(tmp_path: Path, content: str) -> None:
     assert Record.read(tmp_path) is None
     (tmp_path / "search.json").write_text(content)
-    with pytest.raises(UserError, match=r"search\.json is damaged; run scratchnet search again"):
+    with pytest.raises(UserError, match=r"search\.json is damaged: .*; run scratchnet search again"):
         Record.read(tmp_path)
 
 

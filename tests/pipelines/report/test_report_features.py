@@ -183,7 +183,7 @@ def test_damaged_findings_are_named(runs: dict[str, Path], name: str, content: s
 )
 def test_clusters_of_another_kind_are_named(runs: dict[str, Path], changes: dict[str, object]) -> None:
     write_clusters(runs["plain"], **changes)
-    with pytest.raises(UserError, match=r"clusters\.json is damaged; run scratchnet cluster again"):
+    with pytest.raises(UserError, match=r"clusters\.json is damaged: .*; run scratchnet cluster again"):
         features_section(gather([runs["plain"]]).examples)
 
 
@@ -192,5 +192,5 @@ def test_comparisons_of_another_kind_are_named(runs: dict[str, Path], changes: d
     write_comparison(runs["plain"])
     path = runs["plain"] / "features" / "features.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-    with pytest.raises(UserError, match=r"features\.json is damaged; run scratchnet compare-features again"):
+    with pytest.raises(UserError, match=r"features\.json is damaged: .*; run scratchnet compare-features again"):
         features_section(gather([runs["plain"]]).examples)

@@ -111,6 +111,15 @@ def test_published_figures_stand_beside_ours_with_the_distance(page_of_two: Page
     assert f"happy 0.900 {happy[0]:.3f} {happy[1]:.3f}" in page_of_two.text
 
 
+def test_what_ended_and_what_was_compiled_stands_apart_from_the_epochs(
+    page_of_two: Page, made: dict[str, Path]
+) -> None:
+    assert "what ended it reached 2 epochs reached 2 epochs" in page_of_two.text
+    assert re.search(r"compiling kernels, besides [\d.]+ \w+ traced in the first epoch", page_of_two.text)
+    baseline = 100 * metrics(made["scratch"])["test"]["majority_baseline"]  # type: ignore[operator]
+    assert f"always answering the largest class {baseline:.1f}%" in page_of_two.text
+
+
 def test_layers_stand_with_shapes_and_parameters(page_of_two: Page, made: dict[str, Path]) -> None:
     total = gather([made["scratch"]]).runs[0].network.count_params()
     assert "1 Conv2D 3x3, step 2 valid, relu 7x7x4 40" in page_of_two.text

@@ -48,6 +48,17 @@ def test_a_run_that_was_interrupted_in_its_first_epoch_says_how_to_go_on(runs: d
     assert "There is nothing to explain" in page.text
 
 
+def test_a_run_of_an_earlier_version_has_dashes_where_nothing_was_recorded(runs: dict[str, Path]) -> None:
+    metrics = json.loads((runs["plain"] / "metrics.json").read_text())
+    for name in ("ended", "compile_seconds", "first_epoch_seconds"):
+        del metrics["training"][name]
+    for name in ("majority_class", "majority_baseline"):
+        del metrics["validation"][name]
+    (runs["plain"] / "metrics.json").write_text(json.dumps(metrics))
+    page = page_of(runs["plain"])
+    assert "compiling kernels, besides - what ended it -" in page.text
+
+
 def test_a_run_that_was_interrupted_later_shows_its_curves(runs: dict[str, Path]) -> None:
     (runs["plain"] / "metrics.json").unlink()
     page = page_of(runs["plain"])
@@ -158,6 +169,8 @@ def test_a_cross_validation_shows_its_folds_and_what_all_held_out_images_say(
         assert published in page.text
     assert f"± {100 * results['standard_deviation']['accuracy']:.1f}%" in page.text
     assert "Each image is judged by the network of the fold that never saw it." in page.text
+    assert "What ended the trainings: fold 1 reached 2 epochs; fold 2 reached 2 epochs." in page.text
+    assert page.text.count("not comparable with what is published: measured on drawn faces") == 3
     assert any("Validation accuracy per fold" in str(image["alt"]) for image in page.images)
     assert f"scratchnet crossval --recipe {recipes['tiny']} --folds 2 --data drawn:105:0" in page.text
 
