@@ -5,7 +5,6 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 # no photograph, table of labels, recipe or report is larger; a sparse or a crafted file can be
 LARGEST_BYTES = 256 * 2**20
@@ -17,7 +16,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """Open a regular file, or one that a link leads to, for reading.
 
     A pipe would be waited for, for ever where nobody writes to it, and a device need not end.

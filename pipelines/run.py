@@ -42,7 +42,7 @@ from pipelines.errors import UserError
 from pipelines.files import write_json, write_text
 from pipelines.measured import EvaluationFigures, Metrics
 from pipelines.parsing import checked, damaged, read_json
-from pipelines.reading import open_text
+from pipelines.reading import open_text, read_text
 from pipelines.recipe import Recipe
 from pipelines.recipe_files import parse_recipe
 from pipelines.started import REMEDY, TEXT, StartedFolder
@@ -155,16 +155,13 @@ class Run(StartedFolder):
         writer.writerow(CONTENT_COLUMNS)
         for part, images in parts.items():
             writer.writerows([part, *image] for image in images)
-        if (
-            goes_on
-            and self.contents_path.exists()
-            and read_text(self.contents_path, "surrogateescape") != text.getvalue()
-        ):
+        path = self.contents_path
+        if goes_on and path.exists() and read_text(path, "surrogateescape") != text.getvalue():
             raise UserError(
                 f"the pixels of the data have changed since the run in {self.folder} was interrupted; restore them, "
                 f"{REMEDY}"
             )
-        write_text(self.contents_path, text.getvalue())
+        write_text(path, text.getvalue())
 
     def contents_of(self, part: str) -> frozenset[str] | None:
         """The hashes of the images of `train` or `validation`; None if the run's version did not record them yet.

@@ -105,7 +105,6 @@ class StartedFolder(ABC):
         """
         self._check_place()
         goes_on = False
-        remove_leftovers(self.folder)
         if self.folder.is_dir() and not is_empty(self.folder):
             if overwrite:
                 self.clear()
@@ -149,6 +148,7 @@ class StartedFolder(ABC):
         return [(name, class_name, part) for name, class_name, part in rows[1:]]
 
     def _check_place(self) -> None:
+        remove_leftovers(self.folder)
         if file := file_in_the_way(self.folder):
             raise UserError(f"{file} is a file; choose another --out")
         if self.folder.is_dir() and not is_empty(self.folder) and not self.is_started:

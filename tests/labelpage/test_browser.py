@@ -292,7 +292,7 @@ def test_a_request_without_the_token_is_refused_by_the_running_server(
         capture_output=True, text=True, cwd=ROOT, check=False,
     )  # fmt: skip
     assert second.returncode == 1
-    assert "another scratchnet command is working on" in second.stderr
+    assert "another scratchnet command (process " in second.stderr
     server.process.send_signal(signal.SIGTERM)
     server.process.communicate(timeout=PATIENCE)
     assert server.process.returncode == 0
