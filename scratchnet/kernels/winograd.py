@@ -43,15 +43,16 @@ TILES = 24  # per task: their transformed inputs and products fit the second-lev
 
 def _transform_input(simd: Vectors, d: list[Any]) -> list[Any]:
     """B^T d for six vectors."""
-    c, sums, product = simd.constant, simd.constant(-NEAR_2 - FAR_2), simd.constant(NEAR_2 * FAR_2)
+    b, c = simd.builder, simd.constant
+    sums, product = c(-NEAR_2 - FAR_2), c(NEAR_2 * FAR_2)
     even, odd = simd.fma(c(-FAR_2), d[2], d[4]), simd.fma(c(-FAR_2), d[1], d[3])
     even_2, odd_2 = simd.fma(c(-NEAR_2), d[2], d[4]), simd.fma(c(-NEAR_2), d[1], d[3])
     return [
         simd.fma(product, d[0], simd.fma(sums, d[2], d[4])),
         simd.fma(c(NEAR), odd, even),
-        simd.fma(c(-NEAR), odd, even),
+        simd.fma(c(NEAR), b.fneg(odd), even),  # a constant more would not fit the registers
         simd.fma(c(FAR), odd_2, even_2),
-        simd.fma(c(-FAR), odd_2, even_2),
+        simd.fma(c(FAR), b.fneg(odd_2), even_2),
         simd.fma(product, d[1], simd.fma(sums, d[3], d[5])),
     ]
 

@@ -39,15 +39,15 @@ STAGE_BYTES = 5 * 2**20  # of transformed inputs and gradients at a time: they s
 
 def _spread_gradient(simd: Vectors, z: list[Any]) -> list[Any]:
     """A z for four vectors."""
-    c = simd.constant
+    b, c = simd.builder, simd.constant
     even, odd = simd.fma(c(NEAR_2), z[2], z[0]), simd.fma(c(NEAR_2), z[3], z[1])
     even_2, odd_2 = simd.fma(c(FAR_2), z[2], z[0]), simd.fma(c(FAR_2), z[3], z[1])
     return [
         z[0],
         simd.fma(c(NEAR), odd, even),
-        simd.fma(c(-NEAR), odd, even),
+        simd.fma(c(NEAR), b.fneg(odd), even),
         simd.fma(c(FAR), odd_2, even_2),
-        simd.fma(c(-FAR), odd_2, even_2),
+        simd.fma(c(FAR), b.fneg(odd_2), even_2),
         z[3],
     ]
 
