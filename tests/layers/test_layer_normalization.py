@@ -96,7 +96,7 @@ def test_many_numbers_far_from_zero_lose_nothing():
         (3.0, r"arrays of numbers \(samples, \.\.\.\), got 3\.0"),
         (None, "arrays of numbers"),
     ],
-    ids=str,
+    ids=["empty list", "empty array", "empty iterator", "widths", "axes", "text", "dict", "number", "none"],
 )
 def test_what_cannot_be_adapted_to_is_refused_and_changes_nothing(data, message):
     layer = layers.Normalization(name="n")
