@@ -325,8 +325,9 @@ def check_axis(axis: Any, rank: int, layer: Layer) -> None:
 
 def check_width(input_shape: BatchShape, layer: Layer) -> None:
     """Raise a ValueError if a built layer has its weights for another size of the last axis."""
-    if layer.built and (len(input_shape) < 2 or input_shape[-1] not in {None, layer.built_for[-1]}):
-        raise ValueError(f"{layer.name} was built for inputs of shape {layer.built_for}, got {input_shape}")
+    own = layer.built_for  # still None within a `build` that says by itself that it is done
+    if own is not None and (len(input_shape) < 2 or input_shape[-1] not in {None, own[-1]}):
+        raise ValueError(f"{layer.name} was built for inputs of shape {own}, got {input_shape}")
 
 
 def _refuse_absent(layer: str, options: Mapping[str, Any]) -> None:

@@ -153,6 +153,24 @@ def test_a_dense_layer_keeps_to_the_features_it_was_built_for():
         layer(np.ones((1, 4)))
 
 
+class OwnBuild(layers.Dense):
+    """Says by itself that it is built, as layers of Keras do, and asks for its result's shape then."""
+
+    def build(self, input_shape: Any) -> None:
+        self.kernel = self.add_weight("kernel", (input_shape[-1], self.units), "ones")
+        self.bias = None
+        self.built = True
+        self.result = self.compute_output_shape(input_shape)
+
+
+def test_a_layer_may_ask_for_its_results_shape_while_it_is_built() -> None:
+    layer = OwnBuild(2, name="d")
+    np.testing.assert_array_equal(layer(np.ones((1, 3))).data, [[3, 3]])
+    assert layer.result == (None, 2)
+    with pytest.raises(ValueError, match=r"d was built for inputs of shape \(None, 3\), got \(None, 4\)"):
+        layer(layers.Input((4,)))
+
+
 @pytest.mark.parametrize("numbers", [[1.0, 2.0], [[1.0], [2.0], [3.0], [4.0], [5.0]], [], [[[[[1.0]]]]]])
 def test_rescaling_takes_numbers_that_fit_its_inputs_only(numbers: Any) -> None:
     for scale, offset in ((numbers, 0.0), (1.0, numbers)):
