@@ -190,7 +190,9 @@ def assign_all(parameters: Sequence[Parameter], values: Sequence[Any]) -> None:
     Raises:
         ValueError: a shape differs; nothing is changed then.
     """
-    arrays = [np.asarray(value, parameter.dtype) for parameter, value in zip(parameters, values, strict=True)]
+    # a value may be what another of the parameters has handed out, and will be overwritten before its turn comes
+    convert = np.array if any(parameter.is_lent for parameter in parameters) else np.asarray
+    arrays = [convert(value, parameter.dtype) for parameter, value in zip(parameters, values, strict=True)]
     for parameter, array in zip(parameters, arrays, strict=True):
         if array.shape != parameter.shape:
             raise ValueError(

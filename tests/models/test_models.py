@@ -218,6 +218,15 @@ def test_weights_go_from_one_model_to_another() -> None:
     assert np.abs(first.get_weights()[0]).max() > 0, "get_weights must return copies"
 
 
+def test_layers_may_exchange_their_weights() -> None:
+    first, second = layers.Dense(3), layers.Dense(3)
+    model = sn.Sequential([layers.Input((3,)), first, second])
+    before = model.get_weights()
+    model.set_weights([weight.data for weight in (*second.weights, *first.weights)])
+    for weight, value in zip(model.get_weights(), [*before[2:], *before[:2]], strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
 def test_wrong_weights_change_nothing() -> None:
     model = residual()
     before = model.get_weights()
