@@ -100,11 +100,6 @@ def get(identifier: str | Activation | None) -> Activation:
     return _BY_NAME[identifier]
 
 
-def checked(identifier: str | Activation | None, name: str) -> Activation:
-    """`get`, as a layer checks an attribute that is called `name`."""
-    return get(identifier)
-
-
 def name_of(activation: Activation) -> str:
     """The name under which `get` finds the function again.
 

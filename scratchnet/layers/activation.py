@@ -16,7 +16,7 @@ class Activation(Layer):
         **kwargs: `name`, `trainable`, `dtype`.
     """
 
-    activation = checked(activations.checked)
+    activation = checked(lambda value, _: activations.get(value))
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -31,9 +31,10 @@ class Activation(Layer):
 
 
 def _not_negative(value: Any, name: str) -> float:
-    if value is None or not value >= 0:
+    number = check_number(value, name)
+    if not number >= 0:
         raise ValueError(f"{name} must not be negative, got {value!r}")
-    return value  # type: ignore[no-any-return]
+    return number
 
 
 def _limit(value: Any, name: str) -> float | None:

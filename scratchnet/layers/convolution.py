@@ -16,7 +16,7 @@ class _Convolution(Layer):
     strides = checked(pair)
     padding = checked(check_padding)
     dilation_rate = checked(pair)
-    activation = checked(activations.checked)
+    activation = checked(lambda value, _: activations.get(value))
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ class Dense(Layer):
         **kwargs: `name`, `trainable`, `dtype`.
     """
 
-    activation = checked(activations.checked)
+    activation = checked(lambda value, _: activations.get(value))
 
     def __init__(
         self,

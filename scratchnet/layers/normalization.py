@@ -11,15 +11,17 @@ from scratchnet.tensor import Tensor
 
 
 def _share(value: Any, name: str) -> float:
-    if not 0 <= value <= 1:
+    number = check_number(value, name)
+    if not 0 <= number <= 1:
         raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
-    return check_number(value, name)
+    return number
 
 
 def _positive_number(value: Any, name: str) -> float:
-    if not value > 0:
+    number = check_number(value, name)
+    if not number > 0:
         raise ValueError(f"{name} must be positive, got {value!r}")
-    return check_number(value, name)
+    return number
 
 
 class BatchNormalization(Layer):

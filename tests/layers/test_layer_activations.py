@@ -61,7 +61,7 @@ def test_limits_of_relu_must_not_be_negative(argument, value):
 
 @pytest.mark.parametrize("argument", ["negative_slope", "threshold"])
 def test_only_the_upper_limit_may_be_none(argument):
-    with pytest.raises(ValueError, match=f"{argument} must not be negative, got None"):
+    with pytest.raises(ValueError, match=f"{argument} must be a number, got None"):
         layers.ReLU(**{argument: None})
     layers.ReLU(max_value=None)
 

@@ -81,6 +81,8 @@ def test_inference_changes_no_moving_average():
         ({"momentum": -0.1}, r"momentum must lie between 0 and 1, got -0\.1"),
         ({"epsilon": 0}, r"epsilon must be positive, got 0"),
         ({"epsilon": float("nan")}, r"epsilon must be positive, got nan"),
+        ({"momentum": "0.9"}, "momentum must be a number, got '0.9'"),
+        ({"epsilon": None}, "epsilon must be a number, got None"),
         ({"beta_initializer": "bad"}, r"initializer must be one of .* got 'bad'"),
         ({"gamma_regularizer": "bad"}, r"regularizer must be one of .* got 'bad'"),
     ],
