@@ -96,7 +96,10 @@ def _doubt(place: Path, last: bool) -> str | None:
     if not hasattr(os, "geteuid"):  # Windows
         return None
     status = place.stat()
-    if status.st_uid not in (0, os.geteuid()):
+    owners = {0, os.geteuid()}
+    if not last:  # in a namespace of users, such as a container without rights, root is seen under another number
+        owners.add(Path(place.anchor).stat().st_uid)
+    if status.st_uid not in owners:
         return f"{place} belongs to another user; let $SCRATCHNET_CACHE name another folder"
     shared = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and not _is_private(status.st_gid))
     # where this bit is set, as in /tmp, others may make entries beside ours, but not remove or rename ours

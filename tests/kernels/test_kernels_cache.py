@@ -251,6 +251,19 @@ def test_a_folder_belongs_to_its_user_or_to_root(owner, user, trusted, tmp_path,
     assert trusted or doubt.startswith("/cache belongs to another user; ")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs owners")
+def test_a_folder_above_may_belong_to_whoever_owns_everything(monkeypatch):
+    owners = {"/": 65534, "/home": 65534, "/home/ann": 1000, "/home/bob": 1001}
+
+    def status(path):
+        return SimpleNamespace(st_uid=owners[str(path)], st_gid=1, st_mode=stat.S_IFDIR | 0o755)
+
+    monkeypatch.setattr(Path, "stat", status)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    doubted = {(place, last) for place in owners for last in (False, True) if cache._doubt(Path(place), last)}
+    assert doubted == {("/", True), ("/home", True), ("/home/bob", False), ("/home/bob", True)}
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs groups")
 @pytest.mark.parametrize(
     ("user", "group", "members", "private"),
