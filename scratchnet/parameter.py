@@ -199,10 +199,12 @@ def assign_all(parameters: Sequence[Parameter], values: Sequence[Any]) -> None:
                 f"{parameter.name} has shape {parameter.shape}, cannot take a value of shape {array.shape}"
             )
     with _lock:
-        for parameter, array in zip(parameters, arrays, strict=True):
-            parameter._overwrite(array)
-        for parameter in parameters:  # only now: until then, who asks goes on with the old values
-            note_change(parameter)
+        try:
+            for parameter, array in zip(parameters, arrays, strict=True):
+                parameter._overwrite(array)
+        finally:  # only now: until then, who asks goes on with the old values
+            for parameter in parameters:
+                note_change(parameter)
 
 
 def values_of(parameters: Iterable[Parameter]) -> Values:

@@ -76,6 +76,22 @@ def test_a_prediction_while_weights_are_replaced_is_that_of_the_old_ones(
     assert np.abs(check_fresh(model) - old).max() > 1e-4
 
 
+def test_weights_of_which_an_interruption_left_some_are_seen_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = net()
+    before, overwrite = check_fresh(model), Parameter._overwrite
+
+    def overwrite_or_stop(self: Parameter, array: np.ndarray) -> None:
+        if self is model.weights[-1]:
+            raise KeyboardInterrupt
+        overwrite(self, array)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Parameter, "_overwrite", overwrite_or_stop)
+        with pytest.raises(KeyboardInterrupt):
+            model.set_weights([moved(weight) for weight in model.get_weights()])
+    assert np.abs(check_fresh(model) - before).max() > 1e-4
+
+
 def within_another(model: sn.Model) -> sn.Model:
     x = layers.Input((16, 16, 3))
     return by_hand.disturb(sn.Model(x, layers.Dense(4, activation="softmax", name="behind")(model(x))))
