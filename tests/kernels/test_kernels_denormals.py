@@ -15,8 +15,24 @@ def is_denormal(array):
     return (array != 0) & (np.abs(array) < np.finfo(array.dtype).tiny)
 
 
+@numba.njit(parallel=True)
+def _halves(x, y):
+    for i in numba.prange(x.size):
+        y[i] = x[i] * np.float32(0.5)
+
+
+def assert_other_code_keeps_its_denormals():
+    """NumPy's on this thread, and Numba's on all."""
+    x = np.full(1 << 16, TINY, np.float32)
+    y = np.empty_like(x)
+    _halves(x, y)
+    np.testing.assert_array_equal(y, TINY / 2)
+    np.testing.assert_array_equal(x * np.float32(0.5), y)
+    assert is_denormal(y).all()
+
+
 @pytest.mark.parametrize(("function", "dtype"), kernel_calls.CASES, ids=lambda value: getattr(value, "__name__", value))
-def test_no_kernel_makes_denormals_of_denormals(function, dtype):
+def test_no_kernel_makes_denormals_of_denormals_and_each_leaves_its_threads_as_they_were(function, dtype):
     scale = np.finfo(dtype).tiny / 1024
 
     def place(array):
@@ -26,6 +42,7 @@ def test_no_kernel_makes_denormals_of_denormals(function, dtype):
     for result in kernel_calls.compute(function, dtype, place):
         if result.dtype == dtype:
             assert not is_denormal(result).any()
+    assert_other_code_keeps_its_denormals()
 
 
 def test_products_of_small_numbers_are_flushed_and_their_sums_with_large_ones_are_right():
@@ -35,20 +52,9 @@ def test_products_of_small_numbers_are_flushed_and_their_sums_with_large_ones_ar
     np.testing.assert_array_equal(gemm.matmul(a, b), 6)
 
 
-@numba.njit(parallel=True)
-def _halves(x, y):
-    for i in numba.prange(x.size):
-        y[i] = x[i] * np.float32(0.5)
-
-
-def test_other_code_on_the_same_threads_keeps_its_denormals():
+def test_dropout_drops_denormals_as_other_numbers():
     x = np.full(1 << 16, TINY, np.float32)
-    y = np.empty_like(x)
     np.testing.assert_array_equal(pointwise.dropout(x, 0.5, 1) == 0, pointwise.dropout(np.ones_like(x), 0.5, 1) == 0)
-    _halves(x, y)
-    np.testing.assert_array_equal(y, TINY / 2)
-    np.testing.assert_array_equal(x * np.float32(0.5), y)
-    assert is_denormal(y).all()
 
 
 def test_on_arm_the_mode_is_that_of_the_control_register(monkeypatch):
