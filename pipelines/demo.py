@@ -18,7 +18,7 @@ from pipelines.data.drawn import DrawnFaces
 from pipelines.data.opening import drawn_name
 from pipelines.data.parts import divide
 from pipelines.demo_dataset import make_demo_dataset
-from pipelines.errors import UserError
+from pipelines.errors import TrainingInterruptedError, UserError
 from pipelines.files import write_whole
 from pipelines.predicting.stream import predict_images
 from pipelines.recipe import Recipe
@@ -35,7 +35,10 @@ VECTOR_IMAGES = 1000
 def run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:
     """Run everything; see `scratchnet demo`."""
     with Run(folder).locked():
-        _run_demo(folder, images, epochs, seed)
+        try:
+            _run_demo(folder, images, epochs, seed)
+        except TrainingInterruptedError as error:
+            raise TrainingInterruptedError("interrupted; the same command starts the demo anew") from error
 
 
 def _run_demo(folder: Path, images: int, epochs: int, seed: int) -> None:

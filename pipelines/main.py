@@ -37,3 +37,7 @@ def main() -> None:
         run()
     finally:
         end_at_once()
+
+
+if __name__ == "__main__":
+    main()

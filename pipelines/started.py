@@ -188,6 +188,11 @@ class StartedFolder(ABC):
             )
 
 
+def repeating(overwrite: bool) -> str:
+    """The command that goes on with work that was started with `overwrite`, in words."""
+    return "the same command without --overwrite" if overwrite else "the same command"
+
+
 def describe_parts(parts: Mapping[str, Sequence[Sample]], class_names: Sequence[str]) -> str:
     """Which sample is in which part, as csv."""
     text = io.StringIO()

@@ -23,7 +23,7 @@ from pipelines.figures.of_run import save_training_figures
 from pipelines.files import write_whole
 from pipelines.recipe import Recipe
 from pipelines.run import Run
-from pipelines.started import describe_parts
+from pipelines.started import describe_parts, repeating
 from pipelines.twin import to_keras
 from scratchnet.callbacks import (
     BackupAndRestore,
@@ -208,7 +208,7 @@ def _train(
     except KeyboardInterrupt:
         bar.close()
         raise TrainingInterruptedError(
-            f"interrupted; the same command goes on after the last whole epoch in {run.folder}"
+            f"interrupted; {repeating(overwrite)} goes on after the last whole epoch in {run.folder}"
         ) from None
     finally:
         bar.close()

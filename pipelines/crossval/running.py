@@ -31,6 +31,7 @@ from pipelines.figures.saving import save_figure
 from pipelines.files import write_text
 from pipelines.machine import available_cores
 from pipelines.recipe import Recipe
+from pipelines.started import repeating
 from pipelines.workers import remove_leftovers_below, started_workers
 
 
@@ -141,7 +142,7 @@ def _run_crossval(
         for fold in range(folds)
     ]
     with told([store.run(task.fold) for task in tasks], config["epochs"]):
-        results = _train_all(tasks, None if jobs is None else at_once, store.folder)
+        results = _train_all(tasks, None if jobs is None else at_once, store.folder, repeating(overwrite))
     said = [load_predictions(store.run(task.fold), HELD_OUT) for task in tasks] if made.grouped else []
     summary = summarize(results, classes, said)
     _save(store, summary, recipe, inner)
@@ -198,19 +199,19 @@ def _check_backend() -> None:
         )
 
 
-def _train_all(tasks: Sequence[Task], jobs: int | None, folder: Path) -> list[FoldResult]:
+def _train_all(tasks: Sequence[Task], jobs: int | None, folder: Path, again: str) -> list[FoldResult]:
     try:
         with started_workers(jobs, len(tasks)) as parallel:
             return list(parallel(delayed(run_fold)(task) for task in tasks))
     except (KeyboardInterrupt, TrainingInterruptedError) as error:
         remove_leftovers_below(folder)
         raise TrainingInterruptedError(
-            f"interrupted; the same command goes on in {folder}, after the last whole epoch of each fold"
+            f"interrupted; {again} goes on in {folder}, after the last whole epoch of each fold"
         ) from error
     except TerminatedWorkerError as error:
         raise UserError(
             "a process that trained a fold was ended from outside, perhaps for want of memory; what was done is kept, "
-            f"and the same command, perhaps with fewer --jobs, goes on in {folder}"
+            f"and {again}, perhaps with fewer --jobs, goes on in {folder}"
         ) from error
 
 

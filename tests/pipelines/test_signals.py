@@ -1,12 +1,14 @@
 """Ctrl-C, `kill` and a closed terminal end a command at any time: one sentence, nothing left, the signal's status."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from processes import run_python, start_command, start_python
@@ -71,6 +73,14 @@ def test_signals_are_answered_from_the_first_import_to_the_end(monkeypatch: pyte
     main.main()
     assert answers == [interruption._raise]
     assert signal.getsignal(signal.SIGTERM) is interruption._end
+
+
+def test_the_module_of_the_entry_point_runs_the_command(monkeypatch: pytest.MonkeyPatch, raising: None) -> None:
+    ran = Mock()
+    monkeypatch.setattr("pipelines.cli.run", ran)
+    monkeypatch.delitem(sys.modules, "pipelines.main")
+    runpy.run_module("pipelines.main", run_name="__main__")
+    ran.assert_called_once_with()
 
 
 @pytest.mark.parametrize("number", ENDING)

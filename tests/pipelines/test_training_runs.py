@@ -7,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import cv2
 import numba
@@ -259,6 +260,21 @@ def test_ctrl_c_and_its_like_end_in_one_sentence_that_says_how_to_go_on(
         f"scratchnet: interrupted; the same command goes on after the last whole epoch in {tmp_path / 'run'}\n"
     )
     assert not list((tmp_path / "run").rglob("*tmp*"))
+
+
+def test_an_interrupted_command_that_replaces_a_run_goes_on_without_that(
+    command: Command, tiny_recipe: Path, faces: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainingProgress, "on_epoch_begin", Mock(side_effect=KeyboardInterrupt))
+    more = ("--recipe", tiny_recipe, "--data", faces["split"], "--out", tmp_path, "--overwrite")
+    goes_on = "interrupted; the same command without --overwrite goes on "
+    for arguments in (("train", *more), ("crossval", *more, "--folds", 2)):
+        done = command(*arguments)
+        assert done.status == 130
+        assert done.err.startswith(f"scratchnet: {goes_on}")
+        shutil.rmtree(tmp_path)
+    done = command("demo", "--images", 70, "--epochs", 1, "--out", tmp_path)
+    assert (done.status, done.err) == (130, "scratchnet: interrupted; the same command starts the demo anew\n")
 
 
 def test_a_training_that_diverges_says_so(command: Command, faces: dict[str, Path], tmp_path: Path) -> None:
