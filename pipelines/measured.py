@@ -46,6 +46,15 @@ class CopiesFigures(Told):
     accuracy_without_copies: float | None
 
 
+class RecordedFigures(Told):
+    """What a run recorded of a part; see `pipelines.evaluation.selection.Recorded`."""
+
+    images: Count
+    found: Count
+    relabelled: Count
+    new: Count
+
+
 class EvaluationFigures(Told):
     """An evaluation; see `pipelines.evaluation.Evaluation.to_json`."""
 
@@ -70,6 +79,8 @@ class EvaluationFigures(Told):
     loss: float | None = None
     absent_classes: list[str] = Field(default_factory=list)
     worst_confusions: list[Sentence] = Field(default_factory=list)
+    interval_groups: Count | None = None
+    recorded: RecordedFigures | None = None
     trained_on: Count | None = None
     copies_of_training_images: CopiesFigures | None = None
 

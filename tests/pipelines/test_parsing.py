@@ -87,7 +87,9 @@ def test_file_names_of_any_bytes_stand_in_them(tmp_path: Path) -> None:
 def evaluation_figures() -> dict[str, Any]:
     copies = {"images": 1, "of": 9, "accuracy": 0.5, "accuracy_of_copies": 1.0, "accuracy_without_copies": 0.4}
     figures = evaluate_probabilities(random_predictions(4, images=20, classes=3)).to_json()
-    return {**figures, "trained_on": 0, "copies_of_training_images": copies}
+    recorded = {"images": 9, "found": 8, "relabelled": 1, "new": 0}
+    about = {"interval_groups": 5, "recorded": recorded, "trained_on": 0, "copies_of_training_images": copies}
+    return {**figures, **about}
 
 
 FOLD = {
@@ -159,7 +161,8 @@ def test_metrics_of_any_other_kinds_are_refused_or_can_be_shown() -> None:
     def show(metrics: Any) -> None:
         if metrics["test"] is not None:
             evaluation.figures_of(metrics["test"])
-            evaluation._copies(metrics["test"])
+            evaluation._recorded(metrics["test"])
+            evaluation._leakage(metrics["test"])
 
     metrics = {"training": {"epochs": 2, "best_epoch": 1, "seconds": 1.5}, "test": evaluation_figures()}
     read(metrics)

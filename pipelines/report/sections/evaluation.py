@@ -105,9 +105,10 @@ def _part(run: RunMaterial, part: str) -> list[Block]:
 
 
 def _recorded(figures: Mapping[str, Any]) -> list[Block]:
-    if not figures.get("recorded"):
+    given = figures.get("recorded")
+    if given is None:
         return []
-    recorded = Recorded(**figures["recorded"])
+    recorded = Recorded(given["images"], given["found"], given["relabelled"], given["new"])
     return [Remark(f"These are not the images of the training: {recorded}.")] if recorded.differs else []
 
 
