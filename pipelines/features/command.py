@@ -64,8 +64,7 @@ def run_compare_features(
     # other data may have other classes, which vectors do not mind
     source = open_data(name, Preprocessing(*size)) if own is None else own.open_data()
     division = divide_images(source, split, own, most=training_images, limit=limit, seed=seed)
-    sizes = {"training": len(division.training), "choosing": len(division.choosing), split: len(division.evaluated)}
-    report_data(name, source, sizes, limit=limit)
+    report_data(name, source, {part: len(samples) for part, samples in division.named(split)}, limit=limit)
     _check_division(division, source.class_names, split)
     recorded_part(source, own, split)  # says what is missing
     images = _decode(source, division, Preprocessing(*size), split)
@@ -143,11 +142,7 @@ def _check_division(division: Division, class_names: Sequence[str], split: str) 
 
 
 def _decode(source: Source, division: Division, preprocessing: Preprocessing, split: str) -> Images:
-    return Images(
-        DecodedImages(source, division.training, preprocessing, "training"),
-        DecodedImages(source, division.choosing, preprocessing, "choosing"),
-        DecodedImages(source, division.evaluated, preprocessing, split),
-    )
+    return Images(*(DecodedImages(source, samples, preprocessing, part) for part, samples in division.named(split)))
 
 
 def _tell(comparison: Comparison, contenders: list[Contender]) -> None:

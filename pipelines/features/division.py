@@ -42,6 +42,11 @@ class Division:
     whole_training: int
     held_back: bool
 
+    def named(self, split: str) -> Sequence[tuple[str, Sequence[Sample]]]:
+        """The three, each with what messages call its images; the last is of this split."""
+        choosing = "held-back training" if self.held_back else "validation"
+        return ("training", self.training), (choosing, self.choosing), (split, self.evaluated)
+
 
 def run_of(model: Path) -> Run | None:
     """The run that a model is of, named by its folder or by the model's file in it; None for any other file.

@@ -82,7 +82,7 @@ def test_without_a_run_nothing_trained_is_compared_and_the_way_to_it_is_told(
     assert done.out.startswith("data: drawn:")
     assert " training, " in done.out.splitlines()[0]
     assert "scratchnet compare-features RUN --data" in done.err
-    assert stages[:3] == [f"reading {part} images" for part in ("training", "choosing", "test")]
+    assert stages[:3] == [f"reading {part} images" for part in ("training", "validation", "test")]
     for maker in ("pixels (1 of 6)", "HOG (6 of 6)", "HOG, clusters and classifiers (6 of 6)"):
         assert f"comparing vectors: {maker}" in stages
     found = read(tmp_path / "runs" / "features")
