@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.console import errors
-from pipelines.data.dataset import Dataset
 from pipelines.data.decode import decode_image
 from pipelines.data.errors import DataError
 from pipelines.data.preprocessing import Preprocessing
@@ -43,12 +42,6 @@ def by_turns(labels: Sequence[int], seed: int) -> list[int]:
         turn[label] = turn.get(label, -1) + 1
         keys.append((turn[label], label, int(position)))
     return [position for _, _, position in sorted(keys)]
-
-
-def faces_of_dataset(dataset: Dataset, count: int, seed: int = 0) -> list[Face]:
-    """Images of a dataset, the classes by turns."""
-    chosen = by_turns([int(label) for label in dataset.labels], seed)[:count]
-    return [Face(dataset.samples[i].name, dataset.image(i), int(dataset.labels[i])) for i in chosen]
 
 
 def faces_of_source(

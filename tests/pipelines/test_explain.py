@@ -13,13 +13,11 @@ from PIL import Image
 from tiny import Command
 
 import scratchnet as sn
-from pipelines.data.dataset import Dataset
-from pipelines.data.drawn import DrawnFaces
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.source import open_source
 from pipelines.errors import UserError
 from pipelines.explaining import NAMES
-from pipelines.faces import by_turns, faces_of_dataset, faces_of_source, unseen_samples
+from pipelines.faces import by_turns, faces_of_source, unseen_samples
 from pipelines.figures.saving import save_figure
 from pipelines.recipe_files import load_recipe
 from pipelines.run import Run
@@ -255,14 +253,3 @@ def test_test_images_are_never_chosen(faces: dict[str, Path], trained: Path) -> 
     assert {sample.split for sample in unseen_samples(source, None)} == {"train"}
     chosen = {sample.name for sample in unseen_samples(source, Run(trained))}
     assert chosen == Run(trained).part_of("validation")
-
-
-def test_faces_of_a_dataset_are_its_images() -> None:
-    source = DrawnFaces(30, size=16)
-    dataset = Dataset(source, source.samples, Preprocessing(16, 16, 1))
-    found = faces_of_dataset(dataset, 9)
-    assert len({face.label for face in found}) == 7
-    for face in found:
-        number = [sample.name for sample in dataset.samples].index(face.name)
-        np.testing.assert_array_equal(face.image, dataset.image(number))
-        assert face.label == dataset.labels[number]
