@@ -39,17 +39,23 @@ def folder_lock(folder: Path, wait: float = 0) -> Iterator[None]:
         LockedError: Another command holds the lock; the sentence says which.
         OSError: The folder cannot be made or written to.
     """
-    created = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.resolve() / LOCK_NAME, is_singleton=True, thread_local=False)
-    holder = folder.resolve() / _HOLDER_NAME
-    try:
-        lock.acquire(timeout=wait)
-    except Timeout:
-        raise LockedError(
-            f"{_told(holder)} is working on {folder}; wait for it or end it (a label page runs until Ctrl-C), or "
-            "choose another folder"
-        ) from None
+    while True:
+        created = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.resolve() / LOCK_NAME, is_singleton=True, thread_local=False)
+        holder = folder.resolve() / _HOLDER_NAME
+        try:
+            lock.acquire(timeout=wait)
+            break
+        except Timeout:
+            raise LockedError(
+                f"{_told(holder)} is working on {folder}; wait for it or end it (a label page runs until Ctrl-C), or "
+                "choose another folder"
+            ) from None
+        except FileNotFoundError:
+            if folder.exists():
+                raise
+            # whoever made the folder has taken it away again
     outermost = lock.lock_counter == 1
     try:
         if outermost:

@@ -60,6 +60,22 @@ def test_a_folder_made_for_the_lock_goes_again_unless_something_was_put_into_it(
     assert sorted(path.name for path in (tmp_path / "used").iterdir()) == ["file"]
 
 
+def test_a_folder_that_goes_while_it_is_waited_for_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, acquire = tmp_path / "run", FileLock.acquire
+    takes_away = iter([folder.rmdir])
+
+    def wait(lock: FileLock, timeout: float) -> object:
+        next(takes_away, lambda: None)()
+        return acquire(lock, timeout=timeout)
+
+    monkeypatch.setattr(FileLock, "acquire", wait)
+    with folder_lock(folder):
+        assert (folder / LOCK_NAME).exists()
+    assert not folder.exists()
+
+
 def test_a_training_holds_its_folder_and_a_second_one_leaves_it_alone(
     command: Command, tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
