@@ -18,7 +18,8 @@ _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xC
 _CODES, _SCAN, _STEPS, _RESTART = 0xC4, 0xDA, 0xDB, 0xDD
 # which coefficients a scan that is not progressive has: all; some cameras say something else
 _ALL_AT_ONCE = bytes([0, 63, 0])
-_MOST_PIXELS = 2**26  # of images that are looked through, which takes up to six bytes each
+# of images that are looked through, which takes up to a byte for each pixel of a component
+_MOST_PIXELS, _MOST_COMPONENTS = 2**26, 4
 # some cameras leave so many bytes behind the last block; more of them are blocks that should not be there
 _PADDING = 16
 # blocks that an MCU may have, and bytes of their codes and coefficients: the data may end before them
@@ -132,7 +133,7 @@ def _read_frame(marker: int, content: bytes, headers: _Headers) -> bool:
     headers.progressive = marker == _PROGRESSIVE
     if depth != 8 or not (headers.progressive or marker in _SEQUENTIAL):
         return False
-    if not headers.height or headers.height * headers.width > _MOST_PIXELS:
+    if not headers.height or headers.height * headers.width > _MOST_PIXELS or count > _MOST_COMPONENTS:
         return False
     headers.components.clear()
     for start in range(6, 6 + 3 * count, 3):

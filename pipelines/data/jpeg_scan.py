@@ -145,7 +145,8 @@ def walk_scan(
                             at += size
                             if size:
                                 dc[c] += bits if bits >> (size - 1) else bits - (1 << size) + 1
-                            if (abs(dc[c]) << shift) * scan[c, STEP] > _LARGEST_DC + scan[c, STEP]:
+                            # rounding is by as much as the bits that are still to come
+                            if (abs(dc[c]) << shift) * scan[c, STEP] > _LARGEST_DC + (scan[c, STEP] << shift):
                                 return DAMAGED, segment
                     if k <= last:
                         own = nothing

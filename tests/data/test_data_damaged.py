@@ -106,6 +106,15 @@ def test_a_wrong_word_about_coefficients_is_passed_over_in_silence(capfd: pytest
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("quality", [1, 10, 20])
+def test_black_and_white_of_coarse_progressive_jpegs_are_no_damage(quality: int) -> None:
+    # the first of the scans that tell their brightness rounds it away from what 8 bits can hold
+    for shade in (0, 255):
+        plain = io.BytesIO()
+        Image.new("RGB", (40, 40), (shade, shade, shade)).save(plain, "JPEG", quality=quality, progressive=True)
+        assert sound_jpeg(plain.getvalue(), "x") == plain.getvalue()
+
+
 def test_a_missing_restart_is_damage() -> None:
     jpeg = save("JPEG", restart_marker_blocks=4)
     at = jpeg.index(b"\xff\xd3")
