@@ -66,7 +66,8 @@ def _walk(
         for entry in entries:
             if not is_visible(entry.name):
                 continue
-            if not entry.is_dir():
+            # a link to itself, of which an entry cannot say what it is, is named when it is read
+            if not (Path(entry.path) if entry.is_symlink() else entry).is_dir():
                 files.append(prefix + entry.name)
                 continue
             target = Path(entry.path).stat()  # that of the entry tells nothing on Windows

@@ -318,6 +318,14 @@ class TestLeftOut:
             "folders below 6 others: 1",
         ]
 
+    def test_a_link_to_itself_is_named_when_it_is_read_and_keeps_nobody_from_the_others(self, tmp_path: Path) -> None:
+        root = write_tree(tmp_path, FLAT)
+        (root / "sad" / "0.png").symlink_to("0.png")
+        source = open_source(root)
+        assert len(source.samples) == len(FLAT) + 1
+        with pytest.raises(DataError, match=r"^sad/0\.png: cannot be read, Too many levels of symbolic links"):
+            source.read(source.samples[2])
+
     def test_images_of_classes_that_are_not_asked_for_are_counted_class_by_class(self, tmp_path: Path) -> None:
         names = [f"{name}/{i}.png" for name, count in (("happy", 1), ("sad", 2), ("angry", 3), ("fear", 4))
                  for i in range(count)]  # fmt: skip
