@@ -6,7 +6,6 @@ The page and the command for a csv of labels are thin layers around this.
 import errno
 import math
 import os
-import stat
 import threading
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from pipelines.curation.manifest import Manifest, settle
 from pipelines.curation.naming import REJECTED, UNLABELLED, ImageName
 from pipelines.curation.table import Row
 from pipelines.errors import UserError
+from pipelines.reading import read_file
 
 LEASE_SECONDS = 60  # for so long a face shown in one tab is not offered in another that is not heard of
 
@@ -40,17 +40,15 @@ def timestamp() -> str:
 
 
 def _read_inside(folder: Path, name: str) -> bytes:
-    path = (folder / name).resolve(strict=True)
-    if not path.is_relative_to(folder.resolve()):
-        raise UserError(f"{folder / name} is a link that leads out of the dataset; put the image itself there")
-    # a pipe must not be waited for
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UserError(f"{folder / name} is not a regular file; put the image there")
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
+    try:
+        path = Path(os.path.realpath(folder / name, strict=True))  # Path.resolve raises no OSError for a loop of links
+        if path.is_relative_to(folder.resolve()):
+            return read_file(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"{folder / name} cannot be read: {error.strerror}; put the image there") from error
+    raise UserError(f"{folder / name} is a link that leads out of the dataset; put the image itself there")
 
 
 @dataclass

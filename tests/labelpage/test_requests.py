@@ -182,13 +182,17 @@ def test_a_link_within_the_dataset_and_one_to_the_dataset_are_followed(
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_what_is_no_file_is_refused_and_not_waited_for(client: FlaskClient, work: Labelling) -> None:
     folder = work.manifest.folder / "unlabelled"
-    for number, make in ((1, os.mkfifo), (2, Path.mkdir)):
+    for number, make, what in (
+        (1, os.mkfifo, "is a pipe, not a regular file"),
+        (2, Path.mkdir, "is a folder, not a file"),
+        (3, lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+    ):
         path = folder / f"unlabelled_ana_0000{number}.png"
         path.unlink()
         make(path)
         answer = client.get(f"{BASE}/image/ana/{number}")
         assert answer.status_code == 400
-        assert f"{path} is not a regular file" in answer.get_json()["error"]
+        assert f"{path} cannot be read: {what}" in answer.get_json()["error"]
 
 
 @pytest.mark.parametrize("name", ["ana/" + "9" * 5000, "ana/x", "ana", "ana/1/2", "1"])
