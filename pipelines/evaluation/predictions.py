@@ -155,7 +155,7 @@ def load_predictions(run: Run, part: str) -> Predictions:
         raise UserError(f"{path} is damaged: {error}; write it again with scratchnet evaluate") from error
     try:
         return _parse(head, rows)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UserError(f"{path} is damaged: {error}; write it again with scratchnet evaluate") from error
 
 

@@ -82,6 +82,7 @@ def test_missing_predictions_are_asked_for_by_name(tmp_path: Path) -> None:
         ("name,class,a,b\nx,a,half,0.5\n", "could not convert string to float: 'half'"),
         ("name,class,a,b\nx,a,nan,0.5\n", "says \\[nan, 0.5\\] of x"),
         ('name,class,a,b\n"x,a,0.5,0.5\n', "unexpected end of data"),
+        (f"name,group,class,a,b\nx,{10**30},a,0.5,0.5\n", "too large"),
     ],
 )
 def test_a_damaged_file_is_named_with_its_fault(text: str, message: str, tmp_path: Path) -> None:
