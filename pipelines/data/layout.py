@@ -103,8 +103,6 @@ def label_samples(
     if not root.folders:
         raise DataError(f"{where} holds images but no class folders; put each image in a folder named after its class")
     splits = _split_folders(root, where)
-    parents = [root, *(folder for folder in splits.values() if folder is not root)]
-    left["images beside the class folders"] = sum(len(folder.images) for folder in parents)
     for folder in splits.values():
         for class_folder in folder.folders.values():
             _refuse_deeper_images(class_folder, where)
@@ -117,6 +115,7 @@ def label_samples(
             # a model may know classes that these images lack
             needed = class_names is None and split in {"train", "all"}
             samples += _samples_of(splits[split], split, ordered, where, needed)
+    left["images beside the class folders"] = tree.count_images() - len(samples)
     return ordered, tuple(samples), tuple(LeftOut(count, kind) for kind, count in left.items() if count)
 
 
@@ -143,7 +142,10 @@ def _see_through(tree: Folder) -> Folder:
     # one folder around everything, as archives tend to have; `train` alone is a split and stays
     while len(tree.folders) == 1:
         name, inner = next(iter(tree.folders.items()))
-        if name.casefold() in SPLIT_FOLDERS or inner.images or not inner.folders:
+        if name.casefold() in SPLIT_FOLDERS or not inner.folders:
+            break
+        # images in it make it a class folder, unless they lie beside classes or splits
+        if inner.images and sum(folder.first_image() is not None for folder in inner.folders.values()) < 2:
             break
         tree = inner
     return tree

@@ -307,6 +307,12 @@ class TestLeftOut:
         source = open_source(write_tree(tmp_path, [*SPLIT, "train/8.png", "9.png"]))
         assert source.left_out == (LeftOut(2, "images beside the class folders"),)
 
+    @pytest.mark.parametrize("layout", [FLAT, SPLIT])
+    def test_images_beside_a_folder_around_everything_are_counted_too(self, tmp_path: Path, layout: list[str]) -> None:
+        source = open_source(write_tree(tmp_path, ["8.png", "faces/9.png", *(f"faces/{name}" for name in layout)]))
+        assert source.left_out == (LeftOut(2, "images beside the class folders"),)
+        assert len(source.samples) == len(layout)
+
     def test_nothing_is_told_where_nothing_is_left_out(self, tmp_path: Path) -> None:
         assert open_source(write_tree(tmp_path, [*FLAT, ".hidden"])).left_out == ()
 
