@@ -97,7 +97,7 @@ def _photometric(data: bytes) -> int | None:
 
 def _on_white(image: NDArray[np.uint8 | np.uint16]) -> NDArray[np.uint8]:
     # BGRA -> RGB
-    full = np.float32(255 if image.dtype == np.uint8 else 65535)
+    full = np.float32(255 if image.dtype == np.uint8 else 65535 if image.max() > _TWELVE_BITS else _TWELVE_BITS)
     unit = image.astype(np.float32) / full
     opacity = unit[..., 3:]
     mixed = unit[..., 2::-1] * opacity + (1 - opacity)

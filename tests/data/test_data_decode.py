@@ -95,6 +95,9 @@ def test_twelve_bits_in_sixteen_do_not_come_out_black(suffix: str) -> None:
     assert twelve.max() == 4095
     expected = np.rint(twelve * (255 / 4095))
     np.testing.assert_allclose(decode_image(encode(twelve, suffix), "deep"), expected, atol=1)
+    if suffix == ".png":
+        opaque = np.dstack([twelve, twelve, twelve, np.full_like(twelve, 4095)])
+        np.testing.assert_allclose(decode_image(encode(opaque), "deep")[:, :, 0], expected, atol=1)
 
 
 @pytest.mark.parametrize(
