@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,6 @@ def _read_filters(path: Path) -> NDArray[Any]:
         found: NDArray[Any] = np.lib.format.read_array(io.BytesIO(read_file(path)), allow_pickle=False)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, MemoryError, SyntaxError, TokenError) as error:  # of its header, which is Python
         raise UserError(f"{path} holds no filters; {_EXPECTED}") from error
     return found

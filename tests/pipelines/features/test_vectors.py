@@ -135,9 +135,12 @@ def test_filters_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     np.savez(tmp_path / "several.npy.npz", np.ones((3, 3, 1, 2)))
     (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04 and no more")
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**25},), }}".ljust(117).encode() + b"\n"
-    (tmp_path / "huge.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
-    for name in ("objects.npy", "several.npy.npz", "zip.npy", "huge.npy"):
+    told = "{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}"
+    texts = {"huge.npy": told.format(10**25), "vast.npy": told.format(10**13), "a.npy": "((", "b.npy": "1 ;"}
+    for name, text in texts.items():
+        header = text.ljust(117).encode() + b"\n"
+        (tmp_path / name).write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    for name in ("objects.npy", "several.npy.npz", "zip.npy", *texts):
         with pytest.raises(
             UserError, match=r"holds no filters; expected an \.npy file of shape \(3, 3, depth, filters\)"
         ):
