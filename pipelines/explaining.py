@@ -128,7 +128,7 @@ def run_explain(
     if not model.built:
         raise UserError(f"{path} holds a model without weights; train it, or build it before saving")
     faces = _faces(model, path, images, data, count, seed)
-    if faces and layer is not None:
+    if layer is not None:
         _check_layer(model, path, layer)
     architecture = describe_architecture(model)
     figures = _figures(model, architecture, faces, layer, seed)

@@ -197,6 +197,7 @@ def test_mistakes_end_in_one_sentence_and_nothing_is_written(
         ((run, "--data", "nowhere"), "nowhere does not exist"),
         ((run, "--data", only_test), "test images only"),
         ((run, "--layer", "conv9"), "has no layer 'conv9'"),
+        ((run / "model.safetensors", "--layer", "conv9"), "has no layer 'conv9'"),
     ):
         done = command("explain", *arguments, "--out", out)
         assert done.status == 1, said
