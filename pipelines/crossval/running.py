@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from pipelines.crossval.results import HELD_OUT, FoldResult, Summary, results_cs
 from pipelines.curation.scan import examine_all
 from pipelines.data.content import content_hash
 from pipelines.data.opening import open_data, resolve_name
+from pipelines.data.parts import set_test_aside
 from pipelines.data.preprocessing import Preprocessing
 from pipelines.data.sample import Sample, Source
 from pipelines.engines import Engine
@@ -99,7 +99,13 @@ def _run_crossval(
     name = resolve_name(data)
     source = open_data(name, recipe.preprocessing, chosen=recipe.data.classes)
     classes = source.class_names
-    made = make_folds(source, folds, recipe.data.test, seed, limit, partial(_contents, source, recipe.preprocessing))
+    aside = set_test_aside(source, recipe.data.test, seed)[1]
+
+    def contents(samples: Sequence[Sample]) -> list[str | None]:
+        report_data(name, source, {"cross-validated": len(samples), "test": len(aside)}, limit=limit)
+        return _contents(source, recipe.preprocessing, samples)
+
+    made = make_folds(source, folds, recipe.data.test, seed, limit, contents)
     inner = recipe.data.validation if recipe.training.selects else None
     parts = [made.parts(fold, inner, seed, classes) for fold in range(folds)]
     recipe.build_model(classes)  # a mistake in it is told before anything is written
@@ -118,8 +124,6 @@ def _run_crossval(
         **describe_protocol(made, inner),
     }
     goes_on = store.start(config, describe_folds(made, classes), overwrite)
-    sizes = {"cross-validated": sum(map(len, made.held_out)), "test": len(made.test)}
-    report_data(name, source, sizes, limit=limit)
     _announce(recipe, made, classes, config["protocol"])
     if goes_on:
         console.print(f"going on with the interrupted cross-validation in {store.folder}")

@@ -226,6 +226,7 @@ def test_a_finished_cross_validation_is_replaced_only_on_request(
     before = (out / "fold_1" / "model.safetensors").read_bytes()
     again = ("crossval", "--recipe", plain_recipe, "--folds", 2, "--data", faces["split"], "--out", out)
     done = command(*again)
+    assert done.out.startswith("data: ")  # before all images are read to look for copies
     assert done.status == 1
     assert "holds a finished cross-validation; choose another --out, or pass --overwrite" in done.err
     assert len(done.err.splitlines()) == 1
