@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipelines.errors import UserError
+from pipelines.reading import read_text
 
 
 class LockedError(UserError):
@@ -86,7 +87,7 @@ def _own_description() -> str:
 def _told(holder: Path) -> str:
     """What the holder of a lock says of itself, in words."""
     try:
-        said = holder.read_text(encoding="utf-8", errors="replace")
+        said = read_text(holder, "replace")
     except OSError:  # it has just begun, or ended
         said = ""
     plain = "".join(character for character in said[:_SHOWN] if character.isprintable())
