@@ -4,7 +4,6 @@ import errno
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,17 +55,13 @@ def test_a_run_that_was_killed_anywhere_goes_on_to_the_same_dataset(
 def test_a_run_in_several_processes_that_was_killed_goes_on_to_the_same_dataset(dataset: Path, tmp_path: Path) -> None:
     folder = tmp_path / "dataset"
     code = (
-        "import sys; from pathlib import Path; from pipelines.movies.extract import extract; "
+        "import os, signal, sys; from pathlib import Path; from pipelines.movies.extract import extract; "
         "from pipelines.movies.settings import Settings; "
-        "settings = Settings(interval=0.25, keep_rejected=3, frames_per_piece=10); "
-        "extract(sys.argv[2:], Path(sys.argv[1]), settings, jobs=2)"
+        "settings = Settings(interval=0.25, keep_rejected=3, frames_per_piece=10); folder = Path(sys.argv[1]); "
+        "kill = lambda films: list(folder.glob('.extraction/*/film.avi')) and os.kill(os.getpid(), signal.SIGKILL); "
+        "extract(sys.argv[2:], folder, settings, jobs=2, watch=kill)"
     )
-    process = start_python(code, str(folder), *FILMS)
-    deadline = time.monotonic() + 120
-    while not list(folder.glob(".extraction/*/film.avi")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    finish(process)
+    assert finish(start_python(code, str(folder), *FILMS))[0] == -signal.SIGKILL
     extract(FILMS, folder, SETTINGS)
     assert contents(folder) == contents(dataset)
 
