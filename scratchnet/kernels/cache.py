@@ -127,8 +127,17 @@ def _remove_old_folders(base: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@cache
+def _other_source(name: str) -> str:
+    """A hash of a file of kernels elsewhere, which the folder's name does not tell of; empty where there is no file."""
+    path = Path(name)
+    if path.parent == Path(__file__).parent or not path.is_file():
+        return ""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _identity(function: Any) -> Any:
-    """What tells a function from others of its name: its code, and what its closure holds."""
+    """What tells a function from others of its name: its code, what its closure holds, and whose file it is from."""
     function = getattr(function, "py_func", None) or getattr(function, "_defn", None) or function
     code = getattr(function, "__code__", None)
     if code is None:
@@ -140,6 +149,7 @@ def _identity(function: Any) -> Any:
         hashlib.sha256(code.co_code + repr(code.co_names).encode()).hexdigest(),
         [repr(constant) for constant in code.co_consts if not hasattr(constant, "co_code")],
         [_identity(cell.cell_contents) for cell in function.__closure__ or ()],
+        _other_source(code.co_filename),
     )
 
 

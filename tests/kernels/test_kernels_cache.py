@@ -97,6 +97,26 @@ def test_a_process_that_compiles_computes_the_same_bits_as_one_that_loads(tmp_pa
     assert compiling[1] == loading[1]
 
 
+ELSEWHERE = """
+from scratchnet.kernels.jit import kernel
+LARGEST = {largest}
+@kernel
+def inner(x):
+    return min(x, LARGEST)
+@kernel
+def outer(x):
+    return inner(x)
+"""
+
+
+def test_kernels_of_other_packages_follow_what_they_call(tmp_path):
+    for largest in (3, 4):
+        (tmp_path / "elsewhere.py").write_text(ELSEWHERE.format(largest=largest))
+        code = "import sys; sys.path.append(sys.argv[1]); from elsewhere import outer; print(outer(9))"
+        done = run_python(code, str(tmp_path), SCRATCHNET_CACHE=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1")
+        assert done == (0, f"{largest}\n", "")
+
+
 def test_processes_may_start_together(tmp_path):
     started = [start_python(SCRIPT, SCRATCHNET_CACHE=str(tmp_path)) for _ in range(3)]
     for process in started:
